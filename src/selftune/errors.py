@@ -1,0 +1,69 @@
+"""Errors are part of the interface: each says what was got, what was expected, and what to do.
+
+    SelftuneError
+    ├── MetaParamError                  a metaparameter is not as it was declared
+    │   ├── UnknownMetaParamError       a name that nobody tunes
+    │   ├── ConstraintError             a value outside its constraint
+    │   └── NotDifferentiableError      a choice no gradient can move, such as a batch size
+    ├── RuleError                       an update rule whose derivative is not finite
+    ├── EstimatorError                  an estimator asked for what it cannot give
+    ├── SettingError                    any other setting that makes no sense
+    │   └── UnsupportedSpaceError       an observation or action space the agent cannot act in
+    ├── MissingExtraError               an optional dependency is not installed
+    └── RunFolderError                  a run folder that is missing, damaged or in the way
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SelftuneError(Exception):
+    """Base of every error that selftune raises on purpose."""
+
+
+class MetaParamError(SelftuneError, ValueError):
+    """A metaparameter is not as it was declared."""
+
+
+class UnknownMetaParamError(MetaParamError):
+    """A name that nobody tunes."""
+
+
+class ConstraintError(MetaParamError):
+    """A value outside its constraint."""
+
+
+class NotDifferentiableError(MetaParamError, TypeError):
+    """A choice that no gradient can move."""
+
+
+class RuleError(SelftuneError, ValueError):
+    """An update rule whose derivative is not finite."""
+
+
+class EstimatorError(SelftuneError, ValueError):
+    """An estimator asked for what it cannot give."""
+
+
+class SettingError(SelftuneError, ValueError):
+    """A setting that makes no sense."""
+
+
+class UnsupportedSpaceError(SettingError):
+    """An observation or action space that the agent cannot act in."""
+
+
+class MissingExtraError(SelftuneError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+class RunFolderError(SelftuneError, OSError):
+    """A run folder that is missing, damaged or in the way."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """One clause for a message: the nearest known name, or the whole list, so that the reader can go on."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"{guess}Known: {', '.join(known) or 'none'}."
