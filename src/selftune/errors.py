@@ -1,4 +1,4 @@
-"""Errors are part of the interface: each says what was got, what was expected, and what to do.
+"""Errors are part of the interface: each says what was got, what was expected, and what to do. The whole tree:
 
     SelftuneError
     ├── MetaParamError                  a metaparameter is not as it was declared
@@ -11,6 +11,8 @@
     │   └── UnsupportedSpaceError       an observation or action space the agent cannot act in
     ├── MissingExtraError               an optional dependency is not installed
     └── RunFolderError                  a run folder that is missing, damaged or in the way
+
+Catch `SelftuneError` to catch them all.
 """
 
 import difflib

@@ -1,0 +1,78 @@
+"""Arithmetic on pytrees. Leaves that are not floating point (step counters, say) pass through untouched."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from selftune.types import Array, Bool, Float, PyTree, Scalar
+
+
+def add(left: PyTree, right: PyTree) -> PyTree:
+    """Leafwise sum; `None` (no gradient) counts as zero."""
+    return jax.tree.map(
+        lambda a, b: b if a is None else a if b is None else a + b,
+        left,
+        right,
+        is_leaf=lambda leaf: leaf is None,
+    )
+
+
+def scale(prefix: PyTree, tree: PyTree) -> PyTree:
+    """Multiply `tree` by `prefix`, a number or a tree prefix of numbers; dtypes of `tree` are kept."""
+    factors = jax.tree.broadcast(prefix, tree)
+    return jax.tree.map(lambda factor, leaf: (factor * leaf).astype(leaf.dtype), factors, tree)
+
+
+def dot(left: PyTree, right: PyTree) -> Scalar:
+    """Inner product over all floating-point leaves; `None` counts as zero."""
+    pairs = zip(jax.tree.leaves(left, is_leaf=_none), jax.tree.leaves(right, is_leaf=_none), strict=True)
+    terms = [jnp.vdot(a, b) for a, b in pairs if a is not None and b is not None]
+    return jnp.asarray(sum(terms, start=0.0))
+
+
+def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
+    """Choose one of two trees of equal structure, whole; works on random keys and counters too."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, yes, no)
+
+
+def finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every floating-point entry is finite."""
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))]
+    return jnp.stack(leaves).all() if leaves else jnp.asarray(True)
+
+
+def squared_norm(tree: PyTree) -> Scalar:
+    """Sum of squares over all floating-point leaves."""
+    floats = eqx.filter(tree, eqx.is_inexact_array)
+    return dot(floats, floats)
+
+
+def first(tree: PyTree) -> PyTree:
+    """The entry 0 of the leading axis of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def constant(tree: PyTree) -> PyTree:
+    """The same values, through which no gradient flows. Objectives never call this; those who wire them may."""
+    return jax.lax.stop_gradient(tree)
+
+
+def strong(tree: PyTree) -> PyTree:
+    """Arrays without weak types, so that a second call of a compiled program meets the types of the first."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.result_type(leaf)), tree)
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """`policy/layers/0/weight`: the name of a leaf for people and files."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def named_leaves(tree: PyTree) -> dict[str, Float[Array, "..."]]:
+    """The leaves of a tree by the names of their paths."""
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _none(leaf: Any) -> bool:
+    return leaf is None

@@ -1,0 +1,122 @@
+"""`evolution`: estimate the meta-gradient from what perturbed metaparameters lead to; nothing is differentiated.
+
+    es    antithetic evolution strategies: every window starts from the learner's own state
+    pes   persistent evolution strategies: particles live on across windows, their perturbations add up
+    nres  noise-reuse: particles live on, each with one perturbation for its whole life
+
+Salimans et al. 2017 (https://arxiv.org/abs/1703.03864), Vicol et al. 2021
+(https://proceedings.mlr.press/v139/vicol21a.html), Li et al. 2023 (https://arxiv.org/abs/2304.12180).
+"""
+
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from selftune import _tree
+from selftune.errors import EstimatorError
+from selftune.estimators.problem import (
+    Estimate,
+    EstimateInfo,
+    Estimator,
+    Problem,
+    needs_validation,
+    unroll as unroll_steps,
+)
+from selftune.types import Array, Batch, Float, Int, MetaParams, PRNGKey, PyTree
+
+KINDS = ("es", "pes", "nres")
+
+
+class Particles(eqx.Module):
+    """`N` antithetic pairs of learners, each living under its own metaparameters."""
+
+    states: PyTree
+    """Leading axes [2, N]: the pair, then the particle."""
+    noise: Float[Array, "N M"]
+    """The perturbation of the window before (what `nres` keeps)."""
+    total: Float[Array, "N M"]
+    """The sum of all perturbations of this life (what `pes` weighs the loss with)."""
+    age: Int[Array, ""]
+    """Windows since birth."""
+
+
+def evolution(
+    kind: Literal["es", "pes", "nres"] = "pes",
+    unroll: int = 1,
+    population: int = 16,
+    sigma: float = 0.1,
+    lifetime: int | None = None,
+) -> Estimator:
+    """Antithetic perturbations of the metaparameters, in unconstrained coordinates.
+
+    Each estimates the gradient of a Gaussian-smoothed outer loss. `es`: of the loss after one window, so it is as
+    short-sighted as `truncated(unroll)`, its expectation as sigma goes to 0. `pes` and `nres`: of the summed losses of
+    all windows of a lifetime, without truncation bias; `nres` has the lower variance, `pes` updates within a life. All
+    have variance of order M / population. Time: `2 * population + 1` plain updates for each update; memory: `2 *
+    population` states. A bare step function suffices, and nothing need be differentiable.
+
+    Args:
+        kind: `"es"`, `"pes"` or `"nres"`.
+        unroll: Updates in a window, `K`.
+        population: Antithetic pairs, `N`.
+        sigma: Standard deviation of the perturbations, above 0.
+        lifetime: Windows after which the particles are born again from the learner's own state; `None`: they never are.
+
+    Raises:
+        EstimatorError: An unknown kind, or a setting out of range.
+    """
+    if kind not in KINDS or unroll < 1 or population < 1 or not sigma > 0 or (lifetime is not None and lifetime < 1):
+        raise EstimatorError(
+            f"evolution(kind={kind!r}, unroll={unroll}, population={population}, sigma={sigma}, lifetime={lifetime}): "
+            f"expected a kind in {KINDS}, sigma > 0 and whole numbers >= 1."
+        )
+    life = 1 if kind == "es" else lifetime
+
+    def born(state: PyTree, count: int) -> Particles:
+        states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, population, *jnp.shape(leaf))), state)
+        zeros = jnp.zeros((population, count))
+        return Particles(states, zeros, zeros, jnp.asarray(0))
+
+    def init(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:
+        count = ravel_pytree(meta_params)[0].size
+        return () if kind == "es" else born(state, count)
+
+    def estimate(
+        problem: Problem,
+        meta_params: MetaParams,
+        state: PyTree,
+        estimator_state: PyTree,
+        batches: Batch,
+        validation: Batch | None,
+        key: PRNGKey,
+    ) -> Estimate:
+        validation = needs_validation(validation, f"evolution({kind!r})")
+        flat, unravel = ravel_pytree(meta_params)
+        particles = born(state, flat.size) if kind == "es" else estimator_state
+        fresh = sigma * jax.random.normal(key, (population, flat.size), flat.dtype)
+        noise = jnp.where(particles.age > 0, particles.noise, fresh) if kind == "nres" else fresh
+        total = noise if kind == "nres" else particles.total + noise
+
+        def live(offset: Float[Array, " M"], state: PyTree) -> tuple[PyTree, Float[Array, ""]]:
+            moved = unravel(flat + offset)
+            state, _ = unroll_steps(problem, moved, state, batches)
+            return state, problem.judge(moved, state, validation)[0]
+
+        states, losses = jax.vmap(jax.vmap(live))(jnp.stack([noise, -noise]), particles.states)
+        slopes = (losses[0] - losses[1]) / (2.0 * sigma**2)
+        meta_grad = unravel((slopes[:, None] * total).mean(axis=0))
+
+        state, infos = unroll_steps(problem, meta_params, state, batches)
+        value, aux = problem.judge(meta_params, state, validation)
+        info = EstimateInfo(value, aux, infos, jnp.asarray(True))
+        if kind == "es":
+            return meta_grad, state, estimator_state, info
+        aged = Particles(states, noise, total, particles.age + 1)
+        if life is not None:
+            aged = _tree.where(aged.age >= life, born(state, flat.size), aged)
+        return meta_grad, state, aged, info
+
+    return Estimator(f"evolution({kind})", init, estimate, unroll)

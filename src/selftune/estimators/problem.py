@@ -1,0 +1,128 @@
+"""What an estimator is given, and what it gives back.
+
+Estimators know nothing of reinforcement learning, networks or optimizers: an inner problem is a function to take one
+step, and a function to judge where the steps led. "Exact" means exact for the given batches: how the data would have
+changed with the metaparameters is not differentiated, here as everywhere in the literature.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from selftune import _tree
+from selftune.errors import EstimatorError
+from selftune.learning import Acted, BareStep, Learner
+from selftune.types import Array, Batch, Bool, Eta, Float, Loss, MetaParams, PRNGKey, PyTree, Scalar
+
+
+class Problem(NamedTuple):
+    """An inner update, its metaparameters, and the judge of its result."""
+
+    resolve: Callable[[MetaParams, Float[Array, " C"] | None], Eta]
+    learner: Learner | BareStep
+    meta_loss: Loss
+    context: Callable[[Batch], Float[Array, " C"] | None] = lambda batch: None
+    through: frozenset[str] = frozenset()
+    """Which of `"eta"` and `"frozen"` the judge differentiates besides the parameters; none unless the user asks."""
+
+    def eta(self, meta_params: MetaParams, batch: Batch) -> Eta:
+        """Constrained values in the context of a batch."""
+        return self.resolve(meta_params, self.context(unpack(batch)[0]))
+
+    def step(self, meta_params: MetaParams, state: PyTree, batch: Batch) -> tuple[PyTree, Any]:
+        """One inner update."""
+        data, scale = unpack(batch)
+        return self.learner.step(self.eta(meta_params, batch), state, data, scale)
+
+    def judge(self, meta_params: MetaParams, state: PyTree, validation: Batch) -> tuple[Scalar, Any]:
+        """The outer loss of a state, on data that the update did not see."""
+        data, _ = unpack(validation)
+        params, frozen = self.learner.split(state)
+        eta = self.eta(meta_params, validation)
+        held_frozen = frozen if "frozen" in self.through else _tree.constant(frozen)
+        held_eta = eta if "eta" in self.through else _tree.constant(eta)
+        return self.meta_loss(params, held_frozen, held_eta, data)
+
+
+class EstimateInfo(NamedTuple):
+    """What a person wants to know about a meta-gradient."""
+
+    meta_loss: Scalar
+    meta_aux: Any
+    steps: Any
+    """Infos of the inner updates, leading axis `K`."""
+    ready: Bool[Array, ""]
+    """Whether there was an update to judge; False only where an estimator has not yet seen enough."""
+
+
+Estimate = tuple[MetaParams, PyTree, PyTree, EstimateInfo]
+
+
+class Estimator(NamedTuple):
+    """A way to estimate the gradient of the outer loss with respect to the metaparameters."""
+
+    name: str
+    init: Callable[[Problem, MetaParams, PyTree, Batch | None], PyTree]
+    """`init(problem, meta_params, state, batches) -> estimator_state`; `batches` is an example, or `None`."""
+    estimate: Callable[[Problem, MetaParams, PyTree, PyTree, Batch, Batch | None, PRNGKey], Estimate]
+    """`estimate(problem, meta_params, state, estimator_state, batches, validation, key)`
+    `-> (meta_grad, state, estimator_state, info)`; the leaves of `batches` have a leading axis of length `window`."""
+    window: int
+    """How many inner updates one estimate takes."""
+
+
+def stateless(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:
+    """The `init` of estimators that carry nothing from one estimate to the next."""
+    return ()
+
+
+def unpack(batch: Batch) -> tuple[Batch, PyTree]:
+    """A batch, and the projection's factors where the update was already taken."""
+    return batch if isinstance(batch, Acted) else (batch, None)
+
+
+def unroll(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch) -> tuple[PyTree, Any]:
+    """Take one inner update for each batch; infos come back with the leading axis of the batches."""
+    return scan(lambda state, batch: problem.step(meta_params, state, batch), state, batches)
+
+
+def scan(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False) -> tuple[Any, Any]:
+    """`jax.lax.scan`, without the loop where there is a single step: compilers share work across the body then."""
+    if length(xs) == 1:
+        carry, out = body(carry, _tree.first(xs))
+        return carry, jax.tree.map(lambda leaf: leaf[None], out)
+    return jax.lax.scan(body, carry, xs, reverse=reverse)
+
+
+def length(batches: Batch) -> int:
+    """The leading axis that all leaves share."""
+    return jax.tree.leaves(batches)[0].shape[0]
+
+
+def needs_learner(problem: Problem, name: str) -> Learner:
+    """The learner, for estimators that take the update apart.
+
+    Raises:
+        EstimatorError: The tuner was given a bare step function.
+    """
+    if not isinstance(problem.learner, Learner):
+        raise EstimatorError(
+            f"{name} takes an update apart into its gradient and its rule, and got a bare step function. Build it with "
+            "selftune.learner(loss, rule), or use truncated(mode='reverse'), forward() or evolution()."
+        )
+    return problem.learner
+
+
+def needs_validation(validation: Batch | None, name: str) -> Batch:
+    """The validation batch.
+
+    Raises:
+        EstimatorError: There is none, and this estimator cannot do without.
+    """
+    if validation is None:
+        raise EstimatorError(
+            f"{name} got validation=None, which says that the next training batch is the judge; only truncated(1) can "
+            "wait for it. Give a validation batch that the update does not train on."
+        )
+    return validation

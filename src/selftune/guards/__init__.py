@@ -1,0 +1,8 @@
+"""Guards: what must hold after every update. A meta-gradient without one destroys its agent."""
+
+from selftune.guards.attempt import Attempt, Guard, Position
+from selftune.guards.bounds import range
+from selftune.guards.finiteness import numeric
+from selftune.guards.trust import trust_region
+
+__all__ = ["Attempt", "Guard", "Position", "numeric", "range", "trust_region"]

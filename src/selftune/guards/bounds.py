@@ -1,0 +1,58 @@
+"""`range`: metaparameters stay within stated bounds, and may be drawn back towards where they began."""
+
+import math
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from selftune.errors import SettingError
+from selftune.guards.attempt import Attempt, Fired, Guard, Position
+from selftune.metaparams import MetaParam, Spec, check_names, tuned
+
+
+def range(bounds: Mapping[str, tuple[float, float]] | None = None, leak: float = 0.0, saturation: float = 8.0) -> Guard:
+    """Hold metaparameters within bounds, out of the flat ends of their constraints, and near their priors.
+
+    Args:
+        bounds: `{name: (lowest, highest)}` in constrained values.
+        leak: Fraction of the way back to the initial value at every update, in unconstrained coordinates; a prior. In
+            [0, 1).
+        saturation: Farthest that a coordinate of a bounded constraint may go: at 8 the slope of a sigmoid is 3e-4.
+
+    Raises:
+        SettingError: A bound that is empty, or a leak outside [0, 1).
+        UnknownMetaParamError: A bound for a metaparameter that is not tuned.
+    """
+    if not 0.0 <= leak < 1.0 or not saturation > 0:
+        raise SettingError(f"range(leak={leak}, saturation={saturation}): expected 0 <= leak < 1 and saturation > 0.")
+    bounds = dict(bounds or {})
+    for name, (lowest, highest) in bounds.items():
+        if not lowest < highest:
+            raise SettingError(f"range: bounds of {name!r} are ({lowest}, {highest}); expected lowest < highest.")
+
+    def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
+        moving = tuned(spec)
+        check_names(bounds, moving)
+        meta_params, fired = dict(attempt.after.meta_params), {}
+        for name, entry in moving.items():
+            low, high = _limits(entry, bounds.get(name), saturation)
+            prior = entry.constraint.inverse(entry.value)
+            drawn = entry.scope.move(lambda x, prior=prior: x + leak * (prior - x), meta_params[name])
+            held = entry.scope.move(lambda x, low=low, high=high: jnp.clip(x, low, high).astype(x.dtype), drawn)
+            moved = jax.tree.map(lambda a, b: (a != b).any(), held, drawn)
+            fired[f"range/{name}"] = jnp.where(jnp.stack(jax.tree.leaves(moved)).any(), 1, 0)
+            meta_params[name] = held
+        return attempt.after._replace(meta_params=meta_params), fired
+
+    return Guard("range", check)
+
+
+def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: float) -> tuple:
+    """Lowest and highest unconstrained coordinate."""
+    constraint = entry.constraint
+    if bounds is None:
+        flat_ends = math.isfinite(constraint.upper)
+        return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)
+    inside = jnp.clip(jnp.asarray(bounds), constraint.lower + constraint.epsilon, constraint.upper - constraint.epsilon)
+    return constraint.inverse(inside[0]), constraint.inverse(inside[1])

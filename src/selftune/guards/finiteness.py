@@ -1,0 +1,33 @@
+"""`numeric`: an update happens whole or not at all."""
+
+import jax.numpy as jnp
+
+from selftune import _tree
+from selftune.guards.attempt import Attempt, Fired, Guard, Position
+from selftune.learning import StepInfo
+from selftune.metaparams import Spec
+
+
+def numeric() -> Guard:
+    """Keep everything as it was when any value of an update is not finite.
+
+    Looked at: the inner loss and gradient, the outer loss, the new state of the learner, every meta-gradient and every
+    new metaparameter. If one holds a NaN or an infinity, parameters, metaparameters and both optimizers' states stay
+    as they were, and the culprits are named: `numeric/loss`, `numeric/gradient`, `numeric/meta_loss`, `numeric/state`,
+    `numeric/meta_grad/<name>`, `numeric/eta/<name>`.
+    """
+
+    def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
+        steps, after = attempt.info.steps, attempt.after
+        looked_at = (
+            {"loss": steps.loss, "gradient": steps.gradient_norm} if isinstance(steps, StepInfo) else {"step": steps}
+        )
+        looked_at |= {"meta_loss": attempt.info.meta_loss, "state": (after.state, after.estimator_state)}
+        looked_at |= {f"meta_grad/{name}": leaf for name, leaf in attempt.meta_grad.items()}
+        looked_at |= {f"eta/{name}": leaf for name, leaf in after.meta_params.items()}
+        healthy = {name: _tree.finite(tree) for name, tree in looked_at.items()}
+        whole = jnp.stack(list(healthy.values())).all()
+        fired = {f"numeric/{name}": jnp.where(ok, 0, 1) for name, ok in healthy.items()}
+        return _tree.where(whole, after, attempt.before), fired
+
+    return Guard("numeric", check)
