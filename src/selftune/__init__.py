@@ -1,3 +1,41 @@
-"""selftune: reinforcement-learning agents that tune their own hyperparameters while they learn."""
+"""selftune: reinforcement-learning agents that tune their own hyperparameters while they learn.
+
+    import selftune as st
+
+    run = st.train("CartPole-v1", steps=400_000)       # an agent that needs no tuning
+    learner = st.learner(loss, rule)                   # your own loss and update rule
+    tuner = st.tuner(spec, learner, meta_loss)         # any number in them, meta-learned
+
+Names are imported when they are first used, so that the engine alone stays light; `__init__.pyi` says the same to type
+checkers.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "metaparams": "BoundNotice MetaParam contextual free interval one_minus per_layer per_parameter positive scalar simplex "
+    "unit values",
+    "learning": "Acted Learner LearnerState Memory learner",
+    "estimators": "bootstrapped evolution forward implicit matching mixture truncated",
+    "tuning": "Meta Tuner TunerInfo audit tuner",
+    "types": "Transitions",
+    "runner.training": "train",
+    "runner.run": "Run",
+}
+_MODULES = ("agents", "envs", "errors", "guards", "networks", "objectives", "optim")
+_WHERE = {name: f"selftune.{module}" for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    if name in _MODULES:
+        return import_module(f"selftune.{name}")
+    raise AttributeError(f"module 'selftune' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_WHERE, *_MODULES, "__version__"])

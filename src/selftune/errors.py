@@ -1,4 +1,6 @@
-"""Errors are part of the interface: each says what was got, what was expected, and what to do. The whole tree:
+"""Errors are part of the interface: each says what was got, what was expected, and what to do.
+
+The whole tree:
 
     SelftuneError
     ├── MetaParamError                  a metaparameter is not as it was declared

@@ -61,8 +61,8 @@ def implicit(
     """
     if solver not in SOLVERS or unroll < 1 or iterations < 1 or not step_size > 0 or damping < 0:
         raise EstimatorError(
-            f"implicit({solver!r}, unroll={unroll}, iterations={iterations}, step_size={step_size}, damping={damping}): "
-            f"expected a solver in {SOLVERS}, whole numbers >= 1, step_size > 0 and damping >= 0."
+            f"implicit({solver!r}, unroll={unroll}, iterations={iterations}, step_size={step_size}, "
+            f"damping={damping}): expected a solver in {SOLVERS}, whole numbers >= 1, step_size > 0 and damping >= 0."
         )
 
     def estimate(

@@ -55,4 +55,5 @@ def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: fl
         flat_ends = math.isfinite(constraint.upper)
         return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)
     inside = jnp.clip(jnp.asarray(bounds), constraint.lower + constraint.epsilon, constraint.upper - constraint.epsilon)
-    return constraint.inverse(inside[0]), constraint.inverse(inside[1])
+    ends = jnp.sort(constraint.inverse(inside))  # one_minus falls as its coordinate rises
+    return ends[0], ends[1]

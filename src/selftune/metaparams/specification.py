@@ -18,8 +18,8 @@ from selftune.metaparams.scopes import Scope, scalar
 from selftune.types import Array, Eta, Float, MetaParams, Params, PRNGKey
 
 TUNABLE = (
-    "What can be tuned is any real number that the loss or the update rule computes with: a rate, a discount, a cost, a "
-    "weight, an optimizer's constant."
+    "What can be tuned is any real number that the loss or the update rule computes with: a rate, a discount, a cost, "
+    "a weight, an optimizer's constant."
 )
 
 

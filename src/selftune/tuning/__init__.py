@@ -1,5 +1,6 @@
 """The meta-optimizer: wires metaparameters, learner, estimator and guards together."""
 
+from selftune.tuning.auditing import Audit, Finding, audit
 from selftune.tuning.outer_loop import Meta, Tuner, TunerInfo, tuner
 
-__all__ = ["Meta", "Tuner", "TunerInfo", "tuner"]
+__all__ = ["Audit", "Finding", "Meta", "Tuner", "TunerInfo", "audit", "tuner"]

@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo` shows what selftune does, `make test` shows that it does it.
+# Each makes .venv first, from the pinned requirements.lock; only Python 3.11 or newer must be there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export JAX_PLATFORMS ?= cpu
+
+.PHONY: install demo test matrix lint examples peers lock clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade --progress-bar on -r requirements.lock
+	$(BIN)/python -m pip install --no-deps -e .
+	touch $@
+
+demo: install ## two agents from the same bad settings: one fixed, one that tunes itself
+	$(BIN)/python examples/demo.py
+
+test: install ## the test suite, two processes
+	$(BIN)/python -m pytest -n 2
+
+matrix: install ## the whole gradient matrix, every cell
+	$(BIN)/python -m pytest -n 2 -m whole
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+examples: install ## each runs in under a minute
+	$(BIN)/python examples/from_scratch.py
+	$(BIN)/python examples/own_loss.py
+	$(BIN)/python examples/own_loop.py
+	$(BIN)/python examples/supervised.py
+
+peers: ## torchopt, higher and torch.func, for benchmarks/estimator_cost.py
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -r requirements-peers.txt
+
+lock: ## pin what a fresh environment resolves to
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet ".[dev]"
+	.venv-lock/bin/python -m pip freeze --exclude selftune > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-peers .jax_cache

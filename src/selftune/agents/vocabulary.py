@@ -1,0 +1,97 @@
+"""One vocabulary of metaparameters for all agents: on the command line, in Python, in logs and in files."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from selftune.errors import ConstraintError, NotDifferentiableError
+from selftune.metaparams import Constraint, MetaParam, Spec, check_names, one_minus, positive, unit
+from selftune.types import Array
+
+
+class Entry(NamedTuple):
+    """A metaparameter that agents know: what it does, where it starts, how far it may go."""
+
+    value: float
+    """Where it starts unless the user says otherwise: the literature's default."""
+    constraint: Constraint
+    lowest: float
+    highest: float
+    """Documented bounds, inclusive; the `range` guard holds it between them."""
+    effect: str
+    """What more of it does."""
+
+
+VOCABULARY: Mapping[str, Entry] = {
+    "learning_rate": Entry(7e-4, positive, 1e-6, 0.1, "step size of the policy: faster, then unstable"),
+    "critic_learning_rate": Entry(7e-4, positive, 1e-6, 0.1, "step size of the critic"),
+    "discount": Entry(0.99, one_minus(), 0.3, 0.9999, "how far ahead the agent looks: 1 / (1 - discount) steps"),
+    "trace_decay": Entry(
+        0.95, one_minus(1e-3, 1.0), 0.0, 0.999, "how far ahead it trusts rewards more than its critic"
+    ),
+    "entropy_cost": Entry(1e-2, positive, 1e-6, 1.0, "how strongly it is kept exploring"),
+    "value_cost": Entry(0.5, positive, 1e-3, 10.0, "weight of the critic's loss"),
+    "max_grad_norm": Entry(0.5, positive, 1e-3, 100.0, "longest gradient that passes unscaled"),
+    "reward_scale": Entry(1.0, positive, 1e-3, 1e3, "factor on every reward"),
+    "adam_b1": Entry(0.9, unit, 0.0, 0.999, "how long gradients are averaged"),
+    "adam_b2": Entry(0.999, unit, 0.5, 0.9999, "how long squared gradients are averaged"),
+    "adam_eps": Entry(1e-5, positive, 1e-10, 1.0, "below this size gradients are not normalised"),
+}
+
+
+def build_spec(
+    names: Iterable[str], tune: Iterable[str], init: Mapping[str, Any], settings: Iterable[str]
+) -> dict[str, MetaParam | Any]:
+    """The spec of an agent.
+
+    Args:
+        names: Metaparameters that the agent has.
+        tune: Those of them that are learned; the others stay where they start.
+        init: Where they start, instead of the vocabulary's value; floats or scalar arrays.
+        settings: Names of the agent's other settings, which nothing can tune.
+
+    Raises:
+        UnknownMetaParamError: A name that the agent does not have.
+        NotDifferentiableError: A setting that no gradient can move, or a value that is no number.
+        ConstraintError: A value outside the documented bounds.
+    """
+    names, tune = list(names), set(tune)
+    check_names(tune, names, settings)
+    check_names(init, names, settings)
+    spec: dict[str, MetaParam | Any] = {}
+    for name in names:
+        entry = VOCABULARY[name]
+        value = _within_bounds(name, init[name]) if name in init else entry.value
+        spec[name] = MetaParam(_inside(value, entry), entry.constraint, doc=entry.effect) if name in tune else value
+    return spec
+
+
+def bounds(spec: Spec) -> dict[str, tuple[float, float]]:
+    """The documented bounds of those entries of a spec that are learned."""
+    return {
+        name: (VOCABULARY[name].lowest, VOCABULARY[name].highest)
+        for name, entry in spec.items()
+        if isinstance(entry, MetaParam)
+    }
+
+
+def _within_bounds(name: str, value: Any) -> Any:
+    if isinstance(value, Array):  # a draw inside a compiled program: its range is the caller's
+        return value
+    entry = VOCABULARY[name]
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
+    if not (math.isfinite(value) and entry.lowest <= value <= entry.highest):
+        raise ConstraintError(
+            f"init: {name} = {value:g} is outside its bounds; expected {entry.lowest:g} to {entry.highest:g} "
+            f"({entry.effect})."
+        )
+    return float(value)
+
+
+def _inside(value: Any, entry: Entry) -> Any:
+    """A value on an open bound of its constraint, moved inside as the constraint states, without a notice."""
+    constraint = entry.constraint
+    if isinstance(value, Array):
+        return value
+    return min(max(value, constraint.lower + constraint.epsilon), constraint.upper - constraint.epsilon)

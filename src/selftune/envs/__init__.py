@@ -1,0 +1,16 @@
+"""Environments on the host and the plain description of their spaces."""
+
+from selftune.envs.gymnasium_vector import make
+from selftune.envs.host import HostEnv, HostStep
+from selftune.envs.spaces import Box, Discrete, describe_actions, describe_observations, encode
+
+__all__ = [
+    "Box",
+    "Discrete",
+    "HostEnv",
+    "HostStep",
+    "describe_actions",
+    "describe_observations",
+    "encode",
+    "make",
+]

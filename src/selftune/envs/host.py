@@ -1,0 +1,130 @@
+"""Many Gymnasium environments at once, stepped on the host.
+
+Every call of `step` takes one true step in every environment. Gymnasium's default for vectors is to reset a
+finished environment in the call after (`AutoresetMode.NEXT_STEP`), which ignores that call's action and pays
+nothing for it: a phantom step that would be counted and learned from. Here nothing resets by itself; what ended
+is reset within the same call by a mask, so that what the environments returned before is the true successor.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, Shaped
+
+from selftune.envs.spaces import describe_actions, describe_observations, encode
+from selftune.errors import SettingError
+
+if TYPE_CHECKING:
+    import gymnasium.vector
+
+
+class HostStep(NamedTuple):
+    """What one step of `B` environments gave, in arrays that no later step overwrites."""
+
+    observation: Shaped[np.ndarray, "B ..."]
+    """What to act on next: the first observation of a new episode where one ended."""
+    reward: Float[np.ndarray, " B"]
+    terminated: Bool[np.ndarray, " B"]
+    truncated: Bool[np.ndarray, " B"]
+    """May be true together with `terminated`, which then decides: nothing follows."""
+    next_observation: Shaped[np.ndarray, "B ..."]
+    """The true successor, before any reset; the same array as `observation` where no episode ended."""
+    finished_returns: Float[np.ndarray, " F"]
+    """Undiscounted return of each of the `F` episodes that ended in this step, in the order of environments."""
+    finished_lengths: Integer[np.ndarray, " F"]
+
+
+class HostEnv:
+    """`B` environments that step together and are reset apart.
+
+    Attributes:
+        num_envs: `B`.
+        observation_space: `Box` or `Discrete`; observations come as `selftune.envs.encode` gives them.
+        action_space: `Discrete`; actions are 0 … n-1, wherever the environment itself begins to count.
+    """
+
+    def __init__(
+        self,
+        env: "gymnasium.vector.VectorEnv",
+        reset_where: Callable[[Any, np.ndarray], np.ndarray] | None = None,
+    ):
+        """Drive a Gymnasium vector environment.
+
+        Args:
+            env: one made with `AutoresetMode.DISABLED`, or any that comes with its own `reset_where`.
+            reset_where: `reset_where(env, mask)` begins new episodes where mask [B] is true, keeps `env` from
+                resetting them once more, and returns the observations [B, ...] of all environments.
+
+        Raises:
+            SettingError: if the environment would reset by itself.
+            UnsupportedSpaceError: if observations are neither Box nor Discrete, or actions are not Discrete.
+        """
+        if reset_where is None:
+            _refuse_autoreset(env)
+        self.num_envs = env.num_envs
+        self.observation_space = describe_observations(env.single_observation_space)
+        self.action_space = describe_actions(env.single_action_space)
+        self._env = env
+        self._reset_where = reset_where or _reset_by_mask
+
+    def reset(self, seed: int) -> Shaped[np.ndarray, "B ..."]:
+        """Begin `B` new episodes.
+
+        Args:
+            seed: decides all randomness of the environments from here on. It is hashed first: Gymnasium seeds
+                its copies with seed, seed + 1, …, by which neighbouring seeds would share most of their episodes.
+
+        Returns:
+            [B, ...] first observations.
+        """
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, np.int64)
+        observation, _ = self._env.reset(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        return encode(self.observation_space, observation)
+
+    def step(self, action: Integer[Any, " B"]) -> HostStep:
+        """Take one step in every environment, and begin a new episode wherever one ended.
+
+        Args:
+            action: [B] whole numbers in 0 … n-1.
+        """
+        env_action = np.asarray(action) + self.action_space.start
+        successor, reward, terminated, truncated, _ = self._env.step(env_action)
+        observation = next_observation = encode(self.observation_space, successor)
+        self._returns += reward
+        self._lengths += 1
+        done = terminated | truncated
+        finished_returns, finished_lengths = self._returns[done], self._lengths[done]
+        if len(finished_returns):
+            observation = encode(self.observation_space, self._reset_where(self._env, done))
+            self._returns[done] = 0.0
+            self._lengths[done] = 0
+        return HostStep(
+            observation,
+            reward.astype(np.float32),
+            terminated,
+            truncated,
+            next_observation,
+            finished_returns,
+            finished_lengths,
+        )
+
+    def close(self) -> None:
+        """Release what the environments hold, such as windows and processes."""
+        self._env.close()
+
+
+def _reset_by_mask(env, mask):
+    return env.reset(options={"reset_mask": mask})[0]
+
+
+def _refuse_autoreset(env):
+    from gymnasium.vector import AutoresetMode
+
+    mode = env.metadata.get("autoreset_mode")
+    if mode != AutoresetMode.DISABLED:
+        raise SettingError(
+            f"Got a vector environment with autoreset_mode={mode}, expected AutoresetMode.DISABLED: steps that "
+            "only reset would be counted and learned from. Pass autoreset_mode=AutoresetMode.DISABLED to it."
+        )

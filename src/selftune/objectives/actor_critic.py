@@ -1,0 +1,116 @@
+"""Advantage actor-critic: the loss an agent descends, and the loss its metaparameters are judged by.
+
+Both see transitions [T, B] and functions `policy(params, observation) -> logits [T, B, A]`, `value(params,
+observation) -> [T, B]`. Three networks: `policy`; `critic`, which values the return under the metaparameters;
+`outer_critic`, which values the return under the judge's own discount. Judged by the first critic, a discount would be
+its own judge and collapse (Bonnet et al. 2022, https://arxiv.org/abs/2211.10550).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selftune.objectives.returns import cut_at_boundaries, generalized_advantage
+from selftune.types import Array, Eta, Float, Frozen, Int, Loss, Params, PyTree, Scalar, Transitions
+
+
+class ActorCritic(NamedTuple):
+    """The functions that actor-critic objectives are made of."""
+
+    policy: Callable[[Params, PyTree], Float[Array, "*batch A"]]
+    """Logits of a categorical policy."""
+    value: Callable[[Params, PyTree], Float[Array, "*batch"]]
+
+
+class Outer(NamedTuple):
+    """The judge's own constants: what the user wants, as opposed to what the agent may change."""
+
+    discount: float = 0.99
+    trace_decay: float = 0.95
+    entropy_cost: float = 0.0
+    value_cost: float = 0.5
+
+
+def actor_critic_loss(model: ActorCritic, outer: Outer) -> Loss:
+    """The inner loss of advantage actor-critic (A2C; Mnih et al. 2016, https://arxiv.org/abs/1602.01783).
+
+    Metaparameters it reads: `discount`, `trace_decay`, `entropy_cost`, `value_cost`, `reward_scale`. Advantages are
+    divided by their standard deviation over the batch, so that the scale of rewards does not change the balance with
+    the entropy.
+    """
+
+    def loss(params: Params, frozen: Frozen, eta: Eta, batch: Transitions) -> tuple[Scalar, dict[str, Scalar]]:
+        batch = batch._replace(reward=eta["reward_scale"] * batch.reward)
+        advantage = _advantage(model, frozen["critic"], batch, eta["discount"], eta["trace_decay"])
+        chosen, entropy = _policy_terms(model, params["policy"], batch)
+        policy_loss = -(chosen * _standardized(advantage)).mean()
+        value_loss = _value_loss(model, params["critic"], frozen["critic"], batch, advantage)
+        outer_advantage = _advantage(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
+        outer_loss = _value_loss(model, params["outer_critic"], frozen["outer_critic"], batch, outer_advantage)
+        total = policy_loss + eta["value_cost"] * value_loss - eta["entropy_cost"] * entropy + outer_loss
+        return total, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+
+    return loss
+
+
+def actor_critic_meta_loss(model: ActorCritic, outer: Outer) -> Loss:
+    """The outer loss: a policy gradient on transitions that the update did not see, under the judge's own discount and critic.
+
+    The critic's term, `value_cost` times its error against its own targets on the same transitions, is what a critic's
+    learning rate is judged by; it does not reach the policy.
+    """
+
+    def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Transitions) -> tuple[Scalar, dict[str, Scalar]]:
+        batch = batch._replace(reward=eta["reward_scale"] * batch.reward)
+        advantage = _advantage(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
+        chosen, entropy = _policy_terms(model, params["policy"], batch)
+        policy_loss = -(chosen * _standardized(advantage)).mean()
+        value_loss = _value_loss(model, params["outer_critic"], frozen["outer_critic"], batch, advantage)
+        total = policy_loss - outer.entropy_cost * entropy + outer.value_cost * value_loss
+        return total, {"outer_policy_loss": policy_loss, "outer_value_loss": value_loss}
+
+    return meta_loss
+
+
+def policy_divergence(model: ActorCritic) -> Callable[[Params, Params, Transitions], Scalar]:
+    """`distance(old, new, batch)`: mean Kullback-Leibler divergence from the old policy to the new over the observations."""
+
+    def distance(old: Params, new: Params, batch: Transitions) -> Scalar:
+        before, after = (jax.nn.log_softmax(model.policy(p["policy"], batch.observation)) for p in (old, new))
+        return (jnp.exp(before) * (before - after)).sum(axis=-1).mean()
+
+    return distance
+
+
+def _advantage(
+    model: ActorCritic, critic: Params, batch: Transitions, discount: Scalar | float, trace_decay: Scalar | float
+) -> Float[Array, "T B"]:
+    discount_t, lambda_t = cut_at_boundaries(discount, trace_decay, batch.terminated, batch.truncated)
+    v_tm1, v_t = model.value(critic, batch.observation), model.value(critic, batch.next_observation)
+    over_batch = jax.vmap(generalized_advantage, in_axes=1, out_axes=1)
+    return over_batch(batch.reward, discount_t, v_tm1, v_t, lambda_t)
+
+
+def _policy_terms(model: ActorCritic, policy: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Scalar]:
+    """Log probability of the actions taken, and mean entropy."""
+    log_probability = jax.nn.log_softmax(model.policy(policy, batch.observation))
+    action: Int[Array, "T B"] = batch.action
+    chosen = jnp.take_along_axis(log_probability, action[..., None], axis=-1)[..., 0]
+    entropy = -(jnp.exp(log_probability) * log_probability).sum(axis=-1).mean()
+    return chosen, entropy
+
+
+def _value_loss(
+    model: ActorCritic, params: Params, frozen: Params, batch: Transitions, advantage: Float[Array, "T B"]
+) -> Scalar:
+    """Half the squared distance to the target, which is the frozen value plus its advantage."""
+    target = model.value(frozen, batch.observation) + advantage
+    return 0.5 * jnp.square((target - model.value(params, batch.observation)) / 100.0).mean()
+
+
+def _standardized(advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+    """Mean 0, standard deviation 1; a constant advantage gives 0, with a finite derivative."""
+    centered = advantage - advantage.mean()
+    return centered * jax.lax.rsqrt(jnp.square(centered).mean() + 1e-8)

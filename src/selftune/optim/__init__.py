@@ -1,0 +1,46 @@
+"""Update rules: differentiable in every constant, or adapting their own step sizes."""
+
+from selftune.optim.autostepping import AutostepState, autostep
+from selftune.optim.hypergradients import (
+    HypergradientState,
+    hypergradient_descent,
+    multiplicative_hypergradient_descent,
+)
+from selftune.optim.incremental_delta_bar_delta import IDBDState, idbd
+from selftune.optim.meta_descent import StochasticMetaDescentState, stochastic_meta_descent
+from selftune.optim.probing import probe_rule
+from selftune.optim.rules import (
+    adam,
+    adamw,
+    add_decayed_weights,
+    chain,
+    clip_by_global_norm,
+    lion,
+    momentum,
+    rmsprop,
+    scale_by_learning_rate,
+    sgd,
+)
+
+__all__ = [
+    "AutostepState",
+    "HypergradientState",
+    "IDBDState",
+    "StochasticMetaDescentState",
+    "adam",
+    "adamw",
+    "add_decayed_weights",
+    "autostep",
+    "chain",
+    "clip_by_global_norm",
+    "hypergradient_descent",
+    "idbd",
+    "lion",
+    "momentum",
+    "multiplicative_hypergradient_descent",
+    "probe_rule",
+    "rmsprop",
+    "scale_by_learning_rate",
+    "sgd",
+    "stochastic_meta_descent",
+]

@@ -1,0 +1,1 @@
+"""Runs: train, log, show, report."""

@@ -1,0 +1,54 @@
+"""A run that has been made, seen through its folder."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selftune.runner.reporting import write_report
+from selftune.runner.run_folder import RunFolder
+
+
+class Run:
+    """What a run left behind.
+
+    Attributes:
+        path: The run folder.
+    """
+
+    def __init__(self, path: Path | str):
+        """Open a run.
+
+        Raises:
+            RunFolderError: There is no run in that folder.
+        """
+        self.path = Path(path)
+        self._folder = RunFolder.open(path)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Resolved settings, seed, command and versions."""
+        return self._folder.config
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """What was logged, oldest first; see `RunFolder`."""
+        return self._folder.rows()
+
+    @property
+    def eta(self) -> dict[str, float]:
+        """The last value of each tuned metaparameter."""
+        last = self.rows[-1] if self.rows else {}
+        return {key.removeprefix("eta/"): value for key, value in last.items() if key.startswith("eta/")}
+
+    @property
+    def final_return(self) -> float | None:
+        """Mean return of the episodes that ended in the last fifth of the steps; `None` if none did."""
+        end = self.rows[-1]["step"] if self.rows else 0
+        late = [row for row in self.rows if row["step"] > 0.8 * end and row["return_mean"] is not None]
+        episodes = sum(row["return_episodes"] for row in late)
+        return sum(row["return_mean"] * row["return_episodes"] for row in late) / episodes if episodes else None
+
+    def report(self, out: Path | str | None = None) -> Path:
+        """Write one self-contained HTML page; `report.html` in the run folder when no name is given."""
+        return write_report([self.path], Path(out) if out is not None else self.path / "report.html")

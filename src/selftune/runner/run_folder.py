@@ -1,0 +1,238 @@
+"""A run on disk: what was asked, what happened, what was learned.
+
+    config.json      settings, seed, command and versions; written once
+    metrics.jsonl    one JSON object for each logging interval
+    events/          the same numbers for TensorBoard
+    checkpoints/     arrays in safetensors files
+
+Reading a folder executes nothing that is in it, so that a stranger's run can be opened.
+"""
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selftune.errors import RunFolderError
+from selftune.runner import strict_json
+from selftune.runner.appending import append
+from selftune.runner.event_files import EventFile
+
+_VERSIONED = ("selftune", "jax", "jaxlib", "optax", "equinox", "gymnasium", "numpy")
+_logger = logging.getLogger("selftune")
+
+
+class RunFolder:
+    """The folder of one run, made by `create` or opened by `open`.
+
+    A row of `metrics.jsonl` is flat. Its keys: `step` (environment steps so far), `update`, `wall_time`
+    (seconds of training so far), `return_mean`, `return_episodes`, `steps_per_second`, `eta/<name>`
+    (constrained value), `meta_grad/<name>` (in unconstrained coordinates), `guard/<name>` (how often it fired
+    since the row before), and any other number, such as a loss.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._metrics = path / "metrics.jsonl"
+        self._events = EventFile(path / "events")
+        self._mended = False
+        self._lost = 0
+
+    @classmethod
+    def create(cls, path: Path | str, settings: Mapping[str, Any], *, seed: int, command: str) -> "RunFolder":
+        """Make a folder, its parents too, and write `config.json`.
+
+        Args:
+            path: a folder that does not exist yet or holds no run.
+            settings: all that was resolved, defaults included; what JSON cannot say is written as text.
+            seed: the seed of every random key.
+            command: the line that makes the same run again.
+
+        Raises:
+            RunFolderError: the folder already holds a run, or cannot be written.
+        """
+        path = Path(path)
+        held = [name for name in ("config.json", "metrics.jsonl") if (path / name).exists()]
+        if held:
+            raise RunFolderError(
+                f"{path} already holds a run ({held[0]} is there); a new run needs a folder of its own. "
+                "Give another folder, resume that run, or delete it first."
+            )
+        config = {"settings": settings, "seed": seed, "command": command, "versions": _versions()}
+        text = json.dumps(strict_json.plain(config), indent=2, allow_nan=False) + "\n"
+        write_whole(path / "config.json", text.encode())
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> "RunFolder":
+        """Open the folder of a run, also of one that is still being written.
+
+        Raises:
+            RunFolderError: there is no folder, no run in it, or a damaged `config.json`.
+        """
+        folder = cls(Path(path))
+        _ = folder.config
+        return folder
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What `create` wrote: `settings`, `seed`, `command`, `versions`."""
+        file = self.path / "config.json"
+        try:
+            config = json.loads(_read(file, "the run's settings").decode())
+        except (ValueError, RecursionError) as error:
+            raise RunFolderError(
+                f"{file} is not valid JSON ({error}); expected the settings of a run. "
+                "Restore the file, or make the run again."
+            ) from error
+        if not isinstance(config, dict):
+            raise RunFolderError(f"{file} holds a {type(config).__name__}; expected an object of settings.")
+        return config
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows so far, oldest first; none before the first. A torn last line is left out.
+
+        Raises:
+            RunFolderError: a line that is not the last is damaged; the message bears its number.
+        """
+        if not self._metrics.exists():
+            return []
+        lines = _read(self._metrics, "the run's rows").splitlines(keepends=True)
+        rows = [strict_json.row(line) for line in lines]
+        if None in rows[:-1]:
+            number = rows.index(None) + 1
+            raise RunFolderError(
+                f"{self._metrics}, line {number} is damaged: {lines[number - 1][:60]!r}; expected one "
+                "JSON object a line. Delete the line to go on without it."
+            )
+        return [row for row in rows if row is not None]
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append a row to `metrics.jsonl` and its numbers to the event file.
+
+        NumPy and JAX scalars become numbers, arrays lists; what is not finite becomes `null`. A full disk
+        costs the row, never the run: the first lost row is told in a warning line, every later one is tried.
+        """
+        plain = strict_json.plain(row)
+        try:
+            self._mend()
+            append(self._metrics, strict_json.line(plain))
+            self._events.scalars(plain, int(plain.get("step") or 0))
+        except OSError as error:
+            self._lost += 1
+            if self._lost == 1:
+                _logger.warning("%s: a row could not be logged (%s); training goes on.", self.path, error)
+        else:
+            if self._lost:
+                _logger.warning("%s: logging works again; %d rows were lost.", self.path, self._lost)
+            self._lost = 0
+
+    def cut(self, step: int) -> None:
+        """Drop the rows after environment step `step`, where a resumed run goes on.
+
+        Raises:
+            RunFolderError: the rows are damaged or the folder cannot be written.
+        """
+        kept = [row for row in self.rows() if (row.get("step") or 0) <= step]
+        write_whole(self._metrics, b"".join(map(strict_json.line, kept)))
+        self._events.restart(step)
+
+    def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> Path:
+        """Write arrays by flat name, such as `policy/0/weight`, to `checkpoints/<name>.safetensors`.
+
+        Raises:
+            RunFolderError: the folder cannot be written; an earlier file of that name stays whole.
+        """
+        from safetensors.numpy import save
+
+        data = save({key: np.asarray(array, order="C") for key, array in arrays.items()})
+        return write_whole(self._arrays(name), data)
+
+    def load_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Read what `save_arrays` wrote, each array with its own dtype.
+
+        Raises:
+            RunFolderError: there is no such file, or it is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        file = self._arrays(name)
+        if not file.is_file():
+            there = ", ".join(sorted(found.stem for found in file.parent.glob("*.safetensors"))) or "none"
+            raise RunFolderError(f"{file} does not exist; expected the arrays {name!r}. There: {there}.")
+        try:
+            with safe_open(file, "numpy") as tensors:
+                return {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise RunFolderError(
+                f"{file} is damaged ({error}); expected a safetensors file. Load another checkpoint."
+            ) from error
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _arrays(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
+    def _mend(self) -> None:
+        """Before the first row of this process: drop the torn line that a killed one may have left."""
+        if self._mended or not self._metrics.exists():
+            return
+        data = self._metrics.read_bytes()
+        last = data.splitlines(keepends=True)[-1:]
+        if last and strict_json.row(last[0]) is None:
+            os.truncate(self._metrics, len(data) - len(last[0]))
+        elif data and not data.endswith(b"\n"):
+            append(self._metrics, b"\n")
+        self._mended = True
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: _version(name) for name in _VERSIONED}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # a source tree that is on the path and not installed
+        return getattr(import_module(package), "__version__", "unknown")
+
+
+def _read(file: Path, what: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RunFolderError(
+            f"{file} cannot be read ({error.strerror}); expected {what}. "
+            "Give the folder that was named as the output of a training run."
+        ) from error
+
+
+def write_whole(file: Path, data: bytes) -> Path:
+    """Put the whole of `data` in place of `file`, or leave the file as it was."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise RunFolderError(
+            f"{file} cannot be written ({error.strerror}). Free some space, or give a folder that you may write to."
+        ) from error
+    return file

@@ -1,0 +1,121 @@
+"""What became of a run, in plain sentences computed from its numbers."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from selftune.runner.readable import count, duration, finite, has_horizon, label, number
+from selftune.runner.series import RunSeries
+
+
+def final_return(run: RunSeries) -> float:
+    """The mean of the logged returns over the last tenth of the run's steps; NaN where no episode ended."""
+    returns = run.columns.get("return_mean", np.zeros(0))
+    late = returns[run.steps[: len(returns)] >= 0.9 * run.steps[-1]] if returns.size else returns
+    return _mean(late if np.isfinite(late).any() else returns[np.isfinite(returns)][-1:])
+
+
+def best_return(run: RunSeries) -> float:
+    """The highest logged return."""
+    return float(np.nanmax(run.columns["return_mean"])) if "return_mean" in run.columns else math.nan
+
+
+def facts(run: RunSeries) -> dict[str, str]:
+    """The run in one row of a table."""
+    time = run.columns.get("wall_time", np.zeros(0))
+    return {
+        "return, last tenth": number(final_return(run)),
+        "best return": number(best_return(run)),
+        "environment steps": f"{run.steps[-1]:,.0f}" if run.steps.size else "0",
+        "time": duration(float(np.nanmax(time))) if time.size else "-",
+        "guards fired": f"{sum(fired(run).values()):,}",
+    }
+
+
+def fired(run: RunSeries) -> dict[str, int]:
+    """How often each guard fired."""
+    return {name: round(float(np.nansum(column))) for name, column in run.named("guard")}
+
+
+def sentences(run: RunSeries) -> list[str]:
+    """The return, the metaparameters, the guards: a sentence each."""
+    if not run.steps.size:
+        return ["Nothing has been logged yet."]
+    return [_returned(run), *_moved(run), _guarded(run)]
+
+
+def comparison(runs: Sequence[RunSeries]) -> str:
+    """Which run reached the highest return, and how far the others came."""
+    ranked = sorted((run for run in runs if math.isfinite(final_return(run))), key=final_return, reverse=True)
+    if len(ranked) < 2:
+        return ""
+    first, *rest = ranked
+    others = _listed([f"{number(final_return(run))} ({run.name})" for run in rest])
+    return f"{first.name} reached the highest return, {number(final_return(first))}, against {others}."
+
+
+def _returned(run: RunSeries) -> str:
+    steps, planned = run.steps[-1], run.settings.get("steps")
+    part = f" of {count(planned)} planned" if isinstance(planned, int | float) and planned > steps else ""
+    reached = final_return(run)
+    if math.isnan(reached):
+        return f"No episode ended in {count(steps)}{part} environment steps."
+    return (
+        f"The agent reached a return of {number(reached)}, its mean over the last tenth of "
+        f"{count(steps)}{part} environment steps; the best it logged is {number(best_return(run))}."
+    )
+
+
+def _moved(run: RunSeries) -> list[str]:
+    ends = {name: (_start(run, name, column), _last(column)) for name, column in run.named("eta")}
+    moved = [_way(name, *way) for name, way in ends.items() if _differs(name, *way)]
+    if not ends:
+        return []
+    if not moved:
+        return ["Its metaparameters stayed where they were."]
+    still = [f"the {label(name)}" for name, way in ends.items() if not _differs(name, *way)]
+    left = f" It left {_listed(still)} where {'it was' if len(still) == 1 else 'they were'}." if still else ""
+    return [f"It moved {_listed(moved)}.{left}"]
+
+
+def _way(name: str, start: float, end: float) -> str:
+    horizon = ""
+    if has_horizon(name) and max(start, end) < 1:
+        horizon = f" (horizon {number(1 / (1 - start))} to {number(1 / (1 - end))} steps)"
+    return f"the {label(name)} from {number(start)} to {number(end)}{horizon}"
+
+
+def _guarded(run: RunSeries) -> str:
+    times = {name: total for name, total in fired(run).items() if total}
+    if not times:
+        return "No guard had to step in."
+    parts = [f"{label(name)} {'once' if total == 1 else f'{total:,} times'}" for name, total in times.items()]
+    return f"Guards stepped in: {_listed(parts)}."
+
+
+def _start(run: RunSeries, name: str, column: Float[np.ndarray, " rows"]) -> float:
+    """Where the settings say that the metaparameter began, else its first row."""
+    init = run.settings.get("init")
+    said = finite(init.get(name)) if isinstance(init, dict) else math.nan
+    return said if math.isfinite(said) else float(column[np.isfinite(column)][0])
+
+
+def _last(column: Float[np.ndarray, " rows"]) -> float:
+    return float(column[np.isfinite(column)][-1])
+
+
+def _differs(name: str, start: float, end: float) -> bool:
+    """Whether the way is worth telling: more than 2 %, of the horizon where there is one."""
+    if has_horizon(name):
+        start, end = 1 - start, 1 - end
+    return not math.isclose(start, end, rel_tol=0.02)
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _mean(values: Float[np.ndarray, " rows"]) -> float:
+    return float(np.nanmean(values)) if values.size else math.nan

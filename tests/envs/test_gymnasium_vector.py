@@ -1,0 +1,68 @@
+"""What `make` says when it cannot."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from selftune.envs import Box, Discrete, make
+from selftune.errors import MissingExtraError, SettingError, UnsupportedSpaceError
+
+
+def test_an_unknown_environment_brings_its_near_names():
+    with pytest.raises(SettingError, match=r"'CartPol-v1'.*CartPole-v1"):
+        make("CartPol-v1", 2)
+
+
+def test_no_environments_at_all():
+    with pytest.raises(SettingError, match="num_envs=0"):
+        make("CartPole-v1", 0)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "needed", "command"),
+    [
+        ("Ant-v5", "mujoco", 'pip install "selftune[mujoco]"'),
+        ("LunarLander-v3", "Box2D", 'pip install "selftune[box2d]"'),
+        ("ALE/Pong-v5", "ale_py", 'pip install "selftune[atari]"'),
+        ("no_such_module:Some-v0", "no_such_module", "no_such_module"),
+    ],
+)
+def test_a_missing_package_brings_the_command_that_installs_it(monkeypatch, env_id, needed, command):
+    for name in [name for name in sys.modules if "gymnasium.envs." + needed.lower() in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, needed, None)  # importing it now fails
+    with pytest.raises(MissingExtraError) as caught:
+        make(env_id, 1)
+    assert command in str(caught.value)
+
+
+def test_unsupported_spaces_are_named_with_a_way_out():
+    with pytest.raises(UnsupportedSpaceError, match=r"Tuple\(Discrete.*FlattenObservation"):
+        make("Blackjack-v1", 1)
+    with pytest.raises(UnsupportedSpaceError, match=r"Box\(-2\.0.*DiscretizeAction"):
+        make("Pendulum-v1", 1)
+
+
+def test_spaces_are_plain_numbers():
+    env = make("Acrobot-v1", 2)
+    assert (env.num_envs, env.observation_space, env.action_space) == (2, Box((6,), "float32"), Discrete(3))
+
+
+def test_a_discrete_observation_is_one_hot():
+    env = make("FrozenLake-v1", 2)
+    observation = env.reset(0)
+    assert observation.tolist() == [[1.0] + [0.0] * 15] * 2  # both begin in the first of 16 fields
+    env.close()
+
+
+def test_settings_reach_the_environment():
+    env = make("CartPole-v1", 1, max_episode_steps=3)
+    env.reset(0)
+    assert [bool(env.step(np.ones(1, int)).truncated[0]) for _ in range(6)] == [False, False, True] * 2
+
+
+def test_gymnasium_is_not_imported_before_it_is_needed():
+    code = "import sys, selftune.envs; sys.exit('gymnasium' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
