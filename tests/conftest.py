@@ -6,6 +6,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("selftune", "beartype.beartype")
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
@@ -15,6 +16,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+hypothesis.settings.register_profile("selftune", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("selftune")
 
 
 @pytest.fixture

@@ -33,8 +33,13 @@ def dot(left: PyTree, right: PyTree) -> Scalar:
 
 
 def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
-    """Choose one of two trees of equal structure, whole; works on random keys and counters too."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, yes, no)
+    """Choose one of two trees of equal structure, whole; works on random keys and counters too.
+
+    A conditional, because compilers fuse the condition anew into the selection of every leaf.
+    """
+    (yes, static), (no, _) = (eqx.partition(tree, eqx.is_array) for tree in (yes, no))
+    chosen = jax.lax.cond(condition, lambda yes, no: yes, lambda yes, no: no, yes, no)
+    return eqx.combine(chosen, static)
 
 
 def finite(tree: PyTree) -> Bool[Array, ""]:

@@ -71,7 +71,7 @@ def test_the_scale_of_the_target_changes_nothing(scale):
     np.testing.assert_allclose(step_size(1.0), step_size(scale), rtol=1e-4)
 
 
-def test_differentiable_in_its_own_constants():
+def test_differentiable_in_its_own_constants(float64):
     inputs = jax.random.normal(jax.random.key(1), (6, 2))
 
     def outcome(initial, meta, tau):
@@ -81,10 +81,8 @@ def test_differentiable_in_its_own_constants():
             return (w + step, state), None
 
         rule = optim.autostep(initial, meta, tau)
-        start = jnp.zeros(2, inputs.dtype)
+        start = jnp.zeros(2)
         return jax.lax.scan(example, (start, rule.init(start)), inputs)[0][0].sum()
 
-    with jax.enable_x64(True):
-        inputs = inputs.astype(float)
-        constants = (jnp.array(0.1), jnp.array(0.2), jnp.array(10.0))
-        check_grads(jax.jit(outcome), constants, order=1, rtol=1e-5)
+    constants = (jnp.array(0.1), jnp.array(0.2), jnp.array(10.0))
+    check_grads(jax.jit(outcome), constants, order=1, rtol=1e-5)

@@ -17,7 +17,7 @@ def row(step, **more):
         "step": step,
         "return_mean": step / 10,
         "steps_per_second": 50.0,
-        "eta/learning_rate": 1e-5 * 10 ** (step / 500),
+        "eta/learning_rate": 1e-5 * 10 ** (step / 250),
         "eta/discount": 0.9 + 0.0099 * step / 100,
         "guard/trust_region": 1,
         "guard/numeric": 0,
@@ -50,18 +50,19 @@ def frame(console):
 def test_a_terminal_shows_return_metaparameters_guards_and_time(clock):
     screen = console(terminal=True)
     with Display("CartPole-v1 · a2c", 1000, screen) as display:
-        for step in range(0, 501, 100):
-            clock[0] += 1.0
+        for step in range(0, 501, 5):
+            clock[0] += 0.1
             display.update(row(step))
     shown = "\n".join(frame(screen))
     assert "CartPole-v1 · a2c" in shown
-    assert "500/1k steps   50 steps/s   0:06 elapsed   0:10 left" in shown  # 500 steps left at 50 a second
+    assert "500/1k steps   50 steps/s   0:10 elapsed   0:10 left" in shown  # 500 steps left at 50 a second
     assert "return  50   best 50" in shown
-    assert "trust region 6" in shown
+    assert "trust region 101" in shown
     assert "numeric" not in shown
     [rate] = [line for line in frame(screen) if "learning rate" in line]
-    assert rate.split()[1:5] == ["learning", "rate", "1e-05", "▁▁▂▂▃▃▃▄▄▅▅▆▆▇▇█"]  # half way: half the width of 32
-    assert rate.split()[5] == "0.0001"
+    # half way: half of 32 characters, and step 500 opens the 17th; equal factors rise equally, by 7/16 of a bar each
+    assert rate.split()[1:5] == ["learning", "rate", "1e-05", "▁▁▂▂▃▃▄▄▅▅▆▆▆▇▇██"]
+    assert rate.split()[5] == "0.001"
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 200])
@@ -94,7 +95,7 @@ def test_a_pipe_gets_a_line_every_tenth_of_the_way(clock):
     lines = written(screen).splitlines()
     assert [line.split()[0] for line in lines[1:]] == [f"{10 * tenth}%" for tenth in range(11)]
     assert lines[6].split()[:5] == ["50%", "500", "steps", "return", "50"]
-    assert "learning_rate 0.0001" in lines[6]
+    assert "learning_rate 0.001" in lines[6]
     assert "guards: trust region 51" in lines[6]  # rows 0, 10 .. 500
     assert "\x1b" not in written(screen)
 
@@ -160,7 +161,7 @@ def test_the_summary_tells_where_everything_went(clock):
     display.summary()
     summary = written(screen)[start:]
     assert "70 at the end, 90 at best" in summary
-    assert "1e-05 → 0.001" in summary
+    assert "1e-05 → 0.1" in summary
     assert "0.9 → 0.999 (1,000 steps)" in summary
     assert "trust region 3" in summary
     assert "1:30 for 1k steps" in summary
@@ -220,10 +221,11 @@ def test_characters_follow_the_values():
         (0.9, "0.9"),
         (0.99, "0.99"),
         (0.99871, "0.9987"),
-        (0.999951, "0.99995"),
+        (0.999951, "0.999951"),
         (1 - 1e-16, "1"),
         (1.0, "1"),
         (-487.4, "-487"),
+        (999.9999, "1,000"),
         (1234.5, "1,234"),
         (2.5e9, "2.5e+09"),
     ],

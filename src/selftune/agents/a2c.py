@@ -40,6 +40,10 @@ class A2CSettings:
     """Discount of the judge: how far ahead the user cares."""
     outer_trace_decay: float = 0.95
     """Trace decay of the judge."""
+    outer_entropy_cost: float = 0.0
+    """How much the judge values exploration for its own sake."""
+    outer_value_cost: float = 0.5
+    """Weight of the outer critic's error in the judgement."""
 
 
 DEFAULTS = A2CSettings()
@@ -77,10 +81,11 @@ def a2c(
     spec = build_spec(NAMES, recipe.tune if tune is None else tune, init, [field.name for field in fields(settings)])
 
     policy = mlp(observation_shape, num_actions, settings.hidden, out_scale=0.01)
-    critic = mlp(observation_shape, 1, settings.hidden)
-    outer = Outer(settings.outer_discount, settings.outer_trace_decay)
-    horizon = 1.0 / (1.0 - outer.discount)
-    model = ActorCritic(policy.apply, lambda params, observation: horizon * critic.apply(params, observation)[..., 0])
+    critic = mlp(observation_shape, 1, settings.hidden, out_scale=0.01)
+    outer = Outer(
+        settings.outer_discount, settings.outer_trace_decay, settings.outer_entropy_cost, settings.outer_value_cost
+    )
+    model = ActorCritic(policy.apply, lambda params, observation: critic.apply(params, observation)[..., 0])
 
     def rule(eta: Eta) -> optax.GradientTransformation:
         def descend(rate: Scalar | float) -> optax.GradientTransformation:

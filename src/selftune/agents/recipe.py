@@ -22,7 +22,7 @@ class Recipe:
 
     def optimizer(self) -> optax.GradientTransformation:
         """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
-        return optax.adam(self.meta_learning_rate, eps=1e-8)
+        return optax.adam(self.meta_learning_rate, eps=1e-15)
 
     def guards(self, spec: Spec, distance: Distance, part, bounds: dict[str, tuple[float, float]]) -> list[Guard]:
         """What must hold after each update; an agent that tunes nothing has only the numeric guard."""

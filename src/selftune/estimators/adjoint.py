@@ -85,37 +85,30 @@ def pull_back(
     """
     state, gradient, scale, batch = taken
     eta, pull_eta = eqx.filter_vjp(lambda meta_params: problem.eta(meta_params, batch), meta_params)
-    aux = None
-    if gradient is None or learner.extras:
-        gradient, (_, aux) = learner.gradient(eta, state, batch)
+    (params, frozen), pull_split = eqx.filter_vjp(learner.split, state)
+
+    def every_gradient(params: Params) -> tuple[tuple[Params, PyTree, Eta], Any]:
+        def loss(variables: tuple[Params, PyTree, Eta]) -> tuple[Scalar, Any]:
+            return learner.loss(*variables, batch)
+
+        return eqx.filter_grad(loss, has_aux=True)((params, frozen, eta))
+
+    (again, _, _), push_gradients, aux = jax.linearize(every_gradient, params, has_aux=True)
+    gradient = again if gradient is None else gradient
 
     def apply(eta: Eta, state: PyTree, gradient: PyTree, aux: Any) -> PyTree:
         return learner.apply(eta, state, gradient, batch, aux, scale)[0]
 
     _, pull_apply = eqx.filter_vjp(apply, eta, state, gradient, aux)
     eta_bar, state_bar, gradient_bar, aux_bar = pull_apply(cotangent)
-    eta_too, state_too = _pull_gradient(learner, eta, state, batch, gradient_bar)
+    params_too, frozen_too, eta_too = push_gradients(gradient_bar)
+    (state_too,) = pull_split((params_too, frozen_too))
     eta_bar, state_bar = _tree.add(eta_bar, eta_too), _tree.add(state_bar, state_too)
     if learner.extras:
         _, pull_aux = eqx.filter_vjp(lambda eta, state: learner.gradient(eta, state, batch)[1][1], eta, state)
         eta_too, state_too = pull_aux(aux_bar)
         eta_bar, state_bar = _tree.add(eta_bar, eta_too), _tree.add(state_bar, state_too)
     return state_bar, pull_eta(eta_bar)[0]
-
-
-def _pull_gradient(learner: Learner, eta: Eta, state: PyTree, batch: Batch, direction: Params) -> tuple[Eta, PyTree]:
-    """The adjoint of `learner.gradient` in a direction: a forward derivative of the gradient (see above)."""
-    (params, frozen), pull_split = eqx.filter_vjp(learner.split, state)
-
-    def every_gradient(params: Params) -> tuple[Params, PyTree, Eta]:
-        def loss(variables: tuple[Params, PyTree, Eta]) -> Scalar:
-            return learner.loss(*variables, batch)[0]
-
-        return eqx.filter_grad(loss)((params, frozen, eta))
-
-    _, (params_bar, frozen_bar, eta_bar) = jax.jvp(every_gradient, (params,), (direction,))
-    (state_bar,) = pull_split((params_bar, frozen_bar))
-    return eta_bar, state_bar
 
 
 def mixed_mode(

@@ -56,8 +56,8 @@ def forward(decay: float = 1.0, hessian: bool = True, unroll: int = 1) -> Estima
         if not 0 < count <= MOST_SCALARS:
             raise EstimatorError(
                 "forward() carries one derivative of the whole state for each scalar metaparameter; here there are "
-                f"{count}, expected 1 to {MOST_SCALARS}. (A contextual metaparameter counts each weight of its network.) "
-                "Use truncated(mode='mixed'), whose cost does not depend on their number, or a scalar scope."
+                f"{count}, expected 1 to {MOST_SCALARS}. (A contextual metaparameter counts each weight of its network."
+                ") Use truncated(mode='mixed'), whose cost does not depend on their number, or a scalar scope."
             )
         floats = eqx.filter(state, eqx.is_inexact_array)
         return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), floats)

@@ -1,7 +1,8 @@
-"""`range`: metaparameters stay within stated bounds, and may be drawn back towards where they began."""
+"""`range`: metaparameters stay within stated bounds, and may be drawn towards priors."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +10,27 @@ import jax.numpy as jnp
 from selftune.errors import SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.metaparams import MetaParam, Spec, check_names, tuned
+from selftune.types import PyTree
 
 
-def range(bounds: Mapping[str, tuple[float, float]] | None = None, leak: float = 0.0, saturation: float = 8.0) -> Guard:
+def range(
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    leak: float = 0.0,
+    priors: Mapping[str, float] | None = None,
+    saturation: float = 8.0,
+) -> Guard:
     """Hold metaparameters within bounds, out of the flat ends of their constraints, and near their priors.
 
     Args:
         bounds: `{name: (lowest, highest)}` in constrained values.
-        leak: Fraction of the way back to the initial value at every update, in unconstrained coordinates; a prior. In
-            [0, 1).
+        leak: Fraction of the way to its prior that a metaparameter goes at every update, in unconstrained coordinates;
+            in [0, 1).
+        priors: `{name: value}`, constrained, for those that leak; all leak to their initial values when omitted.
         saturation: Farthest that a coordinate of a bounded constraint may go: at 8 the slope of a sigmoid is 3e-4.
 
     Raises:
         SettingError: A bound that is empty, or a leak outside [0, 1).
-        UnknownMetaParamError: A bound for a metaparameter that is not tuned.
+        UnknownMetaParamError: A bound or a prior for a metaparameter that is not tuned.
     """
     if not 0.0 <= leak < 1.0 or not saturation > 0:
         raise SettingError(f"range(leak={leak}, saturation={saturation}): expected 0 <= leak < 1 and saturation > 0.")
@@ -33,12 +41,12 @@ def range(bounds: Mapping[str, tuple[float, float]] | None = None, leak: float =
 
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         moving = tuned(spec)
-        check_names(bounds, moving)
+        check_names([*bounds, *(priors or {})], moving)
         meta_params, fired = dict(attempt.after.meta_params), {}
         for name, entry in moving.items():
             low, high = _limits(entry, bounds.get(name), saturation)
-            prior = entry.constraint.inverse(entry.value)
-            drawn = entry.scope.move(lambda x, prior=prior: x + leak * (prior - x), meta_params[name])
+            prior = entry.value if priors is None else priors.get(name)
+            drawn = meta_params[name] if prior is None else _leaked(entry, meta_params[name], leak, prior)
             held = entry.scope.move(lambda x, low=low, high=high: jnp.clip(x, low, high).astype(x.dtype), drawn)
             moved = jax.tree.map(lambda a, b: (a != b).any(), held, drawn)
             fired[f"range/{name}"] = jnp.where(jnp.stack(jax.tree.leaves(moved)).any(), 1, 0)
@@ -46,6 +54,12 @@ def range(bounds: Mapping[str, tuple[float, float]] | None = None, leak: float =
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("range", check)
+
+
+def _leaked(entry: MetaParam, coordinates: PyTree, leak: float, prior: Any) -> PyTree:
+    """Coordinates a fraction of the way nearer to the prior's."""
+    target = entry.constraint.inverse(jnp.asarray(prior, jnp.result_type(float)))
+    return entry.scope.move(lambda x: (x + leak * (target - x)).astype(x.dtype), coordinates)
 
 
 def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: float) -> tuple:

@@ -82,14 +82,10 @@ class Constraint(NamedTuple):
         return f"a number above {self.lower:g}{upper}"
 
 
-def _check_order(name: str, floor: float, lower: float, upper: float, ceiling: float) -> None:
-    if not (np.isfinite([lower, upper]).all() and floor <= lower < upper <= ceiling):
-        raise ConstraintError(f"{name}({lower}, {upper}): expected {floor:g} <= lower < upper <= {ceiling:g}.")
-
-
 def interval(lower: float, upper: float) -> Constraint:
     """Values in `(lower, upper)`: `lower + (upper - lower) * sigmoid(x)`."""
-    _check_order("interval", -np.inf, lower, upper, np.inf)
+    if not (np.isfinite([lower, upper]).all() and lower < upper):
+        raise ConstraintError(f"interval({lower}, {upper}): expected two finite numbers, lower < upper.")
     width = upper - lower
     return Constraint(
         name=f"interval({lower:g}, {upper:g})",
@@ -106,7 +102,8 @@ def one_minus(lower: float = 1e-4, upper: float = 0.7) -> Constraint:
 
     `1 - value = lower * (upper / lower) ** sigmoid(x)`: equal steps are equal factors of the horizon `1 / (1 - value)`.
     """
-    _check_order("one_minus", 0.0, lower, upper, 1.0)
+    if not 0.0 < lower < upper <= 1.0:
+        raise ConstraintError(f"one_minus({lower}, {upper}): expected 0 < lower < upper <= 1.")
     ratio = float(np.log(upper / lower))
     return Constraint(
         name=f"one_minus({lower:g}, {upper:g})",
@@ -138,5 +135,5 @@ simplex = Constraint(
 """Vectors of positive entries that sum to 1: `softmax(x)` over the last axis."""
 
 
-def _plain(value: np.ndarray) -> str:
+def _plain(value: np.ndarray | np.floating) -> str:
     return f"{value:.6g}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), precision=6)

@@ -41,30 +41,38 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
         UnknownMetaParamError: the rule asks for a name that `eta` does not hold.
     """
     with jax.ensure_compile_time_eval():
-        zeros = jax.tree.map(_filled(0.0), params)
-        ones = jax.tree.map(_filled(1.0), params)
-        known_extras = {name: jax.tree.map(_quiet, extra) for name, extra in (extras or {}).items()}
-        values = jax.tree.map(_known, dict(eta))
-
-        def one_update(moving_gradient: PyTree, moving_eta: PyTree) -> list[Array]:
-            transformation = optax.with_extra_args_support(_build(rule, _merge(moving_eta, values)))
-            state = transformation.init(ones)
-            outputs = transformation.update(_merge(moving_gradient, zeros), state, ones, **known_extras)
-            return jax.tree.leaves(_inexact(outputs))
-
-        @jax.jit
-        def finite(*moving: PyTree) -> tuple[PyTree, PyTree]:
-            outputs, pull_back = jax.vjp(one_update, *moving)
-            return jax.tree.map(lambda d: jnp.isfinite(d).all(), pull_back([jnp.ones_like(x) for x in outputs]))
-
         try:
-            gradient_names, eta_names = map(_names_of_false, finite(_inexact(zeros), _inexact(values)))
+            values = jax.tree.map(_known, dict(eta))
+            gradient_names, eta_names = map(_names_of_false, _finite(rule, params, values, extras or {}))
         except (jax.errors.UnexpectedTracerError, jax.errors.ConcretizationTypeError) as error:
             raise RuleError(
                 "the update rule uses a traced value that is neither in eta nor in the extras, so its "
                 "derivative cannot be probed. Pass the value through eta."
             ) from error
     _refuse(gradient_names, eta_names)
+
+
+def _finite(rule: Rule, params: Params, values: Eta, extras: Mapping[str, Any]) -> tuple[PyTree, PyTree]:
+    """Whether each derivative is finite: one flag for each leaf of the gradient, and one for each of eta.
+
+    The stand-ins are made inside the compiled function: they take no memory, and compile fast.
+    """
+
+    @jax.jit
+    def finite(values):
+        gradient, ones = jax.tree.map(_filled(0.0), params), jax.tree.map(_filled(1.0), params)
+        quiet = {name: jax.tree.map(_quiet, extra) for name, extra in extras.items()}
+
+        def one_update(moving_gradient, moving_values):
+            transformation = optax.with_extra_args_support(_build(rule, _merge(moving_values, values)))
+            state = transformation.init(ones)
+            outputs = transformation.update(_merge(moving_gradient, gradient), state, ones, **quiet)
+            return jax.tree.leaves(_inexact(outputs))
+
+        outputs, pull_back = jax.vjp(one_update, _inexact(gradient), _inexact(values))
+        return jax.tree.map(lambda d: jnp.isfinite(d).all(), pull_back([jnp.ones_like(x) for x in outputs]))
+
+    return finite(values)
 
 
 def _build(rule: Rule, eta: Eta) -> optax.GradientTransformation:

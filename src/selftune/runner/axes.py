@@ -29,7 +29,7 @@ def spaced(title: str, values: Float[np.ndarray, " rows"]) -> Axis:
 def spans_horizons(values: Float[np.ndarray, " rows"]) -> bool:
     """Whether 1/(1 - value) is finite and at least doubles, so that it is worth an axis of its own."""
     low, high = np.nanmin(values), np.nanmax(values)
-    return bool(low >= 0 and high < 1 and 1 - low >= 2 * (1 - high))
+    return bool(low >= 0 and high < 1 and 1 - low >= 1.999 * (1 - high))
 
 
 def horizons(title: str, values: Float[np.ndarray, " rows"]) -> Axis:
@@ -59,7 +59,7 @@ def _round(low: float, high: float) -> list[float]:
     ticks = powers
     for factors in ((1,), (1, 3), (1, 2, 5), range(1, 10), np.arange(10, 100) / 10):
         ticks = np.outer(powers, factors).ravel()
-        ticks = ticks[(low <= ticks) & (ticks <= high)]
+        ticks = ticks[(0.999 * low <= ticks) & (ticks <= 1.001 * high)]
         if len(ticks) >= 3:
             break
     return ticks[:: math.ceil(len(ticks) / 7)].tolist()

@@ -10,9 +10,9 @@ def number(value: int | float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     if 0.9 < value < 1:
-        digits = 1 + math.ceil(-math.log10(1 - value))
-        return f"{value:.{digits}f}".rstrip("0")
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
+        digits = min(9, 1 + math.ceil(-math.log10(1 - value)))
+        return f"{value:.{digits}f}".rstrip("0").rstrip(".")
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def count(value: int | float) -> str:

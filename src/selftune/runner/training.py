@@ -21,13 +21,13 @@ from selftune.agents import Agent, AgentState, Recipe
 from selftune.agents.catalogue import AGENTS
 from selftune.envs import HostEnv, make
 from selftune.errors import SettingError, did_you_mean
-from selftune.metaparams import MetaParam
+from selftune.metaparams import tuned, values
 from selftune.runner.displaying import Display
 from selftune.runner.rollouts import Rollout
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, PyTree, Transitions
+from selftune.types import PRNGKey, PyTree
 
 ROWS = 500
 """A run logs about so many rows, whatever its length."""
@@ -98,16 +98,17 @@ def _run(
     per_update = agent.num_envs * agent.rollout_length
     updates = -(-steps // per_update)
     every = max(1, updates // ROWS)
-    fired, begin, last = {}, time.perf_counter(), 0.0
+    fired, begin, last = [], time.perf_counter(), 0.0
     try:
         for update, (act_key, learn_key) in enumerate(_keys(key, updates), start=1):
             batch = rollout.collect(state.learner.params, act_key)
-            state, info, fired = learn(state, batch, learn_key, fired)
+            state, info = learn(state, batch, learn_key)
+            fired.append(info.guards)
             if update % every == 0 or update == updates:
                 now = time.perf_counter() - begin
                 speed = (update % every or every) * per_update / (now - last)
                 row = _row(update, update * per_update, now, speed, rollout.take_finished(), info, fired)
-                fired, last = {}, now
+                fired, last = [], now
                 folder.log(row)
                 show(row)
     except KeyboardInterrupt:
@@ -124,12 +125,7 @@ def _compiled(agent: Agent) -> tuple[Callable, Callable]:
         key, now = jax.random.split(key)
         return agent.act(params, observation, now), key
 
-    @jax.jit
-    def learn(state: AgentState, batch: Transitions, key: PRNGKey, fired: dict) -> tuple[AgentState, TunerInfo, dict]:
-        state, info = agent.learn(state, batch, key)
-        return state, info, {name: count + fired.get(name, 0) for name, count in info.guards.items()}
-
-    return act, learn
+    return act, jax.jit(agent.learn)
 
 
 def _keys(key: PRNGKey, updates: int) -> Iterator[tuple[PRNGKey, PRNGKey]]:
@@ -139,7 +135,7 @@ def _keys(key: PRNGKey, updates: int) -> Iterator[tuple[PRNGKey, PRNGKey]]:
 
 
 def _row(
-    update: int, step: int, now: float, speed: float, finished: list[float], info: TunerInfo, fired: dict
+    update: int, step: int, now: float, speed: float, finished: list[float], info: TunerInfo, fired: list
 ) -> dict[str, Any]:
     """One line of `metrics.jsonl`; see `RunFolder`."""
     info, fired = jax.device_get((info, fired))
@@ -153,7 +149,7 @@ def _row(
     }
     row |= {f"eta/{name}": value for name, value in info.eta.items() if name in info.meta_grad}
     row |= {f"meta_grad/{name}": value for name, value in info.meta_grad.items()}
-    row |= {f"guard/{name}": int(count) for name, count in fired.items()}
+    row |= {f"guard/{name}": sum(int(guards[name]) for guards in fired) for name in info.guards}
     row |= {"loss": info.steps.loss[-1], "meta_loss": info.meta_loss, "policy_distance": info.steps.distance[-1]}
     return row | {name: value[-1] for name, value in info.steps.aux.items()} | info.meta_aux
 
@@ -164,12 +160,16 @@ def _arrays(state: AgentState) -> dict[str, Any]:
 
 def _config(env: str, name: str, agent: Agent, settings: Any, steps: int) -> dict[str, Any]:
     """Everything resolved: what is tuned, where it starts, and what does not move."""
-    tuned = [entry for entry, value in agent.spec.items() if isinstance(value, MetaParam)]
-    start = {entry: float(getattr(value, "value", value)) for entry, value in agent.spec.items()}
+    start = {entry: float(value) for entry, value in values(agent.spec).items()}
     recipe = asdict(Recipe())
-    return {"env": env, "agent": name, "steps": steps, "tune": tuned, "init": start, "settings": asdict(settings)} | {
-        "recipe": recipe
-    }
+    return {
+        "env": env,
+        "agent": name,
+        "steps": steps,
+        "tune": list(tuned(agent.spec)),
+        "init": start,
+        "settings": asdict(settings),
+    } | {"recipe": recipe}
 
 
 def _command(env, agent, tune, init, steps, seed, out) -> str:

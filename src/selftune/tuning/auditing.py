@@ -62,7 +62,10 @@ class _Links(NamedTuple):
     value: Float[Array, ""]
     gradient: Float[Array, ""]
     rule: Float[Array, ""]
+    """The learner's next state, were the gradient to stay."""
     params: Float[Array, ""]
+    state: Float[Array, ""]
+    """Parameters, and what the learner carries beside them."""
 
 
 def audit(tuner: Tuner, meta: Meta, state: PyTree, batches: Batch) -> Audit:
@@ -120,15 +123,19 @@ def _links(
         return learner.gradient(problem.eta(meta_params, batch), state, batch)[0]
 
     def through_rule(meta_params: MetaParams) -> PyTree:
-        return learner.apply(problem.eta(meta_params, batch), state, gradient, batch, aux)[0].params
+        after, _ = learner.apply(problem.eta(meta_params, batch), state, gradient, batch, aux)
+        return eqx.filter(after, eqx.is_inexact_array)
 
-    def through_both(meta_params: MetaParams) -> PyTree:
+    def to_params(meta_params: MetaParams) -> PyTree:
+        return problem.step(meta_params, state, batch)[0].params
+
+    def to_state(meta_params: MetaParams) -> PyTree:
         return eqx.filter(problem.step(meta_params, state, batch)[0], eqx.is_inexact_array)
 
     def norm(function) -> Float[Array, ""]:
         return jnp.sqrt(_tree.squared_norm(jax.jvp(function, (meta_params,), (direction,))[1]))
 
-    return _Links(*map(norm, (value, through_loss, through_rule, through_both)))
+    return _Links(*map(norm, (value, through_loss, through_rule, to_params, to_state)))
 
 
 def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
@@ -145,7 +152,7 @@ def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
         float((np.sign(flat) == np.sign(mean)).mean()) if reached else 0.0,
         float(np.linalg.norm(mean) / max(np.linalg.norm(spread), 1e-30)) if reached else 0.0,
         reached,
-        "" if reached else _reason(_Links(*(float(np.max(link)) for link in links))),
+        "" if reached else _reason(jax.tree.map(np.max, jax.device_get(links))),
     )
 
 
@@ -154,6 +161,8 @@ def _reason(links: _Links) -> str:
         return "zero: its constraint is flat at this value; start it further inside"
     if links.gradient == 0 and links.rule == 0:
         return "zero: neither the loss nor the update rule depends on it here"
-    if links.params == 0:
+    if links.state == 0:
         return "zero: it changes the gradient, but the update rule discards the change (a sign, a normalisation)"
+    if links.params == 0:
+        return "zero: it moves what the learner carries (a momentum, a memory), not the parameters; it may matter later"
     return "zero: it moves only what the outer loss does not look at; it may matter over more than one update"

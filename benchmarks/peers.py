@@ -1,0 +1,98 @@
+"""The same meta-gradient by other libraries, each in the process it needs, taking turns with this one.
+
+Work: `K` Adam steps of the network of `workload`, differentiated with respect to discount and cost of the loss.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from timing import Interval, alternate, ratio, stopwatch
+from variants import Variant, tuned_update
+from workload import VALUES, Workload, build
+
+import selftune as st
+
+PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
+WORKER = Path(__file__).with_name("peers_worker.py")
+COMPARED = ("discount", "cost")
+
+
+class Peer(NamedTuple):
+    """One library on one size."""
+
+    width: int
+    batch: int
+    name: str
+    milliseconds: float
+    slower: Interval
+    """Its time over that of selftune's mixed mode."""
+    disagreement: float
+    """Largest relative difference of its meta-gradient from selftune's."""
+
+
+def compare(width: int, batch: int, unroll: int, rounds: int, advance: Callable[[], object]) -> list[Peer]:
+    """Selftune's whole tuner update against the bare meta-gradient of the others, alternating."""
+    spec = {name: st.MetaParam(value, st.free) if name in COMPARED else value for name, (value, _) in VALUES.items()}
+    work = build(width, batch, unroll, spec)
+    runs, gradients = {}, {}
+    for mode in ("mixed", "reverse"):
+        function, arguments = tuned_update(work, Variant(mode, st.truncated(unroll, mode), floor=0.0))
+        gradient = function(*arguments)[2].meta_grad
+        gradients[f"selftune, {mode}"] = np.asarray([gradient[name] for name in COMPARED])
+        runs[f"selftune, {mode}"] = stopwatch(function, arguments)
+    with _worker(work) as (others, ask):
+        gradients |= {name: np.asarray(gradient) for name, gradient in others.items()}
+        runs |= {name: lambda name=name: ask(name) for name in others}
+        seconds = alternate(runs, rounds, advance)
+    ours = "selftune, mixed"
+    return [
+        Peer(
+            width,
+            batch,
+            name,
+            1e3 * float(np.median(laps)),
+            ratio(laps, seconds[ours]),
+            float(np.max(np.abs(gradients[name] / gradients[ours] - 1))),
+        )
+        for name, laps in seconds.items()
+    ]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _worker(work: Workload) -> Iterator[tuple[dict[str, list[float]], Callable[[str], float]]]:
+    """The other process: its meta-gradients, and a function that runs one library there once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "workload.npz"
+        np.savez(path, **_arrays(work))  # pyright: ignore[reportArgumentType]
+        command = [str(PYTHON), str(WORKER), str(path), str(cores())]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            lines, answers = process.stdin, process.stdout
+
+            def ask(name: str) -> float:
+                print(name, file=lines, flush=True)
+                return json.loads(answers.readline())
+
+            yield json.loads(answers.readline()), ask
+            lines.close()
+
+
+def _arrays(work: Workload) -> dict[str, np.ndarray]:
+    params = {f"params/{i}/{name}": leaf for i, layer in enumerate(work.state.params) for name, leaf in layer.items()}
+    data = {"batches": work.batches, "validation": work.validation}
+    fields = {f"{name}/{field}": leaf for name, batch in data.items() for field, leaf in batch._asdict().items()}
+    constants = {name: value for name, (value, _) in VALUES.items()}
+    return {name: np.asarray(leaf) for name, leaf in (params | fields | constants).items()}

@@ -1,0 +1,92 @@
+"""Bounds, flat ends and priors of metaparameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from selftune.errors import SettingError, UnknownMetaParamError
+from selftune.guards import Attempt, Position, range as range_guard
+from selftune.metaparams import MetaParam, bind, contextual, free, one_minus, per_layer, positive, unit
+
+PARAMS = {"policy": jnp.zeros(2), "critic": jnp.zeros(2)}
+
+
+def check(guard, spec, moved):
+    """Constrained values after the guard, and what fired."""
+    nowhere = Position(moved, (), (), ())
+    position, fired = guard.check(spec, Attempt(nowhere, nowhere, {}, None))
+    return bind(spec, PARAMS).resolve(position.meta_params, jnp.zeros(2)), position.meta_params, fired
+
+
+@pytest.mark.parametrize(("constraint", "lowest", "highest"), [(positive, 0.01, 0.1), (one_minus(), 0.5, 0.99)])
+@pytest.mark.parametrize("direction", [-1.0, 1.0])
+def test_values_stay_within_bounds(constraint, lowest, highest, direction):
+    spec = {"x": MetaParam(0.5 * (lowest + highest), constraint)}
+    value, _, fired = check(range_guard({"x": (lowest, highest)}), spec, {"x": jnp.asarray(50.0 * direction)})
+    end = highest if direction == (1.0 if constraint is positive else -1.0) else lowest
+    np.testing.assert_allclose(value["x"], end, rtol=1e-4)
+    assert fired == {"range/x": 1}
+
+
+def test_a_value_inside_is_left_alone():
+    spec = {"x": MetaParam(0.05), "y": MetaParam(0.5, unit), "z": MetaParam(3.0, free)}
+    moved = {"x": jnp.log(0.02), "y": jnp.asarray(-3.0), "z": jnp.asarray(1e6)}
+    _, meta_params, fired = check(range_guard({"x": (0.01, 0.1)}), spec, moved)
+    assert meta_params == moved
+    assert fired == {"range/x": 0, "range/y": 0, "range/z": 0}
+
+
+def test_a_bound_on_the_edge_of_the_constraint_is_finite():
+    spec = {"x": MetaParam(0.5, unit)}
+    value, meta_params, _ = check(range_guard({"x": (0.0, 1.0)}), spec, {"x": jnp.asarray(100.0)})
+    assert jnp.isfinite(meta_params["x"])
+    np.testing.assert_allclose(value["x"], 1.0, atol=2e-4)
+
+
+def test_flat_ends_are_kept_away_from_and_open_ends_are_not():
+    spec = {"bounded": MetaParam(0.5, unit), "open": MetaParam(0.5)}
+    moved = {"bounded": jnp.asarray(-20.0), "open": jnp.asarray(-20.0)}
+    _, meta_params, fired = check(range_guard(saturation=6.0), spec, moved)
+    assert meta_params == {"bounded": -6.0, "open": -20.0}
+    assert fired == {"range/bounded": 1, "range/open": 0}
+
+
+def test_the_leak_draws_back_to_the_declared_value():
+    # From log(0.5) + 2, a tenth of the way back: log(0.5) + 1.8.
+    spec = {"x": MetaParam(0.5)}
+    _, meta_params, fired = check(range_guard(leak=0.1), spec, {"x": jnp.log(0.5) + 2.0})
+    np.testing.assert_allclose(meta_params["x"], np.log(0.5) + 1.8, rtol=1e-6)
+    assert fired == {"range/x": 0}
+
+
+def test_scopes_are_held_coordinate_by_coordinate():
+    spec = {"x": MetaParam(0.05, positive, per_layer), "y": MetaParam(0.5, unit, contextual(2))}
+    meta_params = bind(spec, PARAMS).init(jax.random.key(0))
+    meta_params["x"]["critic"] = jnp.asarray(50.0)
+    meta_params["y"]["output"]["bias"] = jnp.asarray(50.0)
+    value, held, fired = check(range_guard({"x": (0.01, 0.1)}), spec, meta_params)
+    np.testing.assert_allclose(value["x"]["policy"], 0.05, rtol=1e-5)
+    np.testing.assert_allclose(value["x"]["critic"], 0.1, rtol=1e-5)
+    assert held["y"]["output"]["bias"] == 8.0
+    jax.tree.map(np.testing.assert_array_equal, held["y"]["hidden"], meta_params["y"]["hidden"])
+    assert fired == {"range/x": 1, "range/y": 1}
+
+
+def test_dtypes_stay():
+    spec = {"x": MetaParam(jnp.bfloat16(0.05))}
+    _, meta_params, _ = check(range_guard({"x": (0.01, 0.1)}, leak=0.1), spec, {"x": jnp.bfloat16(50.0)})
+    assert meta_params["x"].dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"bounds": {"x": (1.0, 1.0)}}, {"leak": 1.0}, {"leak": -0.1}, {"saturation": 0.0}]
+)
+def test_settings_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(SettingError, match="expected"):
+        range_guard(**arguments)
+
+
+def test_a_bound_for_what_is_not_tuned_is_refused():
+    with pytest.raises(UnknownMetaParamError, match="did you mean 'rate'"):
+        check(range_guard({"rat": (0.1, 1.0)}), {"rate": MetaParam(0.5)}, {"rate": jnp.asarray(0.0)})

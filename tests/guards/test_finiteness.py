@@ -1,0 +1,104 @@
+"""Whatever is not finite: everything stays as it was, to the last bit, and the culprit has a name."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from selftune.estimators import forward, truncated
+from selftune.guards import numeric
+from selftune.metaparams import MetaParam
+from selftune.tuning import tuner
+
+from .setting import KEY, batch, loss, same_bits, start, window
+
+
+def poisoned(data, value=jnp.nan):
+    return (data[0].at[..., -1, 0].set(value), data[1])
+
+
+def culprits(info) -> set[str]:
+    return {name for name, fired in info.guards.items() if fired}
+
+
+EVERYTHING_MOVING = {"numeric/meta_grad/cost", "numeric/meta_grad/learning_rate", "numeric/eta/cost"}
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+@pytest.mark.parametrize("estimator", [truncated(1), truncated(1, "mixed"), forward()], ids=lambda e: e.name)
+def test_in_the_training_batch(estimator, value):
+    tuning, meta, state = start([numeric()], estimator=estimator)
+    meta, state, info = tuning.update(meta, state, window(1), batch(2), KEY)
+    assert culprits(info) == set()
+    new_meta, new_state, info = tuning.update(meta, state, poisoned(window(3), value), batch(4), KEY)
+    assert same_bits(new_state, state)
+    assert same_bits(new_meta._replace(updates=meta.updates), meta)
+    assert new_meta.updates == meta.updates + 1
+    assert {"numeric/loss", "numeric/gradient", "numeric/state", *EVERYTHING_MOVING} <= culprits(info)
+
+
+def test_in_the_validation_batch():
+    tuning, meta, state = start([numeric()])
+    new_meta, new_state, info = tuning.update(meta, state, window(1), poisoned(batch(2)), KEY)
+    assert same_bits(new_state, state)
+    assert same_bits(new_meta._replace(updates=meta.updates), meta)
+    assert {"numeric/meta_loss", *EVERYTHING_MOVING} <= culprits(info)
+    assert not culprits(info) & {"numeric/loss", "numeric/gradient", "numeric/state"}
+
+
+def test_in_one_batch_of_a_window():
+    tuning, meta, state = start([numeric()], estimator=truncated(3))
+    batches = jax.tree.map(lambda good, bad: good.at[1].set(bad), window(1, 2, 3), poisoned(batch(4)))
+    _, new_state, info = tuning.update(meta, state, batches, batch(5), KEY)
+    assert same_bits(new_state, state)
+    assert "numeric/loss" in culprits(info)
+
+
+def test_in_a_batch_that_judges_and_trains():
+    # validation=None: the poisoned batch must leave no trace in what waits to be judged either.
+    tuning, meta, state = start([numeric()])
+    meta, state, _ = tuning.update(meta, state, window(1), None, KEY)
+    new_meta, new_state, info = tuning.update(meta, state, poisoned(window(2)), None, KEY)
+    assert same_bits(new_state, state)
+    assert same_bits(new_meta._replace(updates=meta.updates), meta)
+    assert "numeric/loss" in culprits(info)
+    with_bad = tuning.update(new_meta, new_state, window(3), None, KEY)
+    without = tuning.update(meta, state, window(3), None, KEY)
+    assert same_bits(with_bad[1:], without[1:])
+
+
+def test_only_one_metaparameter_is_to_blame():
+    # The loss is finite and so is its gradient; the derivative of a square root at zero in the cost is not.
+    def rooted(params, frozen, eta, data):
+        value, aux = loss(params, frozen, eta, data)
+        return value + params["critic"][0] * jnp.sqrt(eta["cost"] - eta["cost"]), aux
+
+    tuning, meta, state = start([numeric()], loss=rooted)
+    new_meta, new_state, info = tuning.update(meta, state, window(1), batch(2), KEY)
+    assert same_bits(new_state, state)
+    assert same_bits(new_meta._replace(updates=meta.updates), meta)
+    assert culprits(info) == {"numeric/meta_grad/cost", "numeric/eta/cost"}
+
+
+def test_a_bare_step_is_looked_at_too():
+    tuning = tuner(
+        {"rate": MetaParam(0.1)},
+        lambda eta, state, data: (state - eta["rate"] * data, {"seen": data}),
+        lambda state, frozen, eta, data: (jnp.square(state - data), None),
+    )
+    state = jnp.asarray(1.0)
+    meta = tuning.init(state)
+    _, new_state, info = tuning.update(meta, state, jnp.array([jnp.nan]), jnp.asarray(0.0), KEY)
+    assert new_state == state
+    assert {"numeric/step", "numeric/state"} <= culprits(info)
+
+
+def test_counters_and_integers_are_no_culprits():
+    tuning = tuner(
+        {"rate": MetaParam(0.1)},
+        lambda eta, state, data: ((state[0] - eta["rate"] * data, state[1] + 1), None),
+        lambda state, frozen, eta, data: (jnp.square(state[0] - data), None),
+    )
+    state = (jnp.asarray(1.0), jnp.asarray(0))
+    _, state, info = tuning.update(tuning.init(state), state, jnp.array([1.0]), jnp.asarray(0.0), KEY)
+    assert state[1] == 1
+    assert culprits(info) == set()

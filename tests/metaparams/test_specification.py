@@ -1,0 +1,82 @@
+"""Specs: what can be declared, what is refused and how the reader is told."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from selftune.errors import MetaParamError, NotDifferentiableError, SelftuneError, UnknownMetaParamError
+from selftune.metaparams import MetaParam, bind, check_names, one_minus, positive, simplex, tuned, values
+
+SPEC = {"discount": MetaParam(0.9, one_minus()), "rate": MetaParam(0.1, doc="step size"), "cost": 0.25}
+
+
+def test_values_are_the_declared_ones_as_arrays():
+    initial = values(SPEC)
+    assert set(initial) == {"discount", "rate", "cost"}
+    for name, value in {"discount": 0.9, "rate": 0.1, "cost": 0.25}.items():
+        assert initial[name] == np.float32(value)
+        assert not initial[name].weak_type
+    assert set(tuned(SPEC)) == {"discount", "rate"}
+
+
+def test_coordinates_resolve_to_the_declared_values_and_constants_stay():
+    space = bind(SPEC, {"w": jnp.zeros(2)})
+    meta_params = space.init(jax.random.key(0))
+    assert set(meta_params) == {"discount", "rate"}
+    eta = space.resolve(meta_params, None)
+    for name, value in values(SPEC).items():
+        np.testing.assert_allclose(eta[name], value, rtol=1e-5)
+    moved = space.resolve(jax.tree.map(lambda x: x + 1.0, meta_params), None)
+    np.testing.assert_allclose(moved["rate"], 0.1 * np.e, rtol=1e-5)
+    assert moved["cost"] == 0.25
+
+
+def test_precision_follows_the_value():
+    with jax.enable_x64(True):
+        assert MetaParam(0.9).value.dtype == jnp.float64
+        assert MetaParam(jnp.float32(0.9)).value.dtype == jnp.float32  # an array keeps its own
+    assert MetaParam(0.9).value.dtype == jnp.float32
+
+
+def test_values_may_be_traced():
+    def half(start):
+        spec = {"rate": MetaParam(start, positive)}
+        space = bind(spec, jnp.zeros(2))
+        return space.resolve(space.init(jax.random.key(0)), None)["rate"] / 2
+
+    np.testing.assert_allclose(jax.jit(jax.vmap(half))(jnp.array([0.2, 0.4])), [0.1, 0.2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [1, True, np.int32(3), jnp.arange(3), "fast", None])
+def test_what_is_no_real_number_is_refused(value):
+    with pytest.raises(NotDifferentiableError, match=r"is not a real number.*Write 1\.0, not 1"):
+        MetaParam(value)
+
+
+def test_an_integer_constant_is_refused_by_name():
+    with pytest.raises(NotDifferentiableError, match="batch_size = 32"):
+        bind({"batch_size": 32}, jnp.zeros(2))
+
+
+@pytest.mark.parametrize("spec", [[MetaParam(0.1)], {1: MetaParam(0.1)}])
+def test_what_is_no_mapping_from_names_is_refused(spec):
+    with pytest.raises((MetaParamError, TypeError)):
+        bind(spec, jnp.zeros(2))
+
+
+def test_unknown_names_are_met_with_a_suggestion():
+    check_names(["rate"], SPEC)
+    with pytest.raises(
+        UnknownMetaParamError, match=r"'discuont'; did you mean 'discount'\? Known: cost, discount, rate"
+    ):
+        check_names(["discuont"], SPEC)
+    with pytest.raises(NotDifferentiableError, match="'batch_size' is a whole number or a choice"):
+        check_names(["batch_size"], SPEC, fixed=["batch_size"])
+
+
+def test_one_except_catches_them_all():
+    with pytest.raises(SelftuneError):
+        check_names(["nothing"], SPEC)
+    with pytest.raises(ValueError, match="outside"):
+        MetaParam(jnp.array([0.5, 0.6]), simplex)
