@@ -102,7 +102,7 @@ BROKEN = {
     "upwards as a module": ("envs/host.py", "from selftune import runner"),
     "upwards, relative": ("envs/host.py", "from ..agents import a2c"),
     "upwards, relative and bare": ("envs/host.py", "from .. import agents"),
-    "neighbours": ("learning/inner_loop.py", "from selftune.optim.probing import probe_rule"),
+    "neighbours": ("learning/inner_loop.py", "from selftune.optim import adam"),
     "agents and environments": ("agents/a2c.py", "from selftune.envs import make"),
     "agents and the runner": ("agents/a2c.py", "import selftune.runner"),
     "a report that trains": ("runner/reporting.py", "from selftune.agents import a2c"),

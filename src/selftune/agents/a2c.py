@@ -5,7 +5,7 @@ Mnih et al. 2016 (https://arxiv.org/abs/1602.01783); self-tuned as in Xu et al. 
 outer critic of Bonnet et al. 2022.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -92,7 +92,7 @@ def a2c(
             clip = clip_by_global_norm(eta["max_grad_norm"])
             return optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"]))
 
-        rules = {
+        rules: dict[Hashable, optax.GradientTransformation] = {
             "policy": descend(eta["learning_rate"]),
             "critic": descend(eta["critic_learning_rate"]),
             "outer_critic": descend(eta["critic_learning_rate"]),
@@ -100,9 +100,10 @@ def a2c(
         return optax.partition(rules, {name: name for name in rules})
 
     distance = policy_divergence(model)
+    learning = learner(actor_critic_loss(model, outer), rule)
     tuning = tuner(
         spec,
-        learner(actor_critic_loss(model, outer), rule),
+        learning,
         actor_critic_meta_loss(model, outer),
         truncated(1),
         recipe.optimizer(),
@@ -112,7 +113,7 @@ def a2c(
     def begin(key: PRNGKey) -> AgentState:
         keys = jax.random.split(key, 4)
         params = {"policy": policy.init(keys[0]), "critic": critic.init(keys[1]), "outer_critic": critic.init(keys[2])}
-        state = tuning.learner.init(params, values(spec))
+        state = learning.init(params, values(spec))
         return AgentState(state, tuning.init(state, example, keys[3]))
 
     def act(params: Params, observation: PyTree, key: PRNGKey) -> Array:

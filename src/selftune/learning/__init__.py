@@ -10,7 +10,7 @@ from selftune.learning.inner_loop import (
     StepInfo,
     learner,
 )
-from selftune.optim.probing import probe_rule
+from selftune.learning.probing import probe_rule
 
 __all__ = [
     "Acted",

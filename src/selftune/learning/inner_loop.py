@@ -16,7 +16,7 @@ import optax
 
 from selftune import _tree
 from selftune.errors import SettingError, did_you_mean
-from selftune.optim.probing import probe_rule
+from selftune.learning.probing import probe_rule
 from selftune.types import Batch, Eta, Frozen, Loss, Params, PyTree, Rule, Scalar
 
 

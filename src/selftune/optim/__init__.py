@@ -8,7 +8,6 @@ from selftune.optim.hypergradients import (
 )
 from selftune.optim.incremental_delta_bar_delta import IDBDState, idbd
 from selftune.optim.meta_descent import StochasticMetaDescentState, stochastic_meta_descent
-from selftune.optim.probing import probe_rule
 from selftune.optim.rules import (
     adam,
     adamw,
@@ -38,7 +37,6 @@ __all__ = [
     "lion",
     "momentum",
     "multiplicative_hypergradient_descent",
-    "probe_rule",
     "rmsprop",
     "scale_by_learning_rate",
     "sgd",

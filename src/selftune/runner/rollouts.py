@@ -41,7 +41,7 @@ class Rollout:
             columns.append((self.observation, action, *ends, step.next_observation))
             self.observation = step.observation
             self.finished.extend(step.finished_returns.tolist())
-        return jax.device_put(Transitions(*(np.stack(column) for column in zip(*columns, strict=True))))
+        return Transitions(*jax.device_put([np.stack(column) for column in zip(*columns, strict=True)]))
 
     def take_finished(self) -> list[float]:
         """The returns of finished episodes, and forget them."""

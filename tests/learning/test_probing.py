@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from selftune import optim
+from selftune import learning, optim
 from selftune.errors import RuleError, UnknownMetaParamError
 
 PARAMS = {"w": jnp.array([[0.5, -1.0]]), "b": jnp.zeros(2)}
@@ -38,20 +38,20 @@ UNSAFE = {
 
 @pytest.mark.parametrize("rule", SAFE.values(), ids=SAFE)
 def test_accepts(rule):
-    optim.probe_rule(rule, PARAMS, ETA)
+    learning.probe_rule(rule, PARAMS, ETA)
 
 
 @pytest.mark.parametrize("rule", UNSAFE.values(), ids=UNSAFE)
 def test_refuses(rule):
     with pytest.raises(RuleError, match="exactly zero") as caught:
-        optim.probe_rule(rule, PARAMS, ETA)
+        learning.probe_rule(rule, PARAMS, ETA)
     assert "selftune.optim" in str(caught.value)
     assert "eps_root" in str(caught.value)
 
 
 def test_names_what_is_not_finite():
     with pytest.raises(RuleError, match=r"gradient of w and the metaparameter b2\. ") as caught:
-        optim.probe_rule(
+        learning.probe_rule(
             lambda eta: optax.masked(optax.adam(eta["lr"], b2=eta["b2"]), {"w": True, "b": False}), PARAMS, ETA
         )
     assert "lr" not in str(caught.value)
@@ -62,17 +62,17 @@ def test_names_a_leaf_of_a_metaparameter():
         return optim.sgd({"w": jnp.sqrt(0.0 * eta["rates"]["w"]), "b": eta["rates"]["b"]})
 
     with pytest.raises(RuleError, match=r"the metaparameter rates\.w"):
-        optim.probe_rule(rule, PARAMS, ETA)
+        learning.probe_rule(rule, PARAMS, ETA)
 
 
 def test_a_bare_array_has_a_name_too():
     with pytest.raises(RuleError, match="gradient of params"):
-        optim.probe_rule(UNSAFE["optax.adam"], jnp.ones(3), ETA)
+        learning.probe_rule(UNSAFE["optax.adam"], jnp.ones(3), ETA)
 
 
 def test_a_missing_metaparameter_is_named():
     with pytest.raises(UnknownMetaParamError, match=r"'learning_rate'.*did you mean 'learning_rates'"):
-        optim.probe_rule(lambda eta: optim.sgd(eta["learning_rate"]), PARAMS, {"learning_rates": 0.1})
+        learning.probe_rule(lambda eta: optim.sgd(eta["learning_rate"]), PARAMS, {"learning_rates": 0.1})
 
 
 def test_an_error_of_the_rule_itself_passes_through():
@@ -80,16 +80,16 @@ def test_an_error_of_the_rule_itself_passes_through():
         return optim.sgd({"fast": eta["lr"]}[SimpleNamespace]) if "lr" in eta else None
 
     with pytest.raises(UnknownMetaParamError, match="SimpleNamespace"):
-        optim.probe_rule(rule, PARAMS, ETA)
+        learning.probe_rule(rule, PARAMS, ETA)
     with pytest.raises(ZeroDivisionError):
-        optim.probe_rule(lambda eta: optim.sgd(1 / 0), PARAMS, ETA)
+        learning.probe_rule(lambda eta: optim.sgd(1 / 0), PARAMS, ETA)
 
 
 @pytest.mark.parametrize("transform", [jax.jit, jax.vmap, lambda f: jax.vmap(jax.jit(f)), jax.grad])
 def test_works_on_tracers(transform):
     def probed(rule, rate):
         params = {"w": rate * jnp.ones(3)}
-        optim.probe_rule(rule, params, {"lr": rate, "b2": 0.99, "max_norm": 1.0})
+        learning.probe_rule(rule, params, {"lr": rate, "b2": 0.99, "max_norm": 1.0})
         return rate**2
 
     rates = jnp.array(0.1) if transform in (jax.jit, jax.grad) else jnp.array([0.1, 0.2])
@@ -100,7 +100,7 @@ def test_works_on_tracers(transform):
 
 def test_a_closed_over_tracer_is_refused():
     def step(rate):
-        optim.probe_rule(lambda eta: optim.sgd(rate * eta["lr"]), PARAMS, ETA)
+        learning.probe_rule(lambda eta: optim.sgd(rate * eta["lr"]), PARAMS, ETA)
         return rate
 
     with pytest.raises(RuleError, match="through eta"):
@@ -109,14 +109,14 @@ def test_a_closed_over_tracer_is_refused():
 
 def test_extras_reach_the_rule():
     extras = {"features": jax.tree.map(jnp.ones_like, PARAMS)}
-    optim.probe_rule(lambda eta: optim.idbd(eta["lr"], 0.01), PARAMS, ETA, extras)
-    optim.probe_rule(lambda eta: optim.autostep(eta["lr"]), PARAMS, ETA, extras)
+    learning.probe_rule(lambda eta: optim.idbd(eta["lr"], 0.01), PARAMS, ETA, extras)
+    learning.probe_rule(lambda eta: optim.autostep(eta["lr"]), PARAMS, ETA, extras)
     with pytest.raises(TypeError, match="features"):
-        optim.probe_rule(lambda eta: optim.idbd(eta["lr"], 0.01), PARAMS, ETA)
+        learning.probe_rule(lambda eta: optim.idbd(eta["lr"], 0.01), PARAMS, ETA)
 
 
 def test_callable_extras_reach_the_rule_as_they_are():
-    optim.probe_rule(
+    learning.probe_rule(
         lambda eta: optim.stochastic_meta_descent(eta["lr"], 0.01),
         PARAMS,
         ETA,
