@@ -35,7 +35,7 @@ VOCABULARY: Mapping[str, Entry] = {
     "reward_scale": Entry(1.0, positive, 1e-3, 1e3, "factor on every reward"),
     "adam_b1": Entry(0.9, unit, 0.0, 0.999, "how long gradients are averaged"),
     "adam_b2": Entry(0.999, unit, 0.5, 0.9999, "how long squared gradients are averaged"),
-    "adam_eps": Entry(1e-5, positive, 1e-10, 1.0, "below this size gradients are not normalised"),
+    "adam_eps": Entry(1e-5, positive, 1e-8, 1.0, "below this size gradients are not normalised"),
 }
 
 
@@ -62,7 +62,7 @@ def build_spec(
     for name in names:
         entry = VOCABULARY[name]
         value = _within_bounds(name, init[name]) if name in init else entry.value
-        spec[name] = MetaParam(_inside(value, entry), entry.constraint, doc=entry.effect) if name in tune else value
+        spec[name] = MetaParam(value, entry.constraint, doc=entry.effect) if name in tune else value
     return spec
 
 
@@ -87,11 +87,3 @@ def _within_bounds(name: str, value: Any) -> Any:
             f"({entry.effect})."
         )
     return float(value)
-
-
-def _inside(value: Any, entry: Entry) -> Any:
-    """A value on an open bound of its constraint, moved inside as the constraint states, without a notice."""
-    constraint = entry.constraint
-    if isinstance(value, Array):
-        return value
-    return min(max(value, constraint.lower + constraint.epsilon), constraint.upper - constraint.epsilon)

@@ -68,6 +68,5 @@ def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: fl
     if bounds is None:
         flat_ends = math.isfinite(constraint.upper)
         return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)
-    inside = jnp.clip(jnp.asarray(bounds), constraint.lower + constraint.epsilon, constraint.upper - constraint.epsilon)
-    ends = jnp.sort(constraint.inverse(inside))  # one_minus falls as its coordinate rises
+    ends = jnp.sort(constraint.inverse(jnp.asarray(bounds)))  # one_minus falls as its coordinate rises
     return ends[0], ends[1]

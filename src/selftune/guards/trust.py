@@ -96,14 +96,9 @@ def trust_region(
 
 def _multiply(entry: MetaParam, coordinates: PyTree, factor: Scalar) -> PyTree:
     """Coordinates of the value times a factor, kept inside the constraint."""
-    constraint = entry.constraint
 
     def move(x: Float[Array, "..."]) -> Float[Array, "..."]:
-        value = jnp.clip(
-            factor * constraint.forward(x),
-            constraint.lower + constraint.epsilon,
-            constraint.upper - constraint.epsilon,
-        )
-        return jnp.where(factor < 1.0, constraint.inverse(value), x).astype(x.dtype)
+        value = jnp.maximum(factor * entry.constraint.forward(x), entry.constraint.lower)
+        return jnp.where(factor < 1.0, entry.constraint.inverse(value), x).astype(x.dtype)
 
     return entry.scope.move(move, coordinates)

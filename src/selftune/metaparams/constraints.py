@@ -1,8 +1,8 @@
 """Constraints: bijections between the coordinates a gradient moves and the values a person reads.
 
-Every constraint is an open set. A value that lies exactly on its boundary is moved inside by `EPSILON` (of the width
-of the set; of 1 for `positive`), with a `BoundNotice`, because the boundary is infinitely far away in unconstrained
-coordinates.
+Every constraint is an open set, whose boundary is infinitely far away in unconstrained coordinates. A value on the
+boundary, or nearer to it than `EPSILON` (of the unit interval that is stretched over the set; `POSITIVE_EPSILON` for
+`positive` and `simplex`), is moved inside to that distance, with a `BoundNotice`.
 """
 
 import warnings
@@ -22,7 +22,11 @@ EPSILON = 1e-4
 """How far inside its open set a boundary value is moved, as a fraction of the unit interval."""
 
 POSITIVE_EPSILON = 1e-8
-"""The same for `positive`, whose only finite bound is 0."""
+"""The same for `positive` and `simplex`, whose coordinates are logarithms."""
+
+
+ROUNDING = 1e-7
+"""How far outside a value may seem to lie, as 0.3 is below 1 - 0.7."""
 
 
 class BoundNotice(UserWarning):
@@ -36,13 +40,11 @@ class Constraint(NamedTuple):
     forward: Callable[[Float[Array, "..."]], Float[Array, "..."]]
     """Unconstrained to constrained."""
     inverse: Callable[[Float[Array, "..."]], Float[Array, "..."]]
-    """Constrained to unconstrained."""
+    """Constrained to unconstrained; finite up to the boundary, by moving inside what lies on it."""
     lower: float
     """Infimum of every entry."""
     upper: float
     """Supremum of every entry."""
-    epsilon: float = 0.0
-    """How far a value on a bound is moved inside."""
 
     def admit(self, value: Float[Array, "..."], name: str) -> Float[Array, "..."]:
         """The value, moved inside if it lies on a bound.
@@ -53,7 +55,7 @@ class Constraint(NamedTuple):
         if isinstance(value, Tracer):
             return value
         entries = np.asarray(value, dtype=float)
-        outside = ~np.isfinite(entries) | (entries < self.lower) | (entries > self.upper)
+        outside = ~np.isfinite(entries) | (entries < self.lower - ROUNDING) | (entries > self.upper + ROUNDING)
         if self.name == "simplex":
             outside = outside | (abs(entries.sum(axis=-1, keepdims=True) - 1.0) > 1e-5)
         if outside.any():
@@ -61,17 +63,18 @@ class Constraint(NamedTuple):
                 f"{name} = {_plain(entries)} is outside its constraint {self.name}. Give {self._expected()}, "
                 "or declare another constraint."
             )
-        inside = np.clip(entries, self.lower + self.epsilon, self.upper - self.epsilon)
-        if self.epsilon and (inside != entries).any():
-            inside = inside / inside.sum(axis=-1, keepdims=True) if self.name == "simplex" else inside
-            warnings.warn(
-                f"{name} = {_plain(entries)} lies on an open bound of {self.name}, where no gradient can move it; "
-                f"started at {_plain(inside)} instead.",
-                BoundNotice,
-                stacklevel=3,
-            )
-            return jnp.asarray(inside, dtype=value.dtype)
-        return value
+        inside = self.forward(self.inverse(value))
+        precision = max(1e-5, 2.0 * float(jnp.finfo(value.dtype).eps))
+        on_bound = np.isclose(entries, self.lower, atol=1e-9) | np.isclose(entries, self.upper, rtol=1e-7, atol=0.0)
+        if not on_bound.any() and np.allclose(inside, entries, rtol=precision, atol=0.0):
+            return value
+        warnings.warn(
+            f"{name} = {_plain(entries)} lies on an open bound of {self.name}, where no gradient can move it; "
+            f"started at {_plain(np.asarray(inside))} instead.",
+            BoundNotice,
+            stacklevel=3,
+        )
+        return inside
 
     def _expected(self) -> str:
         if self.name == "simplex":
@@ -82,6 +85,14 @@ class Constraint(NamedTuple):
         return f"a number above {self.lower:g}{upper}"
 
 
+def _inner_logit(fraction: Float[Array, "..."]) -> Float[Array, "..."]:
+    return logit(jnp.clip(fraction, EPSILON, 1.0 - EPSILON))
+
+
+def _centered(x: Float[Array, "... n"]) -> Float[Array, "... n"]:
+    return x - x.mean(axis=-1, keepdims=True)
+
+
 def interval(lower: float, upper: float) -> Constraint:
     """Values in `(lower, upper)`: `lower + (upper - lower) * sigmoid(x)`."""
     if not (np.isfinite([lower, upper]).all() and lower < upper):
@@ -90,10 +101,9 @@ def interval(lower: float, upper: float) -> Constraint:
     return Constraint(
         name=f"interval({lower:g}, {upper:g})",
         forward=lambda x: lower + width * jax.nn.sigmoid(x),
-        inverse=lambda value: logit((value - lower) / width),
+        inverse=lambda value: _inner_logit((value - lower) / width),
         lower=lower,
         upper=upper,
-        epsilon=EPSILON * width,
     )
 
 
@@ -108,17 +118,16 @@ def one_minus(lower: float = 1e-4, upper: float = 0.7) -> Constraint:
     return Constraint(
         name=f"one_minus({lower:g}, {upper:g})",
         forward=lambda x: 1.0 - lower * jnp.exp(ratio * jax.nn.sigmoid(x)),
-        inverse=lambda value: logit(jnp.log((1.0 - value) / lower) / ratio),
+        inverse=lambda value: _inner_logit(jnp.log((1.0 - value) / lower) / ratio),
         lower=1.0 - upper,
         upper=1.0 - lower,
-        epsilon=lower * (float(np.exp(ratio * EPSILON)) - 1.0),
     )
 
 
 free = Constraint("free", lambda x: x, lambda value: value, -np.inf, np.inf)
 """Any real number."""
 
-positive = Constraint("positive", jnp.exp, jnp.log, 0.0, np.inf, POSITIVE_EPSILON)
+positive = Constraint("positive", jnp.exp, lambda value: jnp.log(jnp.maximum(value, POSITIVE_EPSILON)), 0.0, np.inf)
 """Positive numbers: `exp(x)`, so that equal steps are equal factors."""
 
 unit = interval(0.0, 1.0)._replace(name="unit")
@@ -127,10 +136,9 @@ unit = interval(0.0, 1.0)._replace(name="unit")
 simplex = Constraint(
     "simplex",
     forward=lambda x: jax.nn.softmax(x, axis=-1),
-    inverse=lambda value: jnp.log(value) - jnp.log(value).mean(axis=-1, keepdims=True),
+    inverse=lambda value: _centered(jnp.log(jnp.maximum(value, POSITIVE_EPSILON))),
     lower=0.0,
     upper=1.0,
-    epsilon=EPSILON,
 )
 """Vectors of positive entries that sum to 1: `softmax(x)` over the last axis."""
 

@@ -1,0 +1,53 @@
+import warnings
+
+import jax.numpy as jnp
+import pytest
+
+from selftune.agents import VOCABULARY
+from selftune.agents.vocabulary import bounds, build_spec
+from selftune.errors import ConstraintError, NotDifferentiableError, UnknownMetaParamError
+from selftune.metaparams import BoundNotice, MetaParam, values
+
+SETTINGS = ["num_envs", "rollout_length"]
+
+
+def test_every_default_lies_inside_its_bounds_and_says_what_it_does():
+    for name, entry in VOCABULARY.items():
+        assert entry.lowest < entry.value < entry.highest, name
+        assert entry.constraint.lower - 1e-9 < entry.lowest < entry.highest < entry.constraint.upper + 1e-9, name
+        assert entry.effect
+
+
+def test_spec_has_metaparams_where_tuned_and_numbers_elsewhere():
+    spec = build_spec(VOCABULARY, ["discount"], {"discount": 0.8, "value_cost": 1.0}, SETTINGS)
+    assert isinstance(spec["discount"], MetaParam)
+    assert float(values(spec)["discount"]) == pytest.approx(0.8)
+    assert spec["value_cost"] == 1.0
+    assert bounds(spec) == {"discount": (0.3, 0.9999)}
+
+
+@pytest.mark.parametrize("name", VOCABULARY)
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_documented_bounds_are_admitted_and_finite(name, end):
+    value = getattr(VOCABULARY[name], end)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BoundNotice)  # some documented bounds are the constraint's own
+        entry = build_spec(VOCABULARY, [name], {name: value}, SETTINGS)[name]
+    coordinate = entry.constraint.inverse(entry.value)
+    assert jnp.isfinite(coordinate)
+    assert float(entry.constraint.forward(coordinate)) == pytest.approx(value, abs=1e-3)
+
+
+def test_errors_say_what_can_be_tuned():
+    with pytest.raises(UnknownMetaParamError, match="did you mean 'learning_rate'"):
+        build_spec(VOCABULARY, ["learning_rat"], {}, SETTINGS)
+    with pytest.raises(UnknownMetaParamError, match="discount"):
+        build_spec(VOCABULARY, [], {"gamma": 0.9}, SETTINGS)
+    with pytest.raises(NotDifferentiableError, match=r"no gradient can move it.*entropy_cost"):
+        build_spec(VOCABULARY, ["num_envs"], {}, SETTINGS)
+    with pytest.raises(ConstraintError, match=r"discount = 1\.5 .* 0\.3 to 0\.9999"):
+        build_spec(VOCABULARY, [], {"discount": 1.5}, SETTINGS)
+    with pytest.raises(ConstraintError, match="nan"):
+        build_spec(VOCABULARY, [], {"discount": float("nan")}, SETTINGS)
+    with pytest.raises(NotDifferentiableError, match="not a number"):
+        build_spec(VOCABULARY, [], {"discount": "high"}, SETTINGS)

@@ -1,0 +1,39 @@
+import pytest
+
+from selftune.cli import main
+
+
+def test_train_and_report(tmp_path, capsys):
+    out = tmp_path / "run"
+    main(["train", "CartPole-v1", "--tune", "learning_rate", "discount", "--init", "learning_rate=1e-4", "discount=0.9",
+          "--steps", "1000", "--seed", "3", "--out", str(out)])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "learning rate" in printed
+    assert (out / "report.html").stat().st_size < 8_000_000
+    main(["train", "CartPole-v1", "--tune", "none", "--steps", "600", "--out", str(tmp_path / "fixed")])
+    main(["report", str(out), str(tmp_path / "fixed"), "--out", str(tmp_path / "both.html")])
+    assert (tmp_path / "both.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "CartPole-v9", "--steps", "100"], "CartPole"),
+        (["train", "CartPole-v1", "--init", "discount"], "NAME=VALUE"),
+        (["train", "CartPole-v1", "--init", "discount=high"], "NAME=VALUE"),
+        (["train", "CartPole-v1", "--tune", "batch_size"], "no metaparameter"),
+        (["train", "CartPole-v1", "--tune", "num_envs"], "no gradient can move it"),
+        (["train", "CartPole-v1", "--agent", "a3c"], "did you mean 'a2c'"),
+        (["train", "MountainCarContinuous-v0"], "Discrete"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_end_in_one_clear_message(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert message in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "runs").exists()
