@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from timing import Interval, alternate, ratio, stopwatch
-from variants import Variant, tuned_update
-from workload import VALUES, Workload, build
+from workload import VALUES, Workload, build, other_loss
 
 import selftune as st
+from selftune.estimators import Estimator
 
 PYTHON = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 WORKER = Path(__file__).with_name("peers_worker.py")
@@ -38,13 +39,13 @@ class Peer(NamedTuple):
 
 
 def compare(width: int, batch: int, unroll: int, rounds: int, advance: Callable[[], object]) -> list[Peer]:
-    """Selftune's whole tuner update against the bare meta-gradient of the others, alternating."""
+    """The bare meta-gradient of every library, alternating; no meta-optimizer, no guards."""
     spec = {name: st.MetaParam(value, st.free) if name in COMPARED else value for name, (value, _) in VALUES.items()}
     work = build(width, batch, unroll, spec)
     runs, gradients = {}, {}
     for mode in ("mixed", "reverse"):
-        function, arguments = tuned_update(work, Variant(mode, st.truncated(unroll, mode), floor=0.0))
-        gradient = function(*arguments)[2].meta_grad
+        function, arguments = _meta_gradient(work, st.truncated(unroll, mode))
+        gradient = function(*arguments)
         gradients[f"selftune, {mode}"] = np.asarray([gradient[name] for name in COMPARED])
         runs[f"selftune, {mode}"] = stopwatch(function, arguments)
     with _worker(work) as (others, ask):
@@ -63,6 +64,19 @@ def compare(width: int, batch: int, unroll: int, rounds: int, advance: Callable[
         )
         for name, laps in seconds.items()
     ]
+
+
+def _meta_gradient(work: Workload, estimator: Estimator) -> tuple[Callable, tuple]:
+    """One estimate as a compiled function, and its arguments."""
+    tuner = st.tuner(work.spec, work.learner, other_loss, estimator)
+
+    def estimate(meta, state, batches, validation, key):
+        found = tuner.estimator.estimate(
+            tuner.problem(state), meta.meta_params, state, meta.estimator_state, batches, validation, key
+        )
+        return found[0]
+
+    return jax.jit(estimate), (tuner.init(work.state), work.state, work.batches, work.validation, jax.random.key(0))
 
 
 def cores() -> int:

@@ -65,9 +65,9 @@ def accuracy(spec, rule, train, test):
     @jax.jit
     def run(meta, state):
         def step(carry, pick):
-            meta, state, info = tuner.update(
-                *carry, jax.tree.map(lambda leaf: leaf[pick], train), None, jax.random.key(0)
-            )
+            meta, state = carry
+            batch = jax.tree.map(lambda leaf: leaf[pick], train)
+            meta, state, info = tuner.update(meta, state, batch, None, jax.random.key(0))
             return (meta, state), info.eta["learning_rate"]
 
         return jax.lax.scan(step, (meta, state), picks)
