@@ -11,10 +11,13 @@ from selftune.runner.series import RunSeries
 
 
 def final_return(run: RunSeries) -> float:
-    """The mean of the logged returns over the last tenth of the run's steps; NaN where no episode ended."""
+    """Mean return of the episodes that ended in the last fifth of the steps; the last known one where none did."""
     returns = run.columns.get("return_mean", np.zeros(0))
-    late = returns[run.steps[: len(returns)] >= 0.9 * run.steps[-1]] if returns.size else returns
-    return _mean(late if np.isfinite(late).any() else returns[np.isfinite(returns)][-1:])
+    ended = np.isfinite(returns)
+    late = ended & (run.steps[: len(returns)] > 0.8 * run.steps[-1]) if returns.size else ended
+    if not late.any():
+        return _mean(returns[ended][-1:])
+    return float(np.average(returns[late], weights=run.columns.get("return_episodes", np.ones_like(returns))[late]))
 
 
 def best_return(run: RunSeries) -> float:
@@ -26,7 +29,7 @@ def facts(run: RunSeries) -> dict[str, str]:
     """The run in one row of a table."""
     time = run.columns.get("wall_time", np.zeros(0))
     return {
-        "return, last tenth": number(final_return(run)),
+        "return, last fifth": number(final_return(run)),
         "best return": number(best_return(run)),
         "environment steps": f"{run.steps[-1]:,.0f}" if run.steps.size else "0",
         "time": duration(float(np.nanmax(time))) if time.size else "-",
@@ -63,7 +66,7 @@ def _returned(run: RunSeries) -> str:
     if math.isnan(reached):
         return f"No episode ended in {count(steps)}{part} environment steps."
     return (
-        f"The agent reached a return of {number(reached)}, its mean over the last tenth of "
+        f"The agent reached a return of {number(reached)}, its mean over the last fifth of "
         f"{count(steps)}{part} environment steps; the best it logged is {number(best_return(run))}."
     )
 
