@@ -33,7 +33,7 @@ def main(rounds: int = 10) -> None:
             begin = time.perf_counter()
             subprocess.run([sys.executable, "-c", statement], check=True)
             seconds[name].append(time.perf_counter() - begin)
-    table = Table("import", "median s", "over jax, optax", title=f"{rounds} processes each, the first of each not counted")
+    table = Table("import", "median s", "over jax, optax", title=f"{rounds} processes each, after a first one")
     base = np.array(seconds["jax, optax"][1:])
     for name, laps in seconds.items():
         times = np.array(laps[1:])

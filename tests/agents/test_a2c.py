@@ -98,3 +98,14 @@ def test_act_draws_from_the_policy():
     assert action.shape == (1000,)
     counts = jnp.bincount(action, length=5)
     assert (counts > 130).all(), "the first policy is near uniform: 200 of 1000 each, standard deviation 13"
+
+
+def test_the_judges_divergence_term_speaks_for_a_smaller_rate():
+    """It is zero before the second update, and grows with the square of the step that the rate scales."""
+    grads = []
+    for cost in (0.0, 1e3):
+        settings = A2CSettings(num_envs=4, rollout_length=8, hidden=(16,), outer_divergence_cost=cost)
+        agent = a2c((3,), 2, tune=["learning_rate"], init={"learning_rate": 1e-2}, settings=settings)
+        _, _, info = learn(agent, 2)
+        grads.append(float(info.meta_grad["learning_rate"]))
+    assert grads[1] > max(grads[0], 0.0)

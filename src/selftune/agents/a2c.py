@@ -17,7 +17,7 @@ from selftune.agents.agent import Agent, AgentState
 from selftune.agents.recipe import Recipe
 from selftune.agents.vocabulary import VOCABULARY, bounds, build_spec
 from selftune.estimators import truncated
-from selftune.learning import learner
+from selftune.learning import LearnerState, Memory, learner
 from selftune.metaparams import values
 from selftune.networks import mlp
 from selftune.objectives import ActorCritic, Outer, actor_critic_loss, actor_critic_meta_loss, policy_divergence
@@ -44,6 +44,8 @@ class A2CSettings:
     """How much the judge values exploration for its own sake."""
     outer_value_cost: float = 0.5
     """Weight of the outer critic's error in the judgement."""
+    outer_divergence_cost: float = 0.0
+    """How much the judge minds that an update moves the policy (the KL term of Zahavy et al. 2020)."""
 
 
 DEFAULTS = A2CSettings()
@@ -83,7 +85,11 @@ def a2c(
     policy = mlp(observation_shape, num_actions, settings.hidden, out_scale=0.01)
     critic = mlp(observation_shape, 1, settings.hidden, out_scale=0.01)
     outer = Outer(
-        settings.outer_discount, settings.outer_trace_decay, settings.outer_entropy_cost, settings.outer_value_cost
+        settings.outer_discount,
+        settings.outer_trace_decay,
+        settings.outer_entropy_cost,
+        settings.outer_value_cost,
+        settings.outer_divergence_cost,
     )
     model = ActorCritic(policy.apply, lambda params, observation: critic.apply(params, observation)[..., 0])
 
@@ -100,7 +106,7 @@ def a2c(
         return optax.partition(rules, {name: name for name in rules})
 
     distance = policy_divergence(model)
-    learning = learner(actor_critic_loss(model, outer), rule)
+    learning = learner(actor_critic_loss(model, outer), rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
     tuning = tuner(
         spec,
         learning,
@@ -126,6 +132,17 @@ def a2c(
 
     example = _empty_batch(observation_shape, settings)
     return Agent("a2c", spec, begin, act, learn, settings.num_envs, settings.rollout_length)
+
+
+LAST_TWO_POLICIES = Memory(
+    init=lambda params, eta: {"now": params["policy"], "before": params["policy"]},
+    update=lambda eta, memory, params, batch: {"now": params["policy"], "before": memory["now"]},
+)
+
+
+def _with_previous_policy(state: LearnerState) -> PyTree:
+    """The current parameters held still, and the policy before the last update, for the judge's divergence term."""
+    return {**state.params, "previous_policy": state.memory["before"]}
 
 
 def _policy_only(factor: Scalar) -> PyTree:

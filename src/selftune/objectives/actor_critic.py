@@ -31,6 +31,8 @@ class Outer(NamedTuple):
     trace_decay: float = 0.95
     entropy_cost: float = 0.0
     value_cost: float = 0.5
+    divergence_cost: float = 0.0
+    """Weight of the policy's divergence from the one before the update, `frozen["previous_policy"]`; 0 needs none."""
 
 
 def actor_critic_loss(model: ActorCritic, outer: Outer) -> Loss:
@@ -70,6 +72,9 @@ def actor_critic_meta_loss(model: ActorCritic, outer: Outer) -> Loss:
         policy_loss = -(chosen * advantage).mean()
         value_loss = _value_loss(model, params["outer_critic"], frozen["outer_critic"], batch, advantage)
         total = policy_loss - outer.entropy_cost * entropy + outer.value_cost * value_loss
+        if outer.divergence_cost:
+            before = {"policy": frozen["previous_policy"]}
+            total += outer.divergence_cost * policy_divergence(model)(before, params, batch)
         return total, {"outer_policy_loss": policy_loss, "outer_value_loss": value_loss}
 
     return meta_loss
