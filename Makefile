@@ -34,6 +34,7 @@ examples: install ## each runs in under a minute
 	$(BIN)/python examples/own_loss.py
 	$(BIN)/python examples/own_loop.py
 	$(BIN)/python examples/supervised.py
+	$(BIN)/python examples/demo.py
 
 peers: ## torchopt, higher and torch.func, for benchmarks/estimator_cost.py
 	$(PYTHON) -m venv .venv-peers

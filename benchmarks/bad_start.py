@@ -58,7 +58,18 @@ def _run(out: Path, method: str, seed: int, steps: int) -> st.Run:
 def _picture(runs: dict[str, list[st.Run]], steps: int) -> str:
     """Return over steps, and what the self-tuned agents made of their learning rate, discount and entropy cost."""
     every = [(method, run) for method, of in runs.items() for run in of]
-    panels = [_panel(20, 300, "return", [(m, _series(run, "return_mean")) for m, run in every], steps, 0, 500, str)]
+    panels = [
+        _panel(
+            20,
+            300,
+            "return",
+            [(m, _series(run, "return_mean")) for m, run in every],
+            steps,
+            0,
+            500,
+            lambda v: f"{v:.0f}",
+        )
+    ]
     tuned = [(m, run) for m, run in every if m == "self-tuned"]
     scales = {
         "learning_rate": ("learning rate", np.log10, -6, -2, lambda v: f"1e{v:.0f}"),

@@ -28,7 +28,7 @@ def main() -> None:
         table.add_column(column, justify="right")
     table.add_row("return, last fifth of the steps", *(f"{run.final_return:.0f}" for run in (fixed, tuned)))
     for name, value in tuned.eta.items():
-        start = tuned.config["init"][name]
+        start = tuned.config["settings"]["init"][name]
         table.add_row(name, f"{start:.4g}", f"{start:.4g} → {value:.4g}")
     console.print(table)
     page = write_report([fixed.path, tuned.path], folder / "report.html")
