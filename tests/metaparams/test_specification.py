@@ -1,5 +1,8 @@
 """Specs: what can be declared, what is refused and how the reader is told."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,3 +83,20 @@ def test_one_except_catches_them_all():
         check_names(["nothing"], SPEC)
     with pytest.raises(ValueError, match="outside"):
         MetaParam(jnp.array([0.5, 0.6]), simplex)
+
+
+WRONG_KINDS = """
+import selftune as st
+for wrong in ({"constraint": st.one_minus}, {"constraint": "positive"}, {"scope": "per_layer"}):
+    try:
+        st.MetaParam(0.9, **wrong)
+    except st.errors.MetaParamError as error:
+        assert "of selftune, such as" in str(error)
+    else:
+        raise SystemExit(f"{wrong} was admitted")
+"""
+
+
+def test_a_constraint_or_scope_of_another_kind_is_refused():
+    """As a user meets it: in a process of its own, where annotations are not checked at run time."""
+    subprocess.run([sys.executable, "-c", WRONG_KINDS], check=True)

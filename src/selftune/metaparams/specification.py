@@ -36,6 +36,7 @@ class MetaParam:
     Raises:
         NotDifferentiableError: The value is an integer, a boolean or no number at all.
         ConstraintError: The value lies outside its constraint.
+        MetaParamError: The constraint or the scope is something else.
     """
 
     value: Any
@@ -44,6 +45,12 @@ class MetaParam:
     doc: str = ""
 
     def __post_init__(self) -> None:
+        for name, kind in {"constraint": Constraint, "scope": Scope}.items():
+            if not isinstance(got := getattr(self, name), kind):
+                raise MetaParamError(
+                    f"MetaParam(..., {name}={got!r}): expected a {kind.__name__} of selftune, such as "
+                    "selftune.one_minus() (called) or selftune.positive; selftune.scalar or selftune.per_layer."
+                )
         object.__setattr__(self, "value", self.constraint.admit(_real(self.value, "value"), "value"))
 
 
