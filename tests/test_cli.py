@@ -22,6 +22,7 @@ def test_train_and_report(tmp_path, capsys):
         (["train", "CartPole-v1", "--init", "discount"], "NAME=VALUE"),
         (["train", "CartPole-v1", "--init", "discount=high"], "NAME=VALUE"),
         (["train", "CartPole-v1", "--tune", "batch_size"], "no metaparameter"),
+        (["train", "CartPole-v1", "--tune"], "--tune got no name"),
         (["train", "CartPole-v1", "--tune", "num_envs"], "no gradient can move it"),
         (["train", "CartPole-v1", "--agent", "a3c"], "did you mean 'a2c'"),
         (["train", "MountainCarContinuous-v0"], "Discrete"),

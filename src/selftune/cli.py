@@ -37,6 +37,8 @@ def train(
         seed: Of all randomness.
         out: The run folder.
     """
+    if tune == ():
+        raise SettingError("--tune got no name; give names, or none for a fixed agent, or leave --tune out.")
     names = None if tune is None else [] if list(tune) == ["none"] else list(tune)
     run = run_training(env, agent, tune=names, init=dict(map(_pair, init)), steps=steps, seed=seed, out=out)
     Console().print(f"report: {run.report()}", highlight=False)
