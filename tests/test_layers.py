@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "selftune"
 
 LAYERS = [
-    {"types", "errors", "_tree"},
+    {"types", "errors", "spaces", "_tree"},
     {"metaparams", "objectives", "optim", "learning"},
     {"estimators"},
     {"tuning", "guards"},

@@ -65,7 +65,7 @@ class Transitions(NamedTuple):
     observation: PyTree
     """[T, B, ...] what the agent saw before it acted."""
     action: Shaped[Array, "..."]
-    """[T, B] or [T, B, A]."""
+    """[T, B] whole numbers, or [T, B, A] in [-1, 1]."""
     reward: Float[Array, "..."]
     """[T, B]"""
     terminated: Bool[Array, "..."]
@@ -74,3 +74,5 @@ class Transitions(NamedTuple):
     """[T, B] the episode was cut (a time limit): there is a future, it was not seen."""
     next_observation: PyTree
     """[T, B, ...] the successor, before any reset."""
+    notes: PyTree = ()
+    """[T, B, ...] what the agent noted as it acted: log probabilities, what a recurrent network carried, context."""

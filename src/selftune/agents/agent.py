@@ -1,19 +1,32 @@
 """What an agent is to a runner: functions to begin, to act and to learn, and the spec of what it tunes."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from selftune.learning import LearnerState
 from selftune.metaparams import Spec
 from selftune.tuning import Meta, TunerInfo
-from selftune.types import Params, PRNGKey, PyTree, Transitions
+from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
 
 
 class AgentState(NamedTuple):
-    """Everything that an agent has learned."""
+    """Everything that an agent has learned, and everything it needs to go on as if it had never stopped."""
 
     learner: LearnerState
     meta: Meta
+    experience: PyTree = ()
+    """What it remembers beside its parameters: a replay, running statistics, updates that wait for their judge."""
+
+
+class Choice(NamedTuple):
+    """What an agent decided in `B` environments."""
+
+    action: Array
+    """[B] whole numbers, or [B, A] in [-1, 1]."""
+    carry: PyTree = ()
+    """[B, ...] what a recurrent policy takes along to the next step."""
+    notes: PyTree = ()
+    """[B, ...] what learning will want to know of this moment: it becomes `Transitions.notes`."""
 
 
 class Agent(NamedTuple):
@@ -22,11 +35,21 @@ class Agent(NamedTuple):
     name: str
     spec: Spec
     init: Callable[[PRNGKey], AgentState]
-    act: Callable[[Params, PyTree, PRNGKey], Any]
-    """`act(params, observation [B, ...], key) -> action [B]`, drawn from the policy."""
+    actor: Callable[[AgentState], PyTree]
+    """`actor(state)`: the part of the state that acting needs."""
+    rest: Callable[[int], PyTree]
+    """`rest(B) -> carry`: what a recurrent policy begins with; `()` without one."""
+    act: Callable[[PyTree, PyTree, PyTree, Bool[Array, " B"], PRNGKey], Choice]
+    """`act(actor, carry, observation [B, ...], first [B], key)`: a draw. `first` marks an episode's first observation,
+    where a carry starts anew."""
+    decide: Callable[[PyTree, PyTree, PyTree, Bool[Array, " B"]], Choice]
+    """`decide(actor, carry, observation, first)`: the same without chance, for evaluation."""
     learn: Callable[[AgentState, Transitions, PRNGKey], tuple[AgentState, TunerInfo]]
-    """`learn(state, batch [T, B], key) -> (state, info)`: one inner update, and one of the metaparameters."""
+    """`learn(state, batch [T, B], key) -> (state, info)`: the inner updates of one rollout, and one of the
+    metaparameters."""
     num_envs: int
     """Parallel environments it wants, `B`."""
     rollout_length: int
-    """Steps of each between two updates, `T`."""
+    """Steps of each between two calls of `learn`, `T`."""
+    lag: int = 0
+    """How many calls of `learn` the acting parameters may be behind: 0, or 1 for agents that correct for it."""

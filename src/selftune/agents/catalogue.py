@@ -3,8 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from selftune.agents.a2c import A2CSettings, a2c
 from selftune.agents.agent import Agent
+from selftune.agents.ppo import ppo
+from selftune.agents.settings import ActorCriticSettings, PPOSettings
+from selftune.agents.synchronous import a2c, impala
 
-AGENTS: Mapping[str, tuple[Callable[..., Agent], Any]] = {"a2c": (a2c, A2CSettings())}
-"""Each agent's factory, of an observation shape, a number of actions, `tune` and `init`; and its settings."""
+AGENTS: Mapping[str, tuple[Callable[..., Agent], Any]] = {
+    "a2c": (a2c, ActorCriticSettings()),
+    "impala": (impala, ActorCriticSettings()),
+    "ppo": (ppo, PPOSettings()),
+}
+"""Each agent's factory, of an observation space, an action space, `tune`, `init` and `settings`; and its settings."""

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from selftune.errors import ConstraintError, NotDifferentiableError
-from selftune.metaparams import Constraint, MetaParam, Spec, check_names, one_minus, positive, unit
+from selftune.errors import ConstraintError, NotDifferentiableError, SettingError
+from selftune.metaparams import Constraint, MetaParam, Scope, Spec, check_names, free, one_minus, positive, unit
 from selftune.types import Array
 
 
@@ -36,11 +37,24 @@ VOCABULARY: Mapping[str, Entry] = {
     "adam_b1": Entry(0.9, unit, 0.0, 0.999, "how long gradients are averaged"),
     "adam_b2": Entry(0.999, unit, 0.5, 0.9999, "how long squared gradients are averaged"),
     "adam_eps": Entry(1e-5, positive, 1e-8, 1.0, "below this size gradients are not normalised"),
+    "clip_range": Entry(0.2, positive, 0.01, 1.0, "how far the policy may leave the one that acted before PPO stops"),
+    "kl_cost": Entry(1e-3, positive, 1e-6, 10.0, "how strongly it is held to the policy that acted"),
+    "rho_mix": Entry(1.0, unit, 0.0, 1.0, "how much the importance ratios of TD errors are clipped"),
+    "c_mix": Entry(1.0, unit, 0.0, 1.0, "how much the importance ratios of traces are clipped"),
+    "epsilon": Entry(0.1, unit, 1e-3, 1.0, "how often it acts at random"),
+    "target_mix": Entry(5e-3, unit, 1e-5, 1.0, "how fast target networks follow"),
+    "temperature": Entry(1.0, positive, 1e-4, 100.0, "worth of entropy beside reward"),
+    "target_entropy": Entry(-1.0, free, -100.0, 100.0, "entropy that the temperature is steered to, in nats"),
 }
 
 
 def build_spec(
-    names: Iterable[str], tune: Iterable[str], init: Mapping[str, Any], settings: Iterable[str]
+    names: Iterable[str],
+    tune: Iterable[str],
+    init: Mapping[str, Any],
+    settings: Iterable[str],
+    defaults: Mapping[str, float] | None = None,
+    scopes: Mapping[str, Scope] | None = None,
 ) -> dict[str, MetaParam | Any]:
     """The spec of an agent.
 
@@ -49,6 +63,8 @@ def build_spec(
         tune: Those of them that are learned; the others stay where they start.
         init: Where they start, instead of the vocabulary's value; floats or scalar arrays.
         settings: Names of the agent's other settings, which nothing can tune.
+        defaults: Where this kind of agent starts, instead of the vocabulary's value, when the user says nothing.
+        scopes: Of learned ones that are more than one number, by name.
 
     Raises:
         UnknownMetaParamError: A name that the agent does not have.
@@ -61,8 +77,12 @@ def build_spec(
     spec: dict[str, MetaParam | Any] = {}
     for name in names:
         entry = VOCABULARY[name]
-        value = _within_bounds(name, init[name]) if name in init else entry.value
+        value = _within_bounds(name, init[name]) if name in init else (defaults or {}).get(name, entry.value)
         spec[name] = MetaParam(value, entry.constraint, doc=entry.effect) if name in tune else value
+    for name, scope in (scopes or {}).items():
+        if name not in tune:
+            raise SettingError(f"{name!r} is to be a function of its context and is not tuned; tuned: {sorted(tune)}.")
+        spec[name] = replace(spec[name], scope=scope)
     return spec
 
 

@@ -1,8 +1,9 @@
 """Environments on the host and the plain description of their spaces."""
 
+from selftune.envs.encoding import describe_actions, describe_observations, encode
 from selftune.envs.gymnasium_vector import make
 from selftune.envs.host import HostEnv, HostStep
-from selftune.envs.spaces import Box, Discrete, describe_actions, describe_observations, encode
+from selftune.spaces import Box, Discrete
 
 __all__ = [
     "Box",

@@ -21,7 +21,7 @@ def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
 
     Raises:
         SettingError: if no such environment is registered, or `num_envs` is smaller than 1.
-        UnsupportedSpaceError: if observations are neither Box nor Discrete, or actions are not Discrete.
+        UnsupportedSpaceError: if a space is neither Discrete nor a Box (of one axis, for actions).
         MissingExtraError: if the environment needs a package that is not installed.
     """
     import gymnasium

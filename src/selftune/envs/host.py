@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
-from selftune.envs.spaces import describe_actions, describe_observations, encode
+from selftune.envs.encoding import describe_actions, describe_observations, encode
+from selftune.envs.native import stretch
 from selftune.errors import SettingError
+from selftune.spaces import Discrete
 
 if TYPE_CHECKING:
     import gymnasium.vector
@@ -41,7 +43,8 @@ class HostEnv:
     Attributes:
         num_envs: `B`.
         observation_space: `Box` or `Discrete`; observations come as `selftune.envs.encode` gives them.
-        action_space: `Discrete`; actions are 0 … n-1, wherever the environment itself begins to count.
+        action_space: `Discrete`: actions are 0 … n-1, wherever the environment itself begins to count; or `Box`:
+            actions are in [-1, 1], whatever the bounds of the environment.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class HostEnv:
 
         Raises:
             SettingError: if the environment would reset by itself.
-            UnsupportedSpaceError: if observations are neither Box nor Discrete, or actions are not Discrete.
+            UnsupportedSpaceError: if a space is neither Discrete nor a Box (of one axis, for actions).
         """
         if reset_where is None:
             _refuse_autoreset(env)
@@ -83,14 +86,14 @@ class HostEnv:
         observation, _ = self._env.reset(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
         return encode(self.observation_space, observation)
 
-    def step(self, action: Integer[Any, " B"]) -> HostStep:
+    def step(self, action: Shaped[Any, "B ..."]) -> HostStep:
         """Take one step in every environment, and begin a new episode wherever one ended.
 
         Args:
-            action: [B] whole numbers in 0 … n-1.
+            action: [B] whole numbers in 0 … n-1, or [B, A] numbers in [-1, 1], which are stretched to the bounds of
+                the environment's own space.
         """
-        env_action = np.asarray(action) + self.action_space.start
-        successor, reward, terminated, truncated, _ = self._env.step(env_action)
+        successor, reward, terminated, truncated, _ = self._env.step(self._native(np.asarray(action)))
         observation = next_observation = encode(self.observation_space, successor)
         self._returns += reward
         self._lengths += 1
@@ -109,6 +112,11 @@ class HostEnv:
             finished_returns,
             finished_lengths,
         )
+
+    def _native(self, action: np.ndarray) -> np.ndarray:
+        """From what an agent gives to what the environments take."""
+        space = self.action_space
+        return action + space.start if isinstance(space, Discrete) else stretch(space, action, np)
 
     def close(self) -> None:
         """Release what the environments hold, such as windows and processes."""

@@ -5,8 +5,12 @@ from selftune.objectives.actor_critic import (
     Outer,
     actor_critic_loss,
     actor_critic_meta_loss,
+    feedforward,
     policy_divergence,
 )
+from selftune.objectives.distributions import Distribution, Gaussian, categorical, gaussian
+from selftune.objectives.off_policy import vtrace_loss, vtrace_meta_loss
+from selftune.objectives.proximal import proximal_loss
 from selftune.objectives.returns import (
     VTrace,
     cut_at_boundaries,
@@ -18,14 +22,22 @@ from selftune.objectives.returns import (
 
 __all__ = [
     "ActorCritic",
+    "Distribution",
+    "Gaussian",
     "Outer",
     "VTrace",
     "actor_critic_loss",
     "actor_critic_meta_loss",
+    "categorical",
     "cut_at_boundaries",
+    "feedforward",
+    "gaussian",
     "generalized_advantage",
     "lambda_returns",
     "n_step_returns",
     "policy_divergence",
+    "proximal_loss",
     "vtrace",
+    "vtrace_loss",
+    "vtrace_meta_loss",
 ]

@@ -1,9 +1,8 @@
 """Advantage actor-critic: the loss an agent descends, and the loss its metaparameters are judged by.
 
-Both see transitions [T, B] and functions `policy(params, observation) -> logits [T, B, A]`, `value(params,
-observation) -> [T, B]`. Three networks: `policy`; `critic`, which values the return under the metaparameters;
-`outer_critic`, which values the return under the judge's own discount. Judged by the first critic, a discount would be
-its own judge and collapse (Bonnet et al. 2022, https://arxiv.org/abs/2211.10550).
+Both see transitions [T, B] and functions of them. Three networks: `policy`; `critic`, which values the return under the
+metaparameters; `outer_critic`, which values the return under the judge's own discount. Judged by the first critic, a
+discount would be its own judge and collapse (Bonnet et al. 2022, https://arxiv.org/abs/2211.10550).
 """
 
 from collections.abc import Callable
@@ -12,16 +11,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from selftune.objectives.distributions import Distribution, categorical
 from selftune.objectives.returns import cut_at_boundaries, generalized_advantage
-from selftune.types import Array, Eta, Float, Frozen, Int, Loss, Params, PyTree, Scalar, Transitions
+from selftune.types import Array, Eta, Float, Frozen, Loss, Params, PyTree, Scalar, Transitions
 
 
 class ActorCritic(NamedTuple):
-    """The functions that actor-critic objectives are made of."""
+    """The functions that actor-critic objectives are made of; `feedforward` makes them of plain networks."""
 
-    policy: Callable[[Params, PyTree], Float[Array, "*batch A"]]
-    """Logits of a categorical policy."""
-    value: Callable[[Params, PyTree], Float[Array, "*batch"]]
+    policy: Callable[[Params, Transitions], PyTree]
+    """`policy(params["policy"], batch)`: the distribution's parameters at every step, [T, B, ...]."""
+    values: Callable[[Params, Transitions], tuple[Float[Array, "T B"], Float[Array, "T B"]]]
+    """`values(params["critic"], batch) -> (v_tm1, v_t)`: of every observation and of its true successor."""
+    distribution: Distribution = categorical
 
 
 class Outer(NamedTuple):
@@ -35,6 +37,19 @@ class Outer(NamedTuple):
     """Weight of the policy's divergence from the one before the update, `frozen["previous_policy"]`; 0 needs none."""
 
 
+def feedforward(
+    policy: Callable[[Params, PyTree], PyTree],
+    value: Callable[[Params, PyTree], Float[Array, "*batch"]],
+    distribution: Distribution = categorical,
+) -> ActorCritic:
+    """An actor-critic of two functions of an observation, `policy(params, observation)`, `value(params, observation)`."""
+
+    def values(params: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
+        return value(params, batch.observation), value(params, batch.next_observation)
+
+    return ActorCritic(lambda params, batch: policy(params, batch.observation), values, distribution)
+
+
 def actor_critic_loss(model: ActorCritic, outer: Outer) -> Loss:
     """The inner loss of advantage actor-critic (A2C; Mnih et al. 2016, https://arxiv.org/abs/1602.01783).
 
@@ -45,13 +60,12 @@ def actor_critic_loss(model: ActorCritic, outer: Outer) -> Loss:
 
     def loss(params: Params, frozen: Frozen, eta: Eta, batch: Transitions) -> tuple[Scalar, dict[str, Scalar]]:
         batch = batch._replace(reward=eta["reward_scale"] * batch.reward)
-        advantage = _advantage(model, frozen["critic"], batch, eta["discount"], eta["trace_decay"])
-        chosen, entropy = _policy_terms(model, params["policy"], batch)
+        advantage = advantages(model, frozen["critic"], batch, eta["discount"], eta["trace_decay"])
+        chosen, entropy = policy_terms(model, params["policy"], batch)
         policy_loss = -(chosen * advantage).mean()
-        value_loss = _value_loss(model, params["critic"], frozen["critic"], batch, advantage)
-        outer_advantage = _advantage(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
-        outer_loss = _value_loss(model, params["outer_critic"], frozen["outer_critic"], batch, outer_advantage)
-        total = policy_loss + eta["value_cost"] * value_loss - eta["entropy_cost"] * entropy + outer_loss
+        value_loss = critic_loss(model, params["critic"], frozen["critic"], batch, advantage)
+        total = policy_loss + eta["value_cost"] * value_loss - eta["entropy_cost"] * entropy
+        total += outer_critic_loss(model, outer, params, frozen, batch)
         return total, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
 
     return loss
@@ -67,50 +81,68 @@ def actor_critic_meta_loss(model: ActorCritic, outer: Outer) -> Loss:
 
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Transitions) -> tuple[Scalar, dict[str, Scalar]]:
         batch = batch._replace(reward=eta["reward_scale"] * batch.reward)
-        advantage = _advantage(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
-        chosen, entropy = _policy_terms(model, params["policy"], batch)
-        policy_loss = -(chosen * advantage).mean()
-        value_loss = _value_loss(model, params["outer_critic"], frozen["outer_critic"], batch, advantage)
-        total = policy_loss - outer.entropy_cost * entropy + outer.value_cost * value_loss
-        if outer.divergence_cost:
-            before = {"policy": frozen["previous_policy"]}
-            total += outer.divergence_cost * policy_divergence(model)(before, params, batch)
-        return total, {"outer_policy_loss": policy_loss, "outer_value_loss": value_loss}
+        advantage = advantages(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
+        return judgement(model, outer, params, frozen, batch, advantage, advantage)
 
     return meta_loss
+
+
+def judgement(
+    model: ActorCritic,
+    outer: Outer,
+    params: Params,
+    frozen: Frozen,
+    batch: Transitions,
+    advantage: Float[Array, "T B"],
+    error: Float[Array, "T B"],
+) -> tuple[Scalar, dict[str, Scalar]]:
+    """The terms of an outer loss: policy gradient with `advantage`, entropy, the outer critic's `error`, divergence."""
+    chosen, entropy = policy_terms(model, params["policy"], batch)
+    policy_loss = -(chosen * advantage).mean()
+    value_loss = critic_loss(model, params["outer_critic"], frozen["outer_critic"], batch, error)
+    total = policy_loss - outer.entropy_cost * entropy + outer.value_cost * value_loss
+    if outer.divergence_cost:
+        before = {"policy": frozen["previous_policy"]}
+        total += outer.divergence_cost * policy_divergence(model)(before, params, batch)
+    return total, {"outer_policy_loss": policy_loss, "outer_value_loss": value_loss}
 
 
 def policy_divergence(model: ActorCritic) -> Callable[[Params, Params, Transitions], Scalar]:
     """`distance(old, new, batch)`: mean Kullback-Leibler divergence from the old policy to the new."""
 
     def distance(old: Params, new: Params, batch: Transitions) -> Scalar:
-        before, after = (jax.nn.log_softmax(model.policy(p["policy"], batch.observation)) for p in (old, new))
-        return (jnp.exp(before) * (before - after)).sum(axis=-1).mean()
+        before, after = (model.policy(params["policy"], batch) for params in (old, new))
+        return model.distribution.divergence(before, after).mean()
 
     return distance
 
 
-def _advantage(
+def advantages(
     model: ActorCritic, critic: Params, batch: Transitions, discount: Scalar | float, trace_decay: Scalar | float
 ) -> Float[Array, "T B"]:
+    """Generalized advantages [T, B] under one critic, one discount and one trace decay."""
     discount_t, lambda_t = cut_at_boundaries(discount, trace_decay, batch.terminated, batch.truncated)
-    v_tm1, v_t = model.value(critic, batch.observation), model.value(critic, batch.next_observation)
+    v_tm1, v_t = model.values(critic, batch)
     over_batch = jax.vmap(generalized_advantage, in_axes=1, out_axes=1)
     return over_batch(batch.reward, discount_t, v_tm1, v_t, lambda_t)
 
 
-def _policy_terms(model: ActorCritic, policy: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Scalar]:
-    """Log probability of the actions taken, and mean entropy."""
-    log_probability = jax.nn.log_softmax(model.policy(policy, batch.observation))
-    action: Int[Array, "T B"] = batch.action
-    chosen = jnp.take_along_axis(log_probability, action[..., None], axis=-1)[..., 0]
-    entropy = -(jnp.exp(log_probability) * log_probability).sum(axis=-1).mean()
-    return chosen, entropy
+def policy_terms(model: ActorCritic, policy: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Scalar]:
+    """Log probability [T, B] of the actions taken, and mean entropy."""
+    parameters = model.policy(policy, batch)
+    chosen = model.distribution.log_probability(parameters, batch.action)
+    return chosen, model.distribution.entropy(parameters).mean()
 
 
-def _value_loss(
-    model: ActorCritic, params: Params, frozen: Params, batch: Transitions, advantage: Float[Array, "T B"]
+def critic_loss(
+    model: ActorCritic, params: Params, frozen: Params, batch: Transitions, error: Float[Array, "T B"]
 ) -> Scalar:
-    """Half the squared distance to the target, which is the frozen value plus its advantage."""
-    target = model.value(frozen, batch.observation) + advantage
-    return 0.5 * jnp.square(target - model.value(params, batch.observation)).mean()
+    """Half the squared distance to the target, which is the frozen value plus its `error`."""
+    target = model.values(frozen, batch)[0] + error
+    return 0.5 * jnp.square(target - model.values(params, batch)[0]).mean()
+
+
+def outer_critic_loss(model: ActorCritic, outer: Outer, params: Params, frozen: Frozen, batch: Transitions) -> Scalar:
+    """What the judge's own critic learns: the return under the judge's constants."""
+    error = advantages(model, frozen["outer_critic"], batch, outer.discount, outer.trace_decay)
+    return critic_loss(model, params["outer_critic"], frozen["outer_critic"], batch, error)

@@ -1,40 +1,11 @@
-"""Spaces as plain data, so that an agent needs numbers and not Gymnasium.
+"""From Gymnasium's spaces to ours, and from observations to what a network takes."""
 
-An agent sees observations as `encode` gives them: arrays of `space.encoded_shape`. It acts with 0 … n-1.
-"""
-
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from selftune.errors import UnsupportedSpaceError
-
-
-class Box(NamedTuple):
-    """Arrays of one shape."""
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-
-    @property
-    def encoded_shape(self) -> tuple[int, ...]:
-        """Shape of one encoded observation: its own."""
-        return self.shape
-
-
-class Discrete(NamedTuple):
-    """One of `n` choices, counted from `start`."""
-
-    n: int
-    start: int = 0
-
-    @property
-    def encoded_shape(self) -> tuple[int, ...]:
-        """Shape of one encoded observation: one-hot."""
-        return (self.n,)
-
-
-Space: TypeAlias = Box | Discrete
+from selftune.spaces import Box, Discrete, Space
 
 
 def describe_observations(space: Any) -> Space:
@@ -50,8 +21,7 @@ def describe_observations(space: Any) -> Space:
 
     match space:
         case spaces.Box():
-            floating = np.issubdtype(space.dtype, np.floating)
-            return Box(tuple(space.shape), "float32" if floating else str(space.dtype))
+            return _box(space)
         case spaces.Discrete():
             return Discrete(int(space.n), int(space.start))
     raise UnsupportedSpaceError(
@@ -60,24 +30,37 @@ def describe_observations(space: Any) -> Space:
     )
 
 
-def describe_actions(space: Any) -> Discrete:
+def describe_actions(space: Any) -> Space:
     """Describe a Gymnasium action space.
 
     Args:
-        space: `gymnasium.spaces.Discrete`.
+        space: `gymnasium.spaces.Discrete`, or a `gymnasium.spaces.Box` of one axis.
 
     Raises:
         UnsupportedSpaceError: for any other space.
     """
     from gymnasium import spaces
 
-    if isinstance(space, spaces.Discrete):
-        return Discrete(int(space.n), int(space.start))
+    match space:
+        case spaces.Discrete():
+            return Discrete(int(space.n), int(space.start))
+        case spaces.Box() if len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
+            return _box(space)
     raise UnsupportedSpaceError(
-        f"Got the action space {space}, expected Discrete. Divide continuous actions into bins with "
-        "gymnasium.wrappers.DiscretizeAction(env, bins, multidiscrete=False), and register the wrapped "
+        f"Got the action space {space}, expected Discrete, or a Box of real numbers with one axis. Flatten a "
+        "MultiDiscrete, a Dict or a Tuple into one Discrete by a wrapper of your own, and register the wrapped "
         "environment under an id of its own."
     )
+
+
+def _box(space: Any) -> Box:
+    """Bounds are kept where they are finite and there is room between them."""
+    floating = np.issubdtype(space.dtype, np.floating)
+    bounded = np.isfinite(space.low).all() and np.isfinite(space.high).all() and (space.low < space.high).all()
+    low, high = (tuple(map(float, np.ravel(end))) if bounded else None for end in (space.low, space.high))
+    if np.ndim(space.low) > 1:  # an image: its bounds are those of its type, and nobody needs a list of them
+        low = high = None
+    return Box(tuple(space.shape), "float32" if floating else str(space.dtype), low, high)
 
 
 def encode(space: Space, observation: Any) -> np.ndarray:

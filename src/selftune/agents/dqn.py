@@ -1,0 +1,174 @@
+"""DQN: action values from a replay, with a target network, double estimation and n-step returns; for discrete actions.
+
+Each rollout goes into the replay; then come some updates on stretches drawn from it, the last of which are
+differentiated and judged on stretches drawn apart and on the rollout itself. Mnih et al. 2015, van Hasselt et al. 2016
+(https://arxiv.org/abs/1509.06461), Hessel et al. 2018 (https://arxiv.org/abs/1710.02298).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from selftune.agents import replay
+from selftune.agents.agent import Agent, AgentState
+from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
+from selftune.agents.q_learner import count_actions, current, q_network, q_spec, q_tuner
+from selftune.agents.recipe import Recipe
+from selftune.agents.replay import Replay
+from selftune.errors import SettingError
+from selftune.estimators import truncated
+from selftune.learning import LearnerState
+from selftune.metaparams import values
+from selftune.objectives.q_learning import QJudge, Unseen, dqn_loss, dqn_meta_loss
+from selftune.spaces import Box, Space
+from selftune.tuning import Meta, TunerInfo
+from selftune.types import PRNGKey, Transitions
+
+
+@dataclass(frozen=True)
+class DQNSettings:
+    """What no gradient can move."""
+
+    num_envs: int = 16
+    """Parallel environments."""
+    rollout_length: int = 8
+    """Steps of each environment between two calls of `learn`."""
+    updates: int = 8
+    """Inner updates in one call of `learn`, those that are differentiated included."""
+    unroll: int = 2
+    """Updates that are differentiated together; `target_mix` shows its effect from the second on."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the dense hidden layers."""
+    dueling: bool = False
+    """Whether a state's value and the advantages of its actions have layers of their own."""
+    n_step: int = 3
+    """Steps in a stretch: rewards that are counted before a value is."""
+    batch_size: int = 64
+    """Stretches in one update, `S`."""
+    replay_capacity: int = 50_000
+    """Steps that are remembered, over all environments."""
+    warm_up: int = 1_000
+    """Steps, over all environments, before anything is learned."""
+    outer_discount: float = 0.99
+    """Discount of the judge: how far ahead the user cares."""
+    outer_trace_decay: float = 0.95
+    """Trace decay of the judge."""
+    outer_policy_cost: float = 1.0
+    """Weight of the policy gradient in the judgement, beside the error of the values."""
+    softness: float = 0.1
+    """Of the judged policy: differences of values that count as ties."""
+
+    @property
+    def judge(self) -> QJudge:
+        """The judge's constants."""
+        return QJudge(
+            self.outer_discount, self.outer_trace_decay, policy_cost=self.outer_policy_cost, softness=self.softness
+        )
+
+
+DEFAULTS = DQNSettings()
+RECIPE = Recipe(tune=("learning_rate", "epsilon", "target_mix"))
+
+START = {"max_grad_norm": 10.0, "target_mix": 0.02}
+"""Where DQN starts, other than the vocabulary."""
+
+
+def dqn(
+    observation_space: Space,
+    action_space: Space,
+    *,
+    tune: Sequence[str] | None = None,
+    init: Mapping[str, Any] | None = None,
+    settings: DQNSettings = DEFAULTS,
+    recipe: Recipe = RECIPE,
+) -> Agent:
+    """A self-tuning DQN agent.
+
+    Args:
+        observation_space: Of one observation; images go through convolutions.
+        action_space: `Discrete`, of `A` actions.
+        tune: Metaparameters to learn; the recipe's when omitted, none when empty.
+        init: Initial values by name.
+        settings: What no gradient can move.
+        recipe: How it is tuned; there is no policy to hold in a trust region.
+
+    Raises:
+        UnsupportedSpaceError: The actions are continuous.
+        SettingError: The replay is too small for its stretches, or there are too few updates.
+        MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
+    """
+    num_actions = count_actions(action_space, "dqn")
+    rows = _check(settings)
+    names = [field.name for field in fields(settings)]
+    spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
+    network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
+    loss, judge = dqn_loss(network.apply), dqn_meta_loss(network.apply, settings.judge)
+    tuning = q_tuner(spec, loss, judge, truncated(settings.unroll), recipe)
+
+    def begin(key: PRNGKey) -> AgentState:
+        net_key, meta_key = jax.random.split(key)
+        state = tuning.learner.init(network.init(net_key), values(spec))
+        experience = replay.empty(_step_of_zeros(observation_space, settings.num_envs), rows)
+        return AgentState(state, tuning.init(state, key=meta_key), experience)
+
+    def draw(experience: Replay, key: PRNGKey) -> Transitions:
+        return replay.sample(experience, key, settings.batch_size, settings.n_step)
+
+    def improve(
+        state: LearnerState, meta: Meta, experience: Replay, recent: Transitions, key: PRNGKey
+    ) -> tuple[LearnerState, Meta, TunerInfo]:
+        """All inner updates of one call, the last of them judged."""
+
+        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
+            return tuning.act(meta, state, draw(older, key))[0], None
+
+        older = replay.without_newest(experience, settings.rollout_length)
+        act_key, last_key, judge_key, key = jax.random.split(key, 4)
+        state, _ = jax.lax.scan(update, state, jax.random.split(act_key, settings.updates - settings.unroll))
+        batches = jax.vmap(lambda key: draw(older, key))(jax.random.split(last_key, settings.unroll))
+        meta, state, info = tuning.update(meta, state, batches, Unseen(draw(experience, judge_key), recent), key)
+        return state, meta, info
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        experience = replay.add(state.experience, batch._replace(notes=()))
+        given = (state.learner, state.meta, experience, batch, key)
+        shapes = jax.eval_shape(improve, *given)[2]
+
+        def wait(*given: Any) -> tuple[LearnerState, Meta, TunerInfo]:
+            nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            return state.learner, state.meta, nothing._replace(eta=current(tuning, state))
+
+        ready = experience.size * settings.num_envs >= settings.warm_up
+        learned, meta, info = jax.lax.cond(ready, improve, wait, *given)
+        return AgentState(learned, meta, experience), info
+
+    def actor(state: AgentState) -> Actor:
+        return Actor(state.learner.params, current(tuning, state)["epsilon"])
+
+    act, decide = epsilon_greedy(network, num_actions)
+    return Agent(
+        "dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, settings.num_envs, settings.rollout_length
+    )
+
+
+def _check(settings: DQNSettings) -> int:
+    """The replay's time steps."""
+    rows = settings.replay_capacity // settings.num_envs
+    if rows < settings.rollout_length + settings.n_step or settings.warm_up > rows * settings.num_envs:
+        raise SettingError(
+            f"dqn(replay_capacity={settings.replay_capacity}): expected room for the warm-up ({settings.warm_up}), and "
+            f"for a rollout and a stretch in each of {settings.num_envs} environments; raise replay_capacity."
+        )
+    if not 1 <= settings.unroll <= settings.updates:
+        raise SettingError(f"dqn(updates={settings.updates}): expected at least unroll={settings.unroll} >= 1.")
+    return rows
+
+
+def _step_of_zeros(space: Space, num_envs: int) -> Transitions:
+    """One time step [B, ...]: an example of what the replay holds."""
+    observation = jnp.zeros((num_envs, *space.encoded_shape), space.dtype if isinstance(space, Box) else jnp.float32)
+    flag, number = jnp.zeros(num_envs, bool), jnp.zeros(num_envs)
+    return Transitions(observation, jnp.zeros(num_envs, jnp.int32), number, flag, flag, observation)

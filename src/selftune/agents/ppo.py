@@ -1,0 +1,152 @@
+"""PPO: several epochs of minibatch updates a rollout, of which the last is differentiated.
+
+What the meta-gradient spans: with E epochs of M minibatches, the first E*M - 1 updates of a rollout are plain. The last
+one, taken where the clipping and the divergence already bite, is taken again under differentiation when the next
+rollout is there to judge it; the state that acted stays. So the metaparameters' effect on one update is seen, at the
+end of a round, on fresh on-policy data; how the earlier minibatches of the round carry over into the last is left out,
+as one-step meta-gradients leave out everything before their step. The cost is one replayed update and its adjoint a
+rollout.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selftune import _tree
+from selftune.agents.agent import Agent, AgentState
+from selftune.agents.body import Actor, body
+from selftune.agents.recipe import Recipe
+from selftune.agents.senses import Senses, absorb
+from selftune.agents.settings import PPOSettings
+from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
+from selftune.errors import SettingError
+from selftune.learning import Acted, LearnerState, StepInfo
+from selftune.metaparams import values
+from selftune.objectives import actor_critic_meta_loss, proximal_loss
+from selftune.spaces import Space
+from selftune.tuning import Meta, TunerInfo
+from selftune.types import Array, Bool, Int, PRNGKey, Transitions
+
+DEFAULTS = PPOSettings()
+START = {"learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"))
+
+NAMES = (*COMMON, "clip_range", "kl_cost")
+
+
+class Last(NamedTuple):
+    """The last update of a rollout, until the next rollout judges it."""
+
+    ready: Bool[Array, ""]
+    start: LearnerState
+    """Before it."""
+    acted: Acted
+    """Its minibatch, and the factors that were in force."""
+
+
+class Experience(NamedTuple):
+    """What PPO remembers beside its parameters."""
+
+    senses: Senses
+    last: Last
+
+
+def ppo(
+    observation_space: Space,
+    action_space: Space,
+    *,
+    tune: Sequence[str] | None = None,
+    init: Mapping[str, Any] | None = None,
+    settings: PPOSettings = DEFAULTS,
+    recipe: Recipe = RECIPE,
+) -> Agent:
+    """A self-tuning PPO agent (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
+
+    Args:
+        observation_space: What it sees.
+        action_space: What it does, Discrete or a Box of one axis.
+        tune: Metaparameters to learn; the recipe's when omitted, none when empty.
+        init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`.
+        settings: What no gradient can move.
+        recipe: How it is tuned.
+
+    Raises:
+        MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
+        UnsupportedSpaceError: Actions of another kind.
+        SettingError: Environments that cannot be divided into the minibatches.
+    """
+    if settings.minibatches < 1 or settings.epochs < 1 or settings.num_envs % settings.minibatches:
+        raise SettingError(
+            f"ppo got {settings.num_envs} environments, {settings.minibatches} minibatches, {settings.epochs} epochs; "
+            "expected at least one of each, and a number of environments that the minibatches divide."
+        )
+    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
+    parts = body(observation_space, action_space, settings)
+    loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
+    tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe)
+    size = settings.num_envs // settings.minibatches
+
+    def begin(key: PRNGKey) -> AgentState:
+        params_key, meta_key = jax.random.split(key)
+        state = tuning.learner.init(parts.init(params_key), values(spec))
+        meta = tuning.init(state, None, meta_key)
+        minibatch = _some(parts.example, jnp.arange(size))
+        _, acted, _ = jax.eval_shape(tuning.act, meta, state, minibatch)
+        scale = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), acted.scale)
+        last = Last(jnp.asarray(False), state, Acted(minibatch, scale))
+        return AgentState(state, meta, Experience(parts.senses(), last))
+
+    def actor(state: AgentState) -> Actor:
+        return current_actor(tuning, parts, settings, state)
+
+    def judge(state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[Meta, TunerInfo]:
+        last = state.experience.last
+        meta, _, info = tuning.update(state.meta, last.start, with_axis(last.acted), seen, key)
+        return _tree.where(last.ready, meta, state.meta), info
+
+    def descend(meta: Meta, state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Last, StepInfo]:
+        def update(carry: tuple, chosen: Int[Array, " S"]) -> tuple[tuple, StepInfo]:
+            state, _, _ = carry
+            moved, acted, info = tuning.act(meta, state, _some(seen, chosen))
+            return (moved, state, acted.scale), info
+
+        rounds = [jax.random.permutation(k, settings.num_envs) for k in jax.random.split(key, settings.epochs)]
+        order = jnp.concatenate(rounds).reshape(-1, size)
+        begun = (state.learner, state.learner, state.experience.last.acted.scale)
+        (moved, start, scale), infos = jax.lax.scan(update, begun, order)
+        return moved, Last(jnp.asarray(True), start, Acted(_some(seen, order[-1]), scale)), infos
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        judge_key, order_key = jax.random.split(key)
+        known, seen = parts.prepare(state.experience.senses, actor(state), batch)
+        meta, info = judge(state, seen, judge_key)
+        learned, last, steps = descend(meta, state, seen, order_key)
+        whole = _tree.finite((learned, steps.loss))
+        learned, last = _tree.where(whole, (learned, last), (state.learner, state.experience.last))
+        known = absorb(known, batch, steps.aux["value_loss"][-1])
+        guards = info.guards | {"numeric/round": jnp.where(whole, 0, 1)}
+        info = info._replace(steps=steps, guards=guards)
+        return AgentState(learned, meta, Experience(known, last)), info
+
+    return Agent(
+        "ppo",
+        spec,
+        begin,
+        actor,
+        parts.rest,
+        parts.act,
+        parts.decide,
+        learn,
+        settings.num_envs,
+        settings.rollout_length,
+    )
+
+
+def _some(batch: Transitions, chosen: Int[Array, " S"]) -> Transitions:
+    """The whole trajectories of some environments; the context is one for all."""
+    notes = dict(batch.notes)
+    context = notes.pop("context")
+    picked = jax.tree.map(lambda leaf: leaf[:, chosen], batch._replace(notes=notes))
+    return picked._replace(notes=picked.notes | {"context": context})

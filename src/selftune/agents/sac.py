@@ -1,0 +1,246 @@
+"""SAC: soft actor-critic for continuous actions, from a replay of everything it has seen.
+
+Each rollout goes into the replay; then come many updates on rows drawn from it, the last of which is differentiated
+and judged on rows drawn apart. Haarnoja et al. 2018 (https://arxiv.org/abs/1812.05905); judged as in Meta-SAC (Wang and
+Ni 2020, https://arxiv.org/abs/2007.01932).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from selftune import _tree
+from selftune.agents import replay
+from selftune.agents.agent import Agent, AgentState, Choice
+from selftune.agents.recipe import Recipe
+from selftune.agents.vocabulary import bounds, build_spec
+from selftune.errors import UnsupportedSpaceError
+from selftune.estimators import truncated
+from selftune.learning import LearnerState, Memory, learner
+from selftune.metaparams import values
+from selftune.networks import mlp
+from selftune.objectives.soft_actor_critic import (
+    SoftActorCritic,
+    SoftBatch,
+    soft_actor_critic_loss,
+    soft_actor_critic_meta_loss,
+    soft_policy_divergence,
+)
+from selftune.objectives.squashing import bounded_gaussian, squashed_gaussian, squashed_mode
+from selftune.optim import adam
+from selftune.spaces import Box, Space
+from selftune.tuning import Meta, TunerInfo, tuner
+from selftune.types import Array, Bool, Eta, Float, Params, PRNGKey, PyTree, Scalar, Transitions
+
+
+@dataclass(frozen=True)
+class SACSettings:
+    """What no gradient can move."""
+
+    num_envs: int = 4
+    """Parallel environments."""
+    rollout_length: int = 16
+    """Steps of each environment between two calls of `learn`."""
+    updates: int = 64
+    """Inner updates in one call of `learn`, the differentiated one included; as many as there are steps in a rollout
+    gives one update a step."""
+    unroll: int = 1
+    """Those of them that are differentiated, the last."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of policy and critics."""
+    batch_size: int = 256
+    """Rows in one update, `S`."""
+    replay_capacity: int = 1_000_000
+    """Rows that are remembered."""
+    warm_up: int = 1_000
+    """Steps, over all environments, that are taken at random before anything is learned."""
+    outer_discount: float = 0.99
+    """Discount of the judge: how far ahead the user cares."""
+
+
+DEFAULTS = SACSettings()
+RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate"))
+
+NAMES = (
+    "learning_rate",
+    "critic_learning_rate",
+    "temperature",
+    "target_entropy",
+    "target_mix",
+    "discount",
+    "reward_scale",
+    "adam_b1",
+    "adam_b2",
+    "adam_eps",
+)
+"""The metaparameters of SAC. `learning_rate` steps the policy and its temperature."""
+
+
+def sac(
+    observation_space: Space,
+    action_space: Box,
+    *,
+    tune: Sequence[str] | None = None,
+    init: Mapping[str, Any] | None = None,
+    settings: SACSettings = DEFAULTS,
+    recipe: Recipe = RECIPE,
+) -> Agent:
+    """A self-tuning SAC agent.
+
+    Args:
+        observation_space: Of one observation.
+        action_space: `A` real numbers.
+        tune: Metaparameters to learn; the recipe's when omitted, none when empty.
+        init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`, a
+            `target_entropy` at -A.
+        settings: What no gradient can move.
+        recipe: How it is tuned.
+
+    Raises:
+        UnsupportedSpaceError: The actions are not a `Box` of one axis.
+        MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
+    """
+    num_actions = _num_actions(action_space)
+    init = dict(init or {})
+    if "learning_rate" in init:
+        init.setdefault("critic_learning_rate", init["learning_rate"])
+    defaults = {
+        "learning_rate": 3e-4,
+        "critic_learning_rate": 3e-4,
+        "adam_eps": 1e-8,
+        "target_entropy": -float(num_actions),
+    }
+    names = [field.name for field in fields(settings)]
+    spec = build_spec(NAMES, recipe.tune if tune is None else tune, init, names, defaults)
+
+    inputs = math.prod(observation_space.encoded_shape) + num_actions
+    policy = mlp(observation_space.encoded_shape, 2 * num_actions, settings.hidden, jax.nn.relu, out_scale=0.01)
+    critic = mlp((inputs,), 1, settings.hidden, jax.nn.relu)
+    model = SoftActorCritic(lambda params, seen: bounded_gaussian(policy.apply(params, seen)), _twins(critic.apply))
+    learning = learner(soft_actor_critic_loss(model), _rule, freeze=_freeze, memory=TARGETS)
+    tuning = tuner(
+        spec,
+        learning,
+        soft_actor_critic_meta_loss(model, settings.outer_discount),
+        truncated(settings.unroll),
+        recipe.optimizer(),
+        recipe.guards(spec, soft_policy_divergence(model), _policy_only, bounds(spec)),
+    )
+
+    def begin(key: PRNGKey) -> AgentState:
+        policy_key, critic_key, meta_key = jax.random.split(key, 3)
+        params = {
+            "policy": policy.init(policy_key),
+            "critics": jax.vmap(critic.init)(jax.random.split(critic_key, 2)),
+            "log_temperature": jnp.zeros(()),
+        }
+        state = learning.init(params, values(spec))
+        example = _empty_step(observation_space, num_actions, settings.num_envs)
+        experience = replay.empty(example, settings.replay_capacity // settings.num_envs)
+        return AgentState(state, tuning.init(state, key=meta_key), experience)
+
+    def ready(experience: replay.Replay) -> Bool[Array, ""]:
+        return experience.size * settings.num_envs >= settings.warm_up
+
+    def actor(state: AgentState) -> PyTree:
+        return {"policy": state.learner.params["policy"], "ready": ready(state.experience)}
+
+    def act(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"], key: PRNGKey) -> Choice:
+        noise_key, random_key = jax.random.split(key)
+        parameters = model.policy(actor["policy"], observation)
+        drawn, _ = squashed_gaussian(parameters, jax.random.normal(noise_key, parameters.mean.shape))
+        random = jax.random.uniform(random_key, drawn.shape, minval=-1.0, maxval=1.0)
+        return Choice(jnp.where(actor["ready"], drawn, random))
+
+    def decide(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"]) -> Choice:
+        return Choice(squashed_mode(model.policy(actor["policy"], observation)))
+
+    def draw(experience: replay.Replay, key: PRNGKey) -> SoftBatch:
+        row_key, noise_key = jax.random.split(key)
+        noise = jax.random.normal(noise_key, (2, settings.batch_size, num_actions))
+        return SoftBatch(_tree.first(replay.sample(experience, row_key, settings.batch_size)), noise)
+
+    def improve(
+        state: LearnerState, meta: Meta, experience: replay.Replay, key: PRNGKey
+    ) -> tuple[LearnerState, Meta, TunerInfo]:
+        """All inner updates of one call, the last of them judged."""
+
+        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
+            return tuning.act(meta, state, draw(experience, key))[0], None
+
+        act_key, last_key, judge_key, key = jax.random.split(key, 4)
+        state, _ = jax.lax.scan(update, state, jax.random.split(act_key, settings.updates - settings.unroll))
+        batches = jax.vmap(draw, in_axes=(None, 0))(experience, jax.random.split(last_key, settings.unroll))
+        meta, state, info = tuning.update(meta, state, batches, draw(experience, judge_key), key)
+        return state, meta, info
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        experience = replay.add(state.experience, batch)
+        given = (state.learner, state.meta, experience, key)
+
+        def wait(*given: Any) -> tuple[LearnerState, Meta, TunerInfo]:
+            eta = tuning.problem(state.learner).eta(state.meta.meta_params, ())
+            return state.learner, state.meta, nothing._replace(eta=eta)
+
+        shapes = jax.eval_shape(improve, *given)[2]
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        learned, meta, info = jax.lax.cond(ready(experience), improve, wait, *given)
+        return AgentState(learned, meta, experience), info
+
+    return Agent(
+        "sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, settings.num_envs, settings.rollout_length
+    )
+
+
+TARGETS = Memory(
+    init=lambda params, eta: params["critics"],
+    update=lambda eta, targets, params, batch: optax.incremental_update(params["critics"], targets, eta["target_mix"]),
+)
+"""Polyak averages of the critics."""
+
+
+def _freeze(state: LearnerState) -> PyTree:
+    return {**state.params, "target_critics": state.memory}
+
+
+def _rule(eta: Eta) -> optax.GradientTransformation:
+    rate = eta["learning_rate"]
+    rates = {"policy": rate, "critics": eta["critic_learning_rate"], "log_temperature": rate}
+    return adam(rates, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
+
+
+def _twins(apply: Any) -> Any:
+    """Both critics at once: parameters stacked along a leading axis, one batched matrix product a layer."""
+
+    def critics(params: Params, observation: Array, action: Float[Array, "S A"]) -> Float[Array, "2 S"]:
+        flat = observation.reshape(action.shape[0], -1).astype(action.dtype)
+        seen = jnp.concatenate([flat, action], axis=-1)
+        return jax.vmap(apply, in_axes=(0, None))(params, seen)[..., 0]
+
+    return critics
+
+
+def _policy_only(factor: Scalar) -> PyTree:
+    """The trust region's factor on the policy's update; the critics' and the temperature's are left as they are."""
+    return {"policy": factor, "critics": jnp.ones(()), "log_temperature": jnp.ones(())}
+
+
+def _num_actions(space: Space) -> int:
+    if isinstance(space, Box) and len(space.shape) == 1:
+        return space.shape[0]
+    raise UnsupportedSpaceError(
+        f"sac got the action space {space}, expected a Box of one axis: its actions are real numbers. For discrete "
+        "actions choose the agent 'dqn', 'ppo' or 'a2c'."
+    )
+
+
+def _empty_step(space: Space, num_actions: int, num_envs: int) -> Transitions:
+    """One step of zeros, [B, ...]: an example of what the replay holds."""
+    observation = jnp.zeros((num_envs, *space.encoded_shape), space.dtype if isinstance(space, Box) else jnp.float32)
+    flag = jnp.zeros(num_envs, bool)
+    return Transitions(observation, jnp.zeros((num_envs, num_actions)), jnp.zeros(num_envs), flag, flag, observation)

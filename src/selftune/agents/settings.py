@@ -1,0 +1,66 @@
+"""What no gradient can move: sizes, counts and the judge's own constants, shared by the actor-critic agents."""
+
+from dataclasses import dataclass
+
+from selftune.objectives import Outer
+
+
+@dataclass(frozen=True)
+class ActorCriticSettings:
+    """Settings of A2C and V-trace actor-critic."""
+
+    num_envs: int = 16
+    """Parallel environments."""
+    rollout_length: int = 32
+    """Steps of each environment between two updates."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers of policy and critics."""
+    memory: int = 0
+    """Units of a recurrent policy (GRU); 0 is a policy without memory."""
+    normalise_observations: bool = False
+    """Whether vectors of numbers are standardized by their running mean and deviation."""
+    scale_rewards: bool = False
+    """Whether rewards are divided by the running deviation of the discounted return."""
+    contextual: tuple[str, ...] = ()
+    """Tuned metaparameters that are functions of recent rewards, errors and the lifetime's fraction."""
+    see_horizons: bool = False
+    """Whether policy and critics are told the current discount and trace decay."""
+    lifetime: int = 1_000_000
+    """Environment steps after which the lifetime's fraction is 1."""
+    outer_discount: float = 0.99
+    """Discount of the judge: how far ahead the user cares."""
+    outer_trace_decay: float = 0.95
+    """Trace decay of the judge."""
+    outer_entropy_cost: float = 0.0
+    """How much the judge values exploration for its own sake."""
+    outer_value_cost: float = 0.5
+    """Weight of the outer critic's error in the judgement."""
+    outer_divergence_cost: float = 0.0
+    """How much the judge minds that an update moves the policy (the KL term of Zahavy et al. 2020)."""
+
+    @property
+    def outer(self) -> Outer:
+        """The judge's constants."""
+        return Outer(
+            self.outer_discount,
+            self.outer_trace_decay,
+            self.outer_entropy_cost,
+            self.outer_value_cost,
+            self.outer_divergence_cost,
+        )
+
+
+@dataclass(frozen=True)
+class PPOSettings(ActorCriticSettings):
+    """Settings of PPO."""
+
+    rollout_length: int = 128
+    """Steps of each environment between two rounds of updates."""
+    normalise_observations: bool = True
+    """Whether vectors of numbers are standardized by their running mean and deviation."""
+    scale_rewards: bool = True
+    """Whether rewards are divided by the running deviation of the discounted return."""
+    epochs: int = 4
+    """How often each rollout is gone through."""
+    minibatches: int = 4
+    """Updates an epoch; each sees the whole trajectories of `num_envs / minibatches` environments."""

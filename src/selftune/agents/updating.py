@@ -1,0 +1,115 @@
+"""What the actor-critic agents share in learning: their spec, their update rule, their tuner, their meters."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from selftune.agents.agent import AgentState
+from selftune.agents.body import Actor, Body
+from selftune.agents.recipe import Recipe
+from selftune.agents.senses import CONTEXT, context
+from selftune.agents.settings import ActorCriticSettings
+from selftune.agents.vocabulary import bounds, build_spec
+from selftune.estimators import Estimator, truncated
+from selftune.learning import LearnerState, Memory, learner
+from selftune.metaparams import MetaParam, Spec, contextual
+from selftune.objectives import policy_divergence
+from selftune.optim import adam, clip_by_global_norm
+from selftune.tuning import Tuner, tuner
+from selftune.types import Eta, Loss, PyTree, Scalar, Transitions
+
+COMMON = (
+    "learning_rate",
+    "critic_learning_rate",
+    "discount",
+    "trace_decay",
+    "entropy_cost",
+    "value_cost",
+    "max_grad_norm",
+    "reward_scale",
+    "adam_b1",
+    "adam_b2",
+    "adam_eps",
+)
+"""Metaparameters that every actor-critic agent has."""
+
+
+def actor_critic_spec(
+    names: Sequence[str],
+    tune: Sequence[str] | None,
+    init: Mapping[str, Any] | None,
+    settings: ActorCriticSettings,
+    recipe: Recipe,
+    defaults: Mapping[str, float] | None = None,
+) -> dict[str, MetaParam | Any]:
+    """The spec of an actor-critic agent; a `critic_learning_rate` that is not given starts at the `learning_rate`."""
+    init = dict(init or {})
+    if "learning_rate" in init:
+        init.setdefault("critic_learning_rate", init["learning_rate"])
+    scopes = dict.fromkeys(settings.contextual, contextual(CONTEXT))
+    fixed = [field.name for field in fields(settings)]
+    return build_spec(names, recipe.tune if tune is None else tune, init, fixed, defaults, scopes)
+
+
+def actor_critic_tuner(
+    spec: Spec, body: Body, loss: Loss, meta_loss: Loss, recipe: Recipe, estimator: Estimator | None = None
+) -> Tuner:
+    """The learner of an actor-critic, with its tuner around it."""
+    distance = policy_divergence(body.model)
+    return tuner(
+        spec,
+        learner(loss, actor_critic_rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES),
+        meta_loss,
+        truncated(1) if estimator is None else estimator,
+        recipe.optimizer(),
+        recipe.guards(spec, distance, _policy_only, bounds(spec)),
+        context=lambda batch: batch.notes["context"],
+    )
+
+
+def actor_critic_rule(eta: Eta) -> optax.GradientTransformation:
+    """Adam for the policy at its rate, and for both critics at theirs; each clipped by its own norm."""
+
+    def descend(rate: Scalar | float) -> optax.GradientTransformation:
+        clip = clip_by_global_norm(eta["max_grad_norm"])
+        return optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"]))
+
+    rules: dict[Hashable, optax.GradientTransformation] = {
+        "policy": descend(eta["learning_rate"]),
+        "critic": descend(eta["critic_learning_rate"]),
+        "outer_critic": descend(eta["critic_learning_rate"]),
+    }
+    return optax.partition(rules, {name: name for name in rules})
+
+
+def current_actor(tuning: Tuner, body: Body, settings: ActorCriticSettings, state: AgentState) -> Actor:
+    """What acting needs, with the metaparameters as they stand."""
+    known, reward = state.experience.senses, jnp.zeros((1, 1))
+    moment = body.example._replace(notes={"context": context(known, reward, settings.lifetime)})
+    eta = tuning.problem(state.learner).eta(state.meta.meta_params, moment)
+    return body.actor(state.learner.params, known, eta)
+
+
+LAST_TWO_POLICIES = Memory(
+    init=lambda params, eta: {"now": params["policy"], "before": params["policy"]},
+    update=lambda eta, memory, params, batch: {"now": params["policy"], "before": memory["now"]},
+)
+
+
+def _with_previous_policy(state: LearnerState) -> PyTree:
+    """The current parameters held still, and the policy before the last update, for the judge's divergence term."""
+    return {**state.params, "previous_policy": state.memory["before"]}
+
+
+def _policy_only(factor: Scalar) -> PyTree:
+    """The trust region's factor on the policy's update; the critics' are left as they are."""
+    return {"policy": factor, "critic": jnp.ones(()), "outer_critic": jnp.ones(())}
+
+
+def with_axis(batch: Transitions) -> Transitions:
+    """A batch as a window of one update."""
+    return jax.tree.map(lambda leaf: leaf[None], batch)

@@ -1,0 +1,81 @@
+"""Worlds written in JAX, by name: small, classical, and quick enough to learn in by the thousand."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from selftune.envs.native import Environment
+from selftune.envs.worlds.acrobot import acrobot
+from selftune.envs.worlds.cartpole import cartpole
+from selftune.envs.worlds.catch import catch
+from selftune.envs.worlds.chain import chain
+from selftune.envs.worlds.grid import four_rooms, two_colors
+from selftune.envs.worlds.memory import recall
+from selftune.envs.worlds.mountain_car import mountain_car, mountain_car_continuous
+from selftune.envs.worlds.pendulum import pendulum
+from selftune.errors import SettingError, did_you_mean
+
+WORLDS: Mapping[str, Callable[[], Environment]] = {
+    "acrobot": acrobot,
+    "cartpole": cartpole,
+    "catch": catch,
+    "chain": chain,
+    "four_rooms": four_rooms,
+    "mountain_car": mountain_car,
+    "mountain_car_continuous": mountain_car_continuous,
+    "pendulum": pendulum,
+    "recall": recall,
+    "two_colors": two_colors,
+}
+
+__all__ = [
+    "WORLDS",
+    "acrobot",
+    "cartpole",
+    "catch",
+    "chain",
+    "four_rooms",
+    "mountain_car",
+    "mountain_car_continuous",
+    "pendulum",
+    "recall",
+    "two_colors",
+    "world",
+]
+
+
+def world(name: str, **changes: Any) -> Environment:
+    """A world by its name, with some of its physics changed.
+
+    Args:
+        name: a key of `WORLDS`.
+        **changes: fields of the world's `params`. They take the type of the field, so that one compiled program
+            serves every physics.
+
+    Raises:
+        SettingError: if there is no such world or field, or a value is not a number of the field's type.
+    """
+    if name not in WORLDS:
+        raise SettingError(f"There is no world {name!r}; {did_you_mean(name, WORLDS)}")
+    env = WORLDS[name]()
+    physics = env.params._asdict()
+    for field in changes:
+        if field not in physics:
+            raise SettingError(f"The world {name!r} has no physics {field!r}; {did_you_mean(field, physics)}")
+    typed = {field: _typed(name, field, physics[field], value) for field, value in changes.items()}
+    return env._replace(params=env.params._replace(**typed))
+
+
+def _typed(name: str, field: str, default: float | int, value: Any) -> float | int:
+    """The value in the type of the default."""
+    kind = type(default)
+    # Whatever is lost on the way, half a step or half a truth, was not of that type.
+    try:
+        typed = kind(value)
+        fits = kind is float or typed == value
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise SettingError(
+            f"Got {field}={value!r} for the world {name!r}, expected {kind.__name__}, as in {default!r}."
+        )
+    return typed

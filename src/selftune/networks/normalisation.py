@@ -1,0 +1,185 @@
+"""Running statistics of observations and rewards: plain state, and pure functions of it.
+
+All is kept in float32. What is not finite is never counted; neither is what exceeds 1e15 in size, whose square could
+overflow.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Shaped
+
+from selftune.errors import SettingError
+
+Number: TypeAlias = float | int | Float[Array, ""]
+
+LARGEST = 1e15
+"""A row with an entry beyond this is not counted."""
+
+LONGEST = 2.0**20
+"""Rows that are remembered, about a million. Beyond them the oldest fade, and each new one still counts for more than
+float32 rounds away: the statistics follow a world that drifts, however long it runs."""
+
+EPSILON = 1e-12
+"""Variance that is always added, so that what never varied is not divided by 0."""
+
+
+class Statistics(NamedTuple):
+    """Mean and variance of all rows so far.
+
+    The mean is kept relative to the first row. Without that, float32 could not tell a value near a million from one
+    0.01 away, and what never varies would have a variance of rounding errors.
+    """
+
+    rows: Float[Array, ""]
+    """How many were counted, up to `LONGEST`."""
+    origin: Float[Array, "..."]
+    """[*shape] the first row."""
+    mean: Float[Array, "..."]
+    """[*shape] less `origin`."""
+    variance: Float[Array, "..."]
+    """[*shape] mean squared distance from the mean."""
+
+
+class ReturnScale(NamedTuple):
+    """How large the discounted returns of `B` environments are."""
+
+    returns: Float[Array, " B"]
+    """Discounted sum of the rewards of the episode so far."""
+    statistics: Statistics
+    """Of those sums, after every step."""
+
+
+def statistics(shape: tuple[int, ...]) -> Statistics:
+    """Statistics of nothing yet.
+
+    Args:
+        shape: shape of one row, such as one observation.
+    """
+    zeros = jnp.zeros(shape, jnp.float32)
+    return Statistics(jnp.zeros((), jnp.float32), zeros, zeros, zeros)
+
+
+def include(statistics: Statistics, batch: Shaped[Array, "..."]) -> Statistics:
+    """Count the rows of a batch in.
+
+    The moments of the batch are merged with those so far (Chan, Golub and LeVeque 1979, Updating formulae and a
+    pairwise algorithm for computing sample variances, equation 2.1), written with shares of the count::
+
+        mean     += share * delta                                       # delta = mean of the batch - mean
+        variance += share * (batch variance - variance + (1 - share) * delta^2)
+
+    Args:
+        statistics: those so far.
+        batch: [..., *shape] of any real type; a row that is not wholly finite is left out.
+
+    Returns:
+        Statistics of the same shapes and types.
+
+    Raises:
+        SettingError: if the batch does not end in the shape of a row.
+    """
+    rows = _rows(batch, statistics.mean.shape)
+    keep = (jnp.abs(rows) < LARGEST).all(axis=tuple(range(1, rows.ndim)))
+    weight = jnp.expand_dims(keep, tuple(range(1, rows.ndim)))
+    size = keep.sum(dtype=jnp.float32)
+
+    def average(x):
+        return jnp.where(weight, x, 0.0).sum(axis=0) / jnp.maximum(size, 1.0)
+
+    # Nothing counted yet: the first good row becomes the origin.
+    origin = jnp.where((statistics.rows == 0) & keep.any(), rows[keep.argmax()], statistics.origin)
+    rows = rows - origin[None]
+    batch_mean = average(rows)
+    batch_variance = average((rows - batch_mean[None]) ** 2)
+
+    total = jnp.minimum(statistics.rows + size, LONGEST)
+    share = size / jnp.maximum(jnp.maximum(total, size), 1.0)
+    delta = batch_mean - statistics.mean
+    mean = statistics.mean + share * delta
+    variance = statistics.variance + share * (batch_variance - statistics.variance + (1 - share) * delta**2)
+    return Statistics(total, origin, mean, jnp.maximum(variance, 0.0))
+
+
+def normalise(statistics: Statistics, x: Shaped[Array, "..."], clip: Number = 10.0) -> Float[Array, "..."]:
+    """Observations of mean 0 and variance 1: `(x - mean) / sqrt(variance + 1e-12)`, clipped.
+
+    Args:
+        statistics: what was seen so far.
+        x: [..., *shape] observations.
+        clip: bound on the size of the result; a new value after a stretch that never varied meets it.
+
+    Returns:
+        [..., *shape] within ±`clip`, or `x` unchanged as long as nothing was counted.
+    """
+    x = jnp.asarray(x, jnp.promote_types(jnp.float32, x.dtype))
+    origin, mean, deviation = (
+        jnp.broadcast_to(part, x.shape) for part in (statistics.origin, statistics.mean, _deviation(statistics))
+    )
+    scaled = jnp.clip(((x - origin) - mean) / deviation, -clip, clip)
+    return jnp.where(statistics.rows > 0, scaled, x)
+
+
+def return_scale(batch: int) -> ReturnScale:
+    """The scale of nothing yet.
+
+    Args:
+        batch: parallel environments, `B`.
+    """
+    return ReturnScale(jnp.zeros(batch, jnp.float32), statistics(()))
+
+
+def follow(scale: ReturnScale, reward: Float[Array, "T B"], done: Bool[Array, "T B"], discount: Number) -> ReturnScale:
+    """Follow the discounted returns `R <- discount * R + reward` over a rollout; a new episode starts at 0.
+
+    Engstrom et al. 2020, appendix A.2 (https://arxiv.org/abs/2005.12729).
+
+    Args:
+        scale: where it stood.
+        reward: [T, B]; one that is not finite is passed over.
+        done: [T, B] whether the episode ended with this step, in any way.
+        discount: in [0, 1].
+
+    Returns:
+        A scale of the same shapes and types.
+    """
+
+    def step(returns, inputs):
+        reward, good, done = inputs
+        returns = discount * returns + jnp.where(good, reward, 0.0)
+        return jnp.where(done, 0.0, returns), jnp.where(good, returns, jnp.nan)
+
+    reward, discount = reward.astype(jnp.float32), jnp.asarray(discount, jnp.float32)
+    good = jnp.abs(reward) < LARGEST
+    returns, seen = jax.lax.scan(step, scale.returns, (reward, good, done))
+    return ReturnScale(returns, include(scale.statistics, seen))
+
+
+def scale_reward(scale: ReturnScale, reward: Float[Array, "..."], clip: Number = 10.0) -> Float[Array, "..."]:
+    """Rewards by the standard deviation of the discounted return; their sign and their zero stay where they are.
+
+    Args:
+        scale: what was seen so far.
+        reward: [...]
+        clip: bound on the size of the result; infinity for none.
+
+    Returns:
+        [...] within ±`clip`, or `reward` unchanged as long as nothing was counted.
+    """
+    scaled = jnp.clip(reward / _deviation(scale.statistics), -clip, clip)
+    return jnp.where(scale.statistics.rows > 0, scaled, reward)
+
+
+def _deviation(statistics: Statistics) -> Float[Array, "..."]:
+    return jnp.sqrt(statistics.variance + EPSILON)
+
+
+def _rows(batch, shape):
+    split = batch.ndim - len(shape)
+    if split < 0 or batch.shape[split:] != shape:
+        raise SettingError(
+            f"Running statistics of shape {shape} got a batch of shape {batch.shape}, expected [..., "
+            f"{', '.join(map(str, shape))}]: begin with statistics(shape) of one observation."
+        )
+    return batch.reshape(-1, *shape).astype(jnp.float32)
