@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from selftune.envs.native import Environment, advance, begin, encode, stretch
+from selftune.envs import native
+from selftune.envs.native import Environment, encode, stretch
 from selftune.spaces import Box, Discrete
 
 
@@ -36,6 +37,9 @@ COUNTER = Environment("counter", Params(), Discrete(9), Discrete(3), reset, step
 """Counts up from 0 or 1 by its actions, pays 10 for each, and ends at 3."""
 
 KEY = jax.random.key(0)
+
+begin = jax.jit(native.begin, static_argnums=(0, 3))
+advance = jax.jit(native.advance, static_argnums=0)
 
 
 def standing_at(*counts):
@@ -89,7 +93,7 @@ def test_an_episode_that_ends_gives_its_true_successor_and_its_return_and_begins
 
 
 def test_a_time_limit_truncates_and_does_not_terminate():
-    _, step = advance(COUNTER, Params(limit=3), standing_at(0), jnp.array([1]), KEY)
+    _, step = advance(COUNTER, Params(limit=3), standing_at(0, 0), jnp.array([1, 1]), KEY)
     assert step.truncated[0]
     assert not step.terminated[0]
     assert step.finished[0]
@@ -101,7 +105,7 @@ def test_new_episodes_do_not_all_begin_alike():
 
 
 def test_new_physics_need_no_new_compilation():
-    step = jax.jit(lambda params, worlds, key: advance(COUNTER, params, worlds, jnp.array([1, 1]), key))
+    step = jax.jit(lambda params, worlds, key: native.advance(COUNTER, params, worlds, jnp.array([1, 1]), key))
     worlds = begin(COUNTER, COUNTER.params, KEY, 2)
     for params, reward in [(Params(), 10.0), (Params(pay=20.0, goal=5), 20.0), (Params(pay=30.0), 30.0)]:
         worlds, given = step(params, worlds, KEY)

@@ -16,7 +16,7 @@ def smallest_nature() -> Network:
 
 
 def small_impala() -> Network:
-    return impala((5, 4, 2), 3, channels=(4, 6), hidden=(8,))
+    return impala((5, 4, 2), 3, channels=(3,), hidden=(8,))
 
 
 both = pytest.mark.parametrize(("build", "in_shape"), [(smallest_nature, (36, 36, 2)), (small_impala, (5, 4, 2))])
@@ -54,7 +54,7 @@ def test_impala_by_hand():
     blocks = ((kernel(3.0, 2.0), kernel(1.0, 2.0)), (kernel(-1.0, 1.0), kernel(5.0, -0.5)))
     params = Vision((Section(kernel(-1.0, 1.0), blocks),), (Layer(jnp.array([[2.0]]), jnp.array([1.0])),))
     network = impala((1, 1, 1), 1, channels=(1,), hidden=())
-    np.testing.assert_allclose(network.apply(params, jnp.full((1, 1, 1), 2.0)), [6.0])
+    np.testing.assert_allclose(jax.jit(network.apply)(params, jnp.full((1, 1, 1), 2.0)), [6.0])
 
 
 def test_nature_sees_with_every_kernel_where_it_should():
@@ -66,45 +66,38 @@ def test_nature_sees_with_every_kernel_where_it_should():
         for layer in shapes.body
     )
     params = Vision(body, (Layer(jnp.ones((64, 1)), jnp.zeros(1)),))
-    np.testing.assert_allclose(network.apply(params, jnp.ones((36, 36, 1))), [64.0], rtol=1e-5)
+    apply = jax.jit(network.apply)
+    np.testing.assert_allclose(apply(params, jnp.ones((36, 36, 1))), [64.0], rtol=1e-5)
     # The first row of pixels meets 1 of 8 rows of the first kernel's first position, and that is 1 of 4 rows of the
     # second's, 1 of 3 of the third's: 1 / 96 of the sum.
     row = jnp.zeros((36, 36, 1)).at[0].set(1.0)
-    np.testing.assert_allclose(network.apply(params, row), [64 / 96], rtol=1e-5)
+    np.testing.assert_allclose(apply(params, row), [64 / 96], rtol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (6, 5), (7, 8)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 6)])
 def test_pooling_is_that_of_a_window_with_same_padding(size):
     image = jax.random.normal(jax.random.key(0), (2, *size, 3)) - 3.0
     window = jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
-    np.testing.assert_array_equal(_max_pool(image), window)
+    np.testing.assert_array_equal(jax.jit(_max_pool)(image), window)
 
 
 @both
-def test_leading_axes_are_kept_and_rows_do_not_mix(build, in_shape):
+def test_leading_axes_are_kept_bytes_are_brightness_and_floats_are_taken_as_they_are(build, in_shape):
     network = build()
-    params = network.init(jax.random.key(0))
-    observation = jax.random.uniform(jax.random.key(1), (2, 3, *in_shape))
-    outputs = network.apply(params, observation)
+    params, apply = jax.jit(network.init)(jax.random.key(0)), jax.jit(network.apply)
+    observation = jax.random.randint(jax.random.key(1), (2, 3, *in_shape), 0, 256).astype(jnp.uint8)
+    outputs = apply(params, observation)
     assert outputs.shape == (2, 3, 3)
-    np.testing.assert_allclose(network.apply(params, observation[1, 2]), outputs[1, 2], rtol=1e-4, atol=1e-5)
-
-
-@both
-def test_bytes_are_brightness_and_floats_are_taken_as_they_are(build, in_shape):
-    network = build()
-    params = network.init(jax.random.key(0))
-    observation = jax.random.randint(jax.random.key(1), in_shape, 0, 256).astype(jnp.uint8)
-    brightness = observation.astype(jnp.float32) / 255
-    expected = network.apply(params, brightness)
-    np.testing.assert_allclose(network.apply(params, observation), expected, rtol=1e-4, atol=1e-6)
-    assert not np.allclose(network.apply(params, 255 * brightness), expected, rtol=0.1)
+    brightness = observation[1, 2].astype(jnp.float32) / 255
+    np.testing.assert_allclose(apply(params, brightness), outputs[1, 2], rtol=1e-4, atol=1e-5)
+    assert not np.allclose(apply(params, 255 * brightness), outputs[1, 2], rtol=0.1)
 
 
 @both
 def test_derivatives_of_first_and_second_order_are_those_of_differences(build, in_shape, float64):
     network = build()
-    params, direction = network.init(jax.random.key(0)), network.init(jax.random.key(1))
+    init = jax.jit(network.init)
+    params, direction = init(jax.random.key(0)), init(jax.random.key(1))
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float64")}
     observation = jax.random.uniform(jax.random.key(2), (2, *in_shape))
 
@@ -112,18 +105,22 @@ def test_derivatives_of_first_and_second_order_are_those_of_differences(build, i
         moved = jax.tree.map(lambda x, d: x + step * d, params, direction)
         return (network.apply(moved, observation) ** 2).sum()
 
-    slope = jax.jit(jax.value_and_grad(loss))
-    curvature = jax.jit(lambda step: jax.jvp(jax.grad(loss), (step,), (1.0,))[1])(0.0)
-    ahead, behind = slope(1e-6), slope(-1e-6)
-    np.testing.assert_allclose(slope(0.0)[1], (ahead[0] - behind[0]) / 2e-6, rtol=1e-5)
-    np.testing.assert_allclose(curvature, (ahead[1] - behind[1]) / 2e-6, rtol=1e-5)
+    @jax.jit
+    def derivatives(step):
+        (value, slope), (_, curvature) = jax.jvp(jax.value_and_grad(loss), (step,), (1.0,))
+        return value, slope, curvature
+
+    ahead, here, behind = derivatives(1e-6), derivatives(0.0), derivatives(-1e-6)
+    np.testing.assert_allclose(here[1], (ahead[0] - behind[0]) / 2e-6, rtol=1e-5)
+    np.testing.assert_allclose(here[2], (ahead[1] - behind[1]) / 2e-6, rtol=1e-5)
 
 
 @both
 def test_second_derivatives_are_finite_on_a_blank_image(build, in_shape):
     # All pixels equal: every maximum is a tie and, with biases at 0, every relu sits on its kink.
     network = build()
-    params = network.init(jax.random.key(0))
+    params = jax.jit(network.init)(jax.random.key(0))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
 
     def loss(params):
         return (network.apply(params, jnp.zeros((1, *in_shape), jnp.uint8)) ** 2).sum()
@@ -132,18 +129,12 @@ def test_second_derivatives_are_finite_on_a_blank_image(build, in_shape):
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((slopes, curvature)))
 
 
-@both
-def test_parameters_are_float_arrays_and_begin_at_their_scale(build, in_shape):
-    leaves = jax.tree.leaves(build().init(jax.random.key(0)))
-    assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in leaves)
-
-
 def test_initial_scale():
-    seen = nature((36, 36, 8), 300, hidden=(), out_scale=0.01).init(jax.random.key(0))
+    seen = jax.jit(nature((36, 36, 8), 300, hidden=(), out_scale=0.01).init)(jax.random.key(0))
     np.testing.assert_allclose(seen.body[0].weight.std(), (2 / (8 * 8 * 8)) ** 0.5, rtol=0.03)
     np.testing.assert_allclose(seen.body[2].weight.std(), (2 / (3 * 3 * 64)) ** 0.5, rtol=0.03)
     np.testing.assert_allclose(seen.head[-1].weight.std(), 0.01 * 64**-0.5, rtol=0.03)
-    (section,) = impala((4, 4, 2), 3, channels=(64,)).init(jax.random.key(0)).body
+    (section,) = jax.jit(impala((4, 4, 2), 3, channels=(64,)).init)(jax.random.key(0)).body
     np.testing.assert_allclose(section.blocks[1][0].weight.std(), (2 / (9 * 64)) ** 0.5, rtol=0.03)
     np.testing.assert_allclose(section.blocks[1][1].weight.std(), (1 / (9 * 64)) ** 0.5, rtol=0.03)  # two blocks
 
@@ -164,4 +155,4 @@ def test_what_is_no_image_is_refused(build):
 def test_a_wrong_observation_shape_is_named():
     network = small_impala()
     with pytest.raises(SettingError, match=r"expected \[\.\.\., 5, 4, 2\]"):
-        network.apply(network.init(jax.random.key(0)), jnp.zeros((4, 5, 2)))
+        network.apply(jax.eval_shape(network.init, jax.random.key(0)), jnp.zeros((4, 5, 2)))

@@ -11,12 +11,13 @@ from selftune.networks.recurrent import Cell, Memory
 
 T, B, H = 6, 3, 4
 NETWORK = gru((2,), 5, hidden=H, torso=(3,))
+step, unroll = jax.jit(NETWORK.step), jax.jit(NETWORK.unroll)
 
 
 @pytest.fixture(scope="module")
 def experience():
     keys = jax.random.split(jax.random.key(0), 3)
-    params = NETWORK.init(keys[0])
+    params = jax.jit(NETWORK.init)(keys[0])
     observation = jax.random.normal(keys[1], (T, B, 2))
     carry = jax.random.uniform(keys[2], (B, H), minval=-1.0)
     first = jnp.zeros((T, B), bool).at[3, 1].set(True).at[0, 2].set(True).at[5, 0].set(True)
@@ -36,35 +37,35 @@ def test_one_step_by_hand():
     torso = (Layer(jnp.array([[1.0, 2.0, 3.0]]), jnp.array([0.0, -2.0, 0.5])),)
     cell = Cell(gates=jnp.array([[0.5, -1.0]]), candidate=jnp.array([[2.0]]))
     params = Memory(torso, cell, (Layer(jnp.array([[10.0]]), jnp.array([1.0])),))
-    output, carry = network.step(params, jnp.full((2, 1), 0.5), jnp.ones((2, 1)), jnp.array([False, True]))
+    output, carry = jax.jit(network.step)(params, jnp.full((2, 1), 0.5), jnp.ones((2, 1)), jnp.array([False, True]))
     np.testing.assert_allclose(carry[:, 0], [0.611159, 0.268451], atol=2e-6)
     np.testing.assert_allclose(output[:, 0], [7.11159, 3.68451], atol=2e-5)
 
 
 def test_an_unroll_is_its_steps(experience):
     params, carry, observation, first = experience
-    outputs, carries, last = NETWORK.unroll(params, carry, observation, first)
+    outputs, carries, last = unroll(params, carry, observation, first)
     assert outputs.shape == (T, B, 5)
     for t in range(T):
         np.testing.assert_allclose(carries[t], carry, rtol=1e-5, atol=1e-6)
-        output, carry = NETWORK.step(params, carry, observation[t], first[t])
+        output, carry = step(params, carry, observation[t], first[t])
         np.testing.assert_allclose(outputs[t], output, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(last, carry, rtol=1e-5, atol=1e-6)
 
 
 def test_an_unroll_goes_on_from_where_another_ended(experience):
     params, carry, observation, first = experience
-    outputs, _, last = NETWORK.unroll(params, carry, observation, first)
-    _, _, middle = NETWORK.unroll(params, carry, observation[:2], first[:2])
-    later, _, end = NETWORK.unroll(params, middle, observation[2:], first[2:])
-    np.testing.assert_allclose(later, outputs[2:], rtol=1e-5, atol=1e-6)
+    outputs, _, last = unroll(params, carry, observation, first)
+    _, _, middle = unroll(params, carry, observation[:3], first[:3])
+    later, _, end = unroll(params, middle, observation[3:], first[3:])
+    np.testing.assert_allclose(later, outputs[3:], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(end, last, rtol=1e-5, atol=1e-6)
 
 
 def test_a_first_observation_is_met_at_rest(experience):
     params, carry, observation, first = experience
-    outputs, _, _ = NETWORK.unroll(params, carry, observation, first)
-    fresh, _ = NETWORK.step(params, NETWORK.rest(B), observation[3], jnp.zeros(B, bool))
+    outputs, _, _ = unroll(params, carry, observation, first)
+    fresh, _ = step(params, NETWORK.rest(B), observation[3], jnp.zeros(B, bool))
     np.testing.assert_allclose(outputs[3, 1], fresh[1], rtol=1e-5, atol=1e-6)
     assert not np.allclose(outputs[3, 0], fresh[0], rtol=1e-3)
     np.testing.assert_array_equal(NETWORK.rest(B), np.zeros((B, H), np.float32))
@@ -74,17 +75,17 @@ def test_the_gradient_flows_through_time_and_is_cut_where_an_episode_begins(expe
     params, carry, observation, first = experience
 
     def last_output(carry, observation):
-        return NETWORK.unroll(params, carry, observation, first)[0][-1].sum(axis=-1)
+        return unroll(params, carry, observation, first)[0][-1].sum(axis=-1)
 
-    to_carry, to_observation = jax.jacrev(last_output, argnums=(0, 1))(carry, observation)
+    to_carry, to_observation = jax.jit(jax.jacrev(last_output, argnums=(0, 1)))(carry, observation)
     reaches = (jnp.abs(to_observation) > 0).any(axis=-1)  # [B of outputs, T, B of observations]
     np.testing.assert_array_equal(reaches[0, :, 0], [False] * 5 + [True])  # began at 5
     np.testing.assert_array_equal(reaches[1, :, 1], [False] * 3 + [True] * 3)  # began at 3
     np.testing.assert_array_equal(reaches[2, :, 2], [True] * 6)  # began at 0
     assert not reaches[0, :, 1:].any()
     assert not jnp.any(to_carry)  # every environment began anew somewhere
-    started = NETWORK.unroll(params, carry, observation, jnp.zeros_like(first))[0]
-    assert not np.allclose(started, NETWORK.unroll(params, 0 * carry, observation, jnp.zeros_like(first))[0])
+    started = unroll(params, carry, observation, jnp.zeros_like(first))[0]
+    assert not np.allclose(started, unroll(params, 0 * carry, observation, jnp.zeros_like(first))[0])
 
 
 def test_second_derivatives_are_those_of_differences(experience, float64):
@@ -94,28 +95,29 @@ def test_second_derivatives_are_those_of_differences(experience, float64):
 
     def loss(step):
         moved = jax.tree.map(lambda x: (1 + step) * x, params)
-        return (NETWORK.unroll(moved, carry, observation, first)[0] ** 2).sum()
+        return (unroll(moved, carry, observation, first)[0] ** 2).sum()
 
-    slope = jax.jit(jax.grad(loss))
-    curvature = jax.jit(lambda step: jax.jvp(jax.grad(loss), (step,), (1.0,))[1])(0.0)
-    np.testing.assert_allclose(curvature, (slope(1e-5) - slope(-1e-5)) / 2e-5, rtol=1e-6)
+    derivatives = jax.jit(lambda step: jax.jvp(jax.grad(loss), (step,), (1.0,)))
+    (ahead, _), (_, curvature), (behind, _) = derivatives(1e-5), derivatives(0.0), derivatives(-1e-5)
+    np.testing.assert_allclose(curvature, (ahead - behind) / 2e-5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [jnp.float32, jnp.bfloat16])
-def test_a_carry_keeps_its_type(weights):
-    params = jax.tree.map(lambda x: x.astype(weights), NETWORK.init(jax.random.key(0)))
-    _, carries, last = NETWORK.unroll(params, NETWORK.rest(B), jnp.ones((T, B, 2)), jnp.zeros((T, B), bool))
+def test_a_carry_keeps_its_type(experience, weights):
+    params, _, observation, first = experience
+    params = jax.tree.map(lambda x: x.astype(weights), params)
+    _, carries, last = jax.eval_shape(NETWORK.unroll, params, NETWORK.rest(B), observation, first)
     assert carries.dtype == last.dtype == jnp.float32
     assert not last.weak_type
 
 
-def test_parameters_are_float_arrays_only():
-    params = NETWORK.init(jax.random.key(0))
+def test_parameters_are_float_arrays_only(experience):
+    params = experience[0]
     assert [leaf.shape for leaf in jax.tree.leaves(params.torso)] == [(2, 3), (3,), (3, 3 * H), (3 * H,)]
     assert [leaf.shape for leaf in params.cell] == [(H, 2 * H), (H, H)]
     assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 
 
 def test_the_head_begins_at_its_scale():
-    params = gru((2,), 200, hidden=50, out_scale=0.01).init(jax.random.key(0))
+    params = jax.jit(gru((2,), 200, hidden=50, out_scale=0.01).init)(jax.random.key(0))
     np.testing.assert_allclose(params.head[0].weight.std(), 0.01 * 50**-0.5, rtol=0.03)

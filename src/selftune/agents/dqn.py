@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
-from selftune.agents.q_learner import count_actions, current, q_network, q_spec, q_tuner
+from selftune.agents.q_learner import count_actions, current, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
 from selftune.errors import SettingError
@@ -101,16 +101,16 @@ def dqn(
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = count_actions(action_space, "dqn")
-    rows = _check(settings)
+    rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
     spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
-    loss, judge = dqn_loss(network.apply), dqn_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, loss, judge, truncated(settings.unroll), recipe)
+    learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
+    tuning = q_tuner(spec, learning, judge, truncated(settings.unroll), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
-        state = tuning.learner.init(network.init(net_key), values(spec))
+        state = learning.init(network.init(net_key), values(spec))
         experience = replay.empty(_step_of_zeros(observation_space, settings.num_envs), rows)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
 
@@ -141,8 +141,7 @@ def dqn(
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
             return state.learner, state.meta, nothing._replace(eta=current(tuning, state))
 
-        ready = experience.size * settings.num_envs >= settings.warm_up
-        learned, meta, info = jax.lax.cond(ready, improve, wait, *given)
+        learned, meta, info = jax.lax.cond(experience.size >= enough, improve, wait, *given)
         return AgentState(learned, meta, experience), info
 
     def actor(state: AgentState) -> Actor:
@@ -154,17 +153,18 @@ def dqn(
     )
 
 
-def _check(settings: DQNSettings) -> int:
-    """The replay's time steps."""
-    rows = settings.replay_capacity // settings.num_envs
-    if rows < settings.rollout_length + settings.n_step or settings.warm_up > rows * settings.num_envs:
-        raise SettingError(
-            f"dqn(replay_capacity={settings.replay_capacity}): expected room for the warm-up ({settings.warm_up}), and "
-            f"for a rollout and a stretch in each of {settings.num_envs} environments; raise replay_capacity."
-        )
+def _time_steps(settings: DQNSettings) -> tuple[int, int]:
+    """What the replay holds, and what it must hold before anything is learned."""
     if not 1 <= settings.unroll <= settings.updates:
         raise SettingError(f"dqn(updates={settings.updates}): expected at least unroll={settings.unroll} >= 1.")
-    return rows
+    rows = settings.replay_capacity // settings.num_envs
+    enough = max(-(-settings.warm_up // settings.num_envs), settings.rollout_length + settings.n_step)
+    if rows < enough:
+        raise SettingError(
+            f"dqn(replay_capacity={settings.replay_capacity}): expected room for the warm-up ({settings.warm_up}), and "
+            f"for a rollout and a stretch of {settings.n_step} steps in each of {settings.num_envs} environments."
+        )
+    return rows, enough
 
 
 def _step_of_zeros(space: Space, num_envs: int) -> Transitions:

@@ -1,4 +1,4 @@
-"""The learning half that agents of action values share: their metaparameters, a target network, and how they are tuned."""
+"""What agents of action values share: their metaparameters, their update, a target network, and how they are tuned."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from selftune.agents.vocabulary import bounds, build_spec
 from selftune.errors import UnsupportedSpaceError
 from selftune.estimators import Estimator
 from selftune.guards import numeric, range
-from selftune.learning import LearnerState, Memory, learner
+from selftune.learning import Learner, LearnerState, Memory, learner
 from selftune.metaparams import Spec
 from selftune.networks import Network
 from selftune.networks.choosing import suited
@@ -49,12 +49,16 @@ def q_network(shape: tuple[int, ...], num_actions: int, hidden: tuple[int, ...],
     return (dueling if in_two_streams else suited)(shape, num_actions, hidden)
 
 
-def q_tuner(spec: Spec, loss: Loss, meta_loss: Loss, estimator: Estimator, recipe: Recipe) -> Tuner:
-    """Adam under a clipped gradient, a target network, and guards against bounds and non-finite numbers.
+def q_learner(loss: Loss) -> Learner:
+    """Adam under a clipped gradient, and a target network."""
+    return learner(loss, _rule, freeze=_freeze, memory=TARGET)
+
+
+def q_tuner(spec: Spec, learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe) -> Tuner:
+    """Guarded against bounds and non-finite numbers; a policy that jumps with its values has no trust region.
 
     The judge is differentiated in `eta` too: the losses of `selftune.objectives.q_learning` read only `epsilon` there.
     """
-    learning = learner(loss, _rule, freeze=_freeze, memory=TARGET)
     guards = [range(bounds(spec)), numeric()]
     return tuner(spec, learning, meta_loss, estimator, recipe.optimizer(), guards, through={"eta"})
 

@@ -61,7 +61,7 @@ def add(replay: Replay, rows: PyTree) -> Replay:
 
 
 def without_newest(replay: Replay, count: int) -> Replay:
-    """A view of the replay that leaves out the newest `count` time steps, to keep them unseen for a judge; sample only."""
+    """A view, to sample from, without the newest `count` time steps: they stay unseen, for a judge."""
     return replay._replace(position=replay.position - count, size=jnp.maximum(replay.size - count, 0))
 
 

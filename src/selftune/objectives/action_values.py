@@ -16,9 +16,9 @@ from selftune.types import Array, Bool, Float, Int
 def softened(q: Float[Array, "*batch A"], epsilon: Number, softness: float = 0.1) -> Float[Array, "*batch A"]:
     """Log probabilities of the epsilon-greedy policy with a softened maximum.
 
-    `pi(a) = (1 - epsilon) * softmax(q / softness)[a] + epsilon / A`, differentiable in `epsilon` and in `q`; as `softness`
-    goes to 0 it becomes epsilon-greedy. Bootstrapped meta-gradients match such policies to learn an `epsilon` without
-    differentiating through an update (Flennerhag et al. 2022, arXiv:2109.04504).
+    `pi(a) = (1 - epsilon) * softmax(q / softness)[a] + epsilon / A`, differentiable in `epsilon` and in `q`; as
+    `softness` goes to 0 it becomes epsilon-greedy. Bootstrapped meta-gradients match such policies to learn an
+    `epsilon` without differentiating through an update (Flennerhag et al. 2022, arXiv:2109.04504).
 
     Args:
         q: [..., A] action values.

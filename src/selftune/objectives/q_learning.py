@@ -1,9 +1,8 @@
 """Q-learning: the losses that agents of action values descend, and the loss their metaparameters are judged by.
 
-All see a function `q(params, observation [..., ]) -> [..., A]`, and as `frozen` the current parameters `online`, those of
-the target network, `target`, and the `reward_scale` of the update before. The scale lies there, and not in the judge's
-`eta`, because the judge may be differentiated in `eta`: it reads nothing of it but `epsilon`, so that no other
-metaparameter can improve its own judge.
+All see a function `q(params, observation) -> [..., A]`, and in `frozen` the current parameters `online`, those of the
+target network, `target`, and the `reward_scale` of the last update. The scale lies there because the judge is
+differentiated in `eta`: it reads nothing of it but `epsilon`, so that no other metaparameter can improve its own judge.
 """
 
 from collections.abc import Callable

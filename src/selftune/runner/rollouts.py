@@ -1,12 +1,14 @@
 """Collect experience from environments on the host, one rollout at a time, into arrays that go to the device once."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from selftune.envs import HostEnv
-from selftune.types import Params, PRNGKey, Shaped, Transitions
+from selftune.types import PRNGKey, PyTree, Transitions
 
 
 class Rollout:
@@ -14,36 +16,47 @@ class Rollout:
 
     Attributes:
         observation: [B, ...] what to act on next.
-        finished: Returns of the episodes that ended since they were last taken with `take_finished`.
+        first: [B] whether that is the first observation of an episode.
     """
 
-    def __init__(self, env: HostEnv, act: Callable, length: int, seed: int):
-        """Begin.
+    observation: Shaped[np.ndarray, "B ..."]
+    first: Bool[np.ndarray, " B"]
+
+    def __init__(self, env: HostEnv, act: Callable[..., tuple[Any, PRNGKey]], length: int):
+        """Prepare.
 
         Args:
             env: The environments.
-            act: Compiled `act(params, observation, key) -> (action, key)`.
+            act: Compiled `act(actor, carry, observation, first, key) -> (choice, key)`.
             length: Steps of each environment in a rollout, `T`.
-            seed: Of the environments.
         """
         self._env, self._act, self._length = env, act, length
-        self.observation: Shaped[np.ndarray, "B ..."] = env.reset(seed)
-        self.finished: list[float] = []
 
-    def collect(self, params: Params, key: PRNGKey) -> Transitions:
-        """`T` steps of each environment under the policy of `params`; leaves are [T, B, ...]."""
+    def begin(self, seed: int) -> None:
+        """Begin new episodes everywhere."""
+        self.observation = self._env.reset(seed)
+        self.first = np.ones(self._env.num_envs, bool)
+        self._finished: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def collect(self, actor: PyTree, carry: PyTree, key: PRNGKey) -> tuple[Transitions, PyTree]:
+        """`T` steps of each environment; leaves are [T, B, ...]. Also what a recurrent policy carries on."""
         columns: list[tuple] = []
         for _ in range(self._length):
-            action, key = self._act(params, self.observation, key)
-            action = np.asarray(action)
+            choice, key = self._act(actor, carry, self.observation, self.first, key)
+            carry, action = choice.carry, np.asarray(choice.action)
             step = self._env.step(action)
             ends = (step.reward, step.terminated, step.truncated)
-            columns.append((self.observation, action, *ends, step.next_observation))
-            self.observation = step.observation
-            self.finished.extend(step.finished_returns.tolist())
-        return Transitions(*jax.device_put([np.stack(column) for column in zip(*columns, strict=True)]))
+            columns.append((self.observation, action, *ends, step.next_observation, choice.notes))
+            self.observation, self.first = step.observation, step.terminated | step.truncated
+            if len(step.finished_returns):
+                self._finished.append((step.finished_returns, step.finished_lengths))
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *columns)
+        return Transitions(*jax.device_put(stacked)), carry
 
-    def take_finished(self) -> list[float]:
-        """The returns of finished episodes, and forget them."""
-        finished, self.finished = self.finished, []
-        return finished
+    def take_finished(self) -> tuple[Float[np.ndarray, " E"], Integer[np.ndarray, " E"]]:
+        """Returns and lengths of the episodes that ended, and forget them."""
+        finished, self._finished = self._finished, []
+        if not finished:
+            return np.zeros(0), np.zeros(0, np.int64)
+        returns, lengths = zip(*finished, strict=True)
+        return np.concatenate(returns), np.concatenate(lengths)

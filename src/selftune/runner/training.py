@@ -1,33 +1,24 @@
-"""`train`: an agent, an environment, a number of steps; everything that was learned is in the run folder.
+"""`train` and `resume`: an agent, an environment, a number of steps; everything that was learned is in the run folder.
 
-for each update:
-batch       = rollout(params)            on the host
-state, info = agent.learn(state, batch)  judges the update before, makes the next, moves the metaparameters
+for each chunk of updates:
+    session, told = experiment.advance(session, updates)
+    log, show, save
 """
 
-import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from selftune import _tree
-from selftune.agents import Agent, AgentState, Recipe
-from selftune.agents.catalogue import AGENTS
-from selftune.envs import HostEnv, make
-from selftune.errors import SettingError, did_you_mean
-from selftune.metaparams import tuned, values
+from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
-from selftune.runner.rollouts import Rollout
+from selftune.runner.locking import lock
+from selftune.runner.plan import Plan, planned
+from selftune.runner.rows import Rows
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
-from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, PyTree
+from selftune.runner.session import Experiment, Session
+from selftune.runner.watching import Watchdog, end_resumably
 
 ROWS = 500
 """A run logs about so many rows, whatever its length."""
@@ -41,146 +32,150 @@ def train(
     init: Mapping[str, float] | None = None,
     steps: int = 500_000,
     seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    checkpoint_every: int = Plan.checkpoint_every,
     out: Path | str | None = None,
     progress: bool = True,
 ) -> Run:
     """Train a self-tuning agent.
 
     Args:
-        env: Gymnasium's id, such as `"CartPole-v1"`.
-        agent: `"a2c"`.
+        env: An environment's name: Gymnasium's id, such as `"CartPole-v1"`, or one of those that `selftune envs` lists.
+        agent: `"a2c"`, `"impala"`, `"ppo"`, `"dqn"`, `"q_lambda"`, `"sac"`.
         tune: Metaparameters to learn; the recipe's when omitted; `[]` for a fixed agent.
         init: Where metaparameters start, by name; tuned or not.
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
         seed: Of all randomness.
+        settings: Changes to the agent's settings, which nothing tunes, such as `{"num_envs": 8}`.
+        checkpoint_every: Environment steps between two checkpoints.
         out: The run folder; `runs/<env>-<agent>-<number>` when omitted.
         progress: Whether to show the run while it goes.
 
     Returns:
         The run: its folder, its rows, its final metaparameters, its report. Ctrl-C ends it early and keeps what was
-        learned.
+        learned; `resume` takes it up again.
 
     Raises:
         SettingError: A setting that makes no sense; the message says what would.
-        RunFolderError: The folder already holds a run.
+        RunFolderError: The folder already holds a run, or another process writes it.
     """
-    if agent not in AGENTS:
-        raise SettingError(f"There is no agent {agent!r}; {did_you_mean(agent, AGENTS)}")
-    if steps < 1 or seed < 0:
-        raise SettingError(f"train(steps={steps}, seed={seed}): expected steps >= 1 and seed >= 0.")
-    build, settings = AGENTS[agent]
-    host = make(env, settings.num_envs)
+    names = None if tune is None else tuple(tune)
+    plan = Plan(env, agent, names, dict(init or {}), dict(settings or {}), steps, seed, checkpoint_every)
+    _, experiment, config = plan.build()
     try:
-        learner = build(host.observation_space.encoded_shape, host.action_space.n, tune=tune, init=init)
         path = _free_folder(env, agent) if out is None else Path(out)
-        config = _config(env, agent, learner, settings, steps)
-        command = _command(env, agent, tune, init, steps, seed, out)
-        with RunFolder.create(path, config, seed=seed, command=command) as folder:
-            display = Display(f"{env} · {agent}{'' if config['tune'] else ' · fixed'} · seed {seed}", steps)
-            with display if progress else nullcontext():
-                state = _run(host, learner, steps, seed, folder, display.update if progress else lambda row: None)
-            folder.save_arrays("final", _arrays(state))
-        if progress:
-            display.summary()
+        with RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder, lock(path):
+            _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress)
         return Run(path)
     finally:
-        host.close()
+        experiment.close()
+
+
+def resume(path: Path | str, *, steps: int | None = None, progress: bool = True) -> Run:
+    """Take up a run where its last checkpoint was made.
+
+    In worlds written in JAX the run goes on bitwise as if it had never stopped (same machine and versions; times
+    aside). Environments on the host begin new episodes: their states cannot be stored; nothing else is lost.
+
+    Args:
+        path: The run folder.
+        steps: A new length of the run; as planned when omitted.
+        progress: Whether to show the run while it goes.
+
+    Raises:
+        RunFolderError: There is no run, no whole checkpoint, or another process writes it.
+    """
+    folder = RunFolder.open(path)
+    plan = planned(folder.config)
+    if steps is not None:
+        plan = _longer(plan, folder, steps)
+    agent, experiment, _ = plan.build()
+    try:
+        with lock(folder.path):
+            _make(plan, experiment, folder, lambda: _restored(plan, experiment, folder), progress)
+        return Run(folder.path)
+    finally:
+        experiment.close()
+
+
+def _make(
+    plan: Plan, experiment: Experiment, folder: RunFolder, begin: Callable[[], tuple[Session, float]], progress: bool
+) -> None:
+    """Begin or go on, and run to the end with everything that watches over it."""
+    fixed = "" if folder.config["settings"]["tune"] else " · fixed"
+    display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
+    with display if progress else nullcontext(), Watchdog(on_stall=end_resumably(folder.path)) as watchdog:
+        session, spent = begin()
+        _run(plan, experiment, session, spent, folder, display.update if progress else lambda row: None, watchdog.beat)
+    if progress:
+        display.summary()
 
 
 def _run(
-    host: HostEnv, agent: Agent, steps: int, seed: int, folder: RunFolder, show: Callable[[Mapping[str, Any]], None]
-) -> AgentState:
-    """The loop. Ends early on Ctrl-C, and saves what was learned before it passes any other failure on."""
-    key, init_key = jax.random.split(jax.random.key(seed))
-    state = jax.jit(agent.init)(init_key)
-    act, learn = _compiled(agent)
-    rollout = Rollout(host, act, agent.rollout_length, seed)
-    per_update = agent.num_envs * agent.rollout_length
-    updates = -(-steps // per_update)
+    plan: Plan,
+    experiment: Experiment,
+    session: Session,
+    spent: float,
+    folder: RunFolder,
+    show: Callable[[Mapping[str, Any]], None],
+    beat: Callable[[], None],
+) -> None:
+    """The loop. Ends early on Ctrl-C; whatever ends it, what was learned is saved first."""
+    per_update = experiment.steps_per_update
+    updates, done = -(-plan.steps // per_update), int(session.update)
     every = max(1, updates // ROWS)
-    fired, begin, last = [], time.perf_counter(), 0.0
+    rows = Rows(per_update, spent)
+    checkpoints = Checkpoints(folder.path)
+    saved = done * per_update
+
+    def save() -> None:
+        step = int(session.update) * per_update
+        checkpoints.save(step, session, {"update": int(session.update), "wall_time": rows.wall_time()})
+
     try:
-        for update, (act_key, learn_key) in enumerate(_keys(key, updates), start=1):
-            batch = rollout.collect(state.learner.params, act_key)
-            state, info = learn(state, batch, learn_key)
-            fired.append(info.guards)
-            if update % every == 0 or update == updates:
-                now = time.perf_counter() - begin
-                speed = (update % every or every) * per_update / (now - last)
-                row = _row(update, update * per_update, now, speed, rollout.take_finished(), info, fired)
-                fired, last = [], now
+        while done < updates:
+            chunk = min(every - done % every, updates - done) if experiment.native else 1
+            session, told = experiment.advance(session, chunk)
+            done += chunk
+            rows.include(told)
+            beat()
+            if done % every == 0 or done == updates:
+                row = rows.take(done)
                 folder.log(row)
                 show(row)
+                if done * per_update - saved >= plan.checkpoint_every and done < updates:
+                    save()
+                    saved = done * per_update
+        save()
     except KeyboardInterrupt:
-        pass
-    except BaseException:
-        folder.save_arrays("final", _arrays(state))
+        save()
+    except BaseException as error:
+        try:
+            save()
+        except Exception:  # the failure itself is what must be told
+            pass
+        if isinstance(error, Exception):
+            error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
         raise
-    return state
+    finally:
+        checkpoints.close()
 
 
-def _compiled(agent: Agent) -> tuple[Callable, Callable]:
-    @jax.jit
-    def act(params: PyTree, observation: Any, key: PRNGKey) -> tuple[Any, PRNGKey]:
-        key, now = jax.random.split(key)
-        return agent.act(params, observation, now), key
+def _restored(plan: Plan, experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
+    """The session of the newest whole checkpoint; later rows are cut."""
+    import jax
 
-    return act, jax.jit(agent.learn)
-
-
-def _keys(key: PRNGKey, updates: int) -> Iterator[tuple[PRNGKey, PRNGKey]]:
-    for update in range(updates):
-        act_key, learn_key = jax.random.split(jax.random.fold_in(key, update))
-        yield act_key, learn_key
+    example = jax.eval_shape(experiment.begin, plan.seed) if experiment.native else experiment.begin(plan.seed)
+    step, session, facts = Checkpoints(folder.path).latest(example)
+    folder.cut(step)
+    return experiment.resume(session), float(facts.get("wall_time", 0.0))
 
 
-def _row(
-    update: int, step: int, now: float, speed: float, finished: list[float], info: TunerInfo, fired: list
-) -> dict[str, Any]:
-    """One line of `metrics.jsonl`; see `RunFolder`."""
-    info, fired = jax.device_get((info, fired))
-    row: dict[str, Any] = {
-        "step": step,
-        "update": update,
-        "wall_time": now,
-        "return_mean": float(np.mean(finished)) if finished else None,
-        "return_episodes": len(finished),
-        "steps_per_second": speed,
-    }
-    row |= {f"eta/{name}": value for name, value in info.eta.items() if name in info.meta_grad}
-    row |= {f"meta_grad/{name}": value for name, value in info.meta_grad.items()}
-    row |= {f"guard/{name}": sum(int(guards[name]) for guards in fired) for name in info.guards}
-    row |= {"loss": info.steps.loss[-1], "meta_loss": info.meta_loss, "policy_distance": info.steps.distance[-1]}
-    return row | {name: value[-1] for name, value in info.steps.aux.items()} | info.meta_aux
+def _longer(plan: Plan, folder: RunFolder, steps: int) -> Plan:
+    """The plan with another number of steps; the chunks stay as they were."""
+    from dataclasses import replace
 
-
-def _arrays(state: AgentState) -> dict[str, Any]:
-    return _tree.named_leaves({"params": state.learner.params, "meta_params": state.meta.meta_params})
-
-
-def _config(env: str, name: str, agent: Agent, settings: Any, steps: int) -> dict[str, Any]:
-    """Everything resolved: what is tuned, where it starts, and what does not move."""
-    start = {entry: float(value) for entry, value in values(agent.spec).items()}
-    recipe = asdict(Recipe())
-    return {
-        "env": env,
-        "agent": name,
-        "steps": steps,
-        "tune": list(tuned(agent.spec)),
-        "init": start,
-        "settings": asdict(settings),
-    } | {"recipe": recipe}
-
-
-def _command(env, agent, tune, init, steps, seed, out) -> str:
-    """The line that makes the same run again."""
-    words = ["selftune", "train", env, "--agent", agent]
-    if tune is not None:
-        words += ["--tune", *(tune or ["none"])]
-    if init:
-        words += ["--init", *(f"{name}={value:g}" for name, value in init.items())]
-    words += ["--steps", str(steps), "--seed", str(seed)]
-    return shlex.join(words + ([] if out is None else ["--out", str(out)]))
+    return replace(plan, steps=steps)
 
 
 def _free_folder(env: str, agent: str) -> Path:

@@ -68,13 +68,12 @@ def world(name: str, **changes: Any) -> Environment:
 def _typed(name: str, field: str, default: float | int, value: Any) -> float | int:
     """The value in the type of the default."""
     kind = type(default)
-    # Whatever is lost on the way, half a step or half a truth, was not of that type.
     try:
         typed = kind(value)
-        fits = kind is float or typed == value
     except (TypeError, ValueError):
-        fits = False
-    if not fits:
+        typed = None
+    # What lost something on the way, half a step or half a truth, was not of that type.
+    if typed is None or (kind is not float and typed != value):
         raise SettingError(
             f"Got {field}={value!r} for the world {name!r}, expected {kind.__name__}, as in {default!r}."
         )

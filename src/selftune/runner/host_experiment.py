@@ -1,0 +1,81 @@
+"""An agent in environments on the host: they step in Python or C++, the agent acts and learns in compiled programs.
+
+Learning is handed to the device and not waited for. Where an agent may act one update behind (`lag`), the environments
+step on while it learns.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from selftune.agents import Agent, AgentState, Choice
+from selftune.envs import HostEnv
+from selftune.runner.rollouts import Rollout
+from selftune.runner.session import Experiment, Session, Telemetry
+from selftune.tuning import TunerInfo
+from selftune.types import PRNGKey, PyTree, Transitions
+
+
+def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
+    """One experiment in environments on the host.
+
+    Their own states cannot be stored: a resumed experiment begins new episodes.
+    """
+    act, learn, actor = _compiled(agent)
+    rollout = Rollout(env, act, agent.rollout_length)
+
+    def begin(seed: int) -> Session:
+        root, agent_key = jax.random.split(jax.random.key(seed))
+        state = jax.jit(agent.init)(agent_key)
+        rollout.begin(seed)
+        return Session(state, actor(state), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
+
+    def resume(session: Session) -> Session:
+        words = [*np.ravel(jax.random.key_data(session.key)).tolist(), int(session.update)]
+        rollout.begin(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        return session
+
+    def update(session: Session) -> tuple[Session, TunerInfo]:
+        act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
+        batch, carry = rollout.collect(session.actor, session.carry, act_key)
+        behind = actor(session.agent) if agent.lag else None
+        learned, info = learn(session.agent, batch, learn_key)
+        acting = behind if agent.lag else actor(learned)
+        return Session(learned, acting, carry, (), session.key, session.update + 1), info
+
+    def advance(session: Session, updates: int) -> tuple[Session, Telemetry]:
+        info, fired = None, []
+        for _ in range(updates):
+            session, info = update(session)
+            fired.append(info.guards)
+        assert info is not None, "a chunk has at least one update"
+        counts = fired[0] if updates == 1 else {name: sum(one[name] for one in fired) for name in fired[0]}
+        return session, Telemetry(*rollout.take_finished(), info, counts)
+
+    return Experiment(begin, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)
+
+
+def _compiled(agent: Agent) -> tuple[Callable, Callable, Callable]:
+    """Acting, learning, and what acting needs; experience is given away, so that a replay is never copied."""
+
+    @jax.jit
+    def act(actor: PyTree, carry: PyTree, observation: Any, first: Any, key: PRNGKey) -> tuple[Choice, PRNGKey]:
+        key, now = jax.random.split(key)
+        return agent.act(actor, carry, observation, first, now), key
+
+    @partial(jax.jit, donate_argnums=0)
+    def learn_from(experience: PyTree, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple:
+        return agent.learn(state._replace(experience=experience), batch, key)
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        return learn_from(state.experience, state._replace(experience=()), batch, key)
+
+    @jax.jit
+    def actor(state: AgentState) -> PyTree:
+        return jax.tree.map(jnp.copy, agent.actor(state))  # not shared with what learning gives away
+
+    return act, learn, actor

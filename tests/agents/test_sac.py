@@ -1,0 +1,132 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from selftune import _tree
+from selftune.agents.sac import NAMES, SACSettings, sac
+from selftune.errors import NotDifferentiableError, UnsupportedSpaceError
+from selftune.spaces import Box, Discrete
+from selftune.types import Transitions
+
+SMALL = SACSettings(num_envs=2, rollout_length=4, updates=3, hidden=(8,), batch_size=5, replay_capacity=64, warm_up=16)
+SEES, ACTS = Box((3,)), Box((2,))
+
+
+def build(**options):
+    return sac(SEES, ACTS, **{"settings": SMALL, **options})
+
+
+def rollout(seed):
+    """Random transitions [4, 2] of a world with 3 numbers to see and 2 to give; some episodes end, in both ways."""
+    keys = jax.random.split(jax.random.key(seed), 6)
+    shape = (4, 2)
+    return Transitions(
+        jax.random.normal(keys[0], (*shape, 3)),
+        jax.random.uniform(keys[1], (*shape, 2), minval=-1.0),
+        jax.random.normal(keys[2], shape),
+        jax.random.bernoulli(keys[3], 0.1, shape),
+        jax.random.bernoulli(keys[4], 0.1, shape),
+        jax.random.normal(keys[5], (*shape, 3)),
+    )
+
+
+def learn(agent, calls):
+    """The states after each call, the last info, and the compiled function."""
+    step, states, info = jax.jit(agent.learn), [jax.jit(agent.init)(jax.random.key(0))], None
+    for call in range(calls):
+        state, info = step(states[-1], rollout(call), jax.random.key(call))
+        states.append(state)
+    return states, info, step
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """An agent that tunes all it can, after four calls."""
+    agent = build(tune=NAMES)
+    return agent, *learn(agent, 4)
+
+
+def test_nothing_recompiles_and_types_are_stable(everything):
+    _, states, _, step = everything
+    assert step._cache_size() == 1
+    first, last = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (states[0], states[-1]))
+    assert first == last
+    assert _tree.finite(states[-1])
+
+
+def test_nothing_is_learned_before_the_warm_up_is_over(everything):
+    """16 steps are two rollouts of 8: the first call only remembers, the second learns."""
+    _, states, _, _ = everything
+    before, waited, learned = (jax.tree.leaves((s.learner.params, s.meta.meta_params)) for s in states[:3])
+    assert all(jnp.array_equal(a, b) for a, b in zip(before, waited, strict=True))
+    assert all(not jnp.array_equal(a, b) for a, b in zip(before, learned, strict=True))
+    assert int(states[1].experience.size) == 4
+
+
+def test_while_it_waits_it_tells_its_settings():
+    _, info, _ = learn(build(init={"discount": 0.8}), 1)
+    assert float(info.eta["discount"]) == pytest.approx(0.8)
+    assert float(info.eta["target_entropy"]) == -2.0, "less the number of actions"
+    assert float(info.meta_loss) == 0.0
+
+
+def test_actions_are_uniform_until_then_and_of_the_policy_afterwards(everything):
+    agent, states, _, _ = everything
+    seen, first = jnp.zeros((1000, 3)), jnp.zeros(1000, bool)
+    act, decide = jax.jit(agent.act), jax.jit(agent.decide)
+
+    def actions(state):
+        return act(agent.actor(state), agent.rest(1000), seen, first, jax.random.key(1)).action
+
+    random, drawn = actions(states[1]), actions(states[2])
+    assert random.shape == drawn.shape == (1000, 2)
+    counts = jnp.histogram(random, bins=4, range=(-1.0, 1.0))[0]
+    assert (jnp.abs(counts - 500) < 100).all(), "2000 numbers in four bins, standard deviation 19"
+    assert float(random.std()) == pytest.approx(1 / np.sqrt(3), abs=0.02)
+    assert float(drawn.std()) == pytest.approx(0.595, abs=0.03), "tanh of a normal with deviation exp(-0.12)"
+    decided = decide(agent.actor(states[2]), agent.rest(1000), seen, first).action
+    assert (decided == decided[0][None]).all()
+    assert jnp.abs(decided).max() < 0.2, "the first policy is centred"
+
+
+def test_the_recipe_moves_every_metaparameter_it_names():
+    agent = build()
+    _, info, _ = learn(agent, 3)
+    assert info.meta_grad
+    for name, grad in info.meta_grad.items():
+        assert float(grad) != 0.0, name
+        assert float(info.eta[name]) != pytest.approx(float(agent.spec[name].value), rel=1e-6), name
+
+
+def test_a_fixed_agent_learns_and_keeps_its_settings():
+    states, info, _ = learn(build(tune=[], init={"discount": 0.8}), 3)
+    start, end = states[0].learner.params, states[-1].learner.params
+    assert info.meta_grad == {}
+    assert float(info.eta["discount"]) == pytest.approx(0.8)
+    assert not jnp.array_equal(start["policy"][0].weight, end["policy"][0].weight)
+
+
+def test_targets_follow_the_critics_by_the_mix():
+    """At a mix of 1 they are the critics; at the smallest they have hardly left where they began."""
+    for mix, reference in ((1.0, -1), (1e-5, 0)):
+        states, _, _ = learn(build(tune=[], init={"target_mix": mix}), 2)
+        targets, critics = states[-1].learner.memory, states[reference].learner.params["critics"]
+        np.testing.assert_allclose(targets[0].weight, critics[0].weight, rtol=1e-4, atol=1e-7)
+
+
+def test_the_critics_rate_begins_at_the_policys():
+    agent = build(init={"learning_rate": 1e-5})
+    assert float(agent.spec["critic_learning_rate"].value) == pytest.approx(1e-5)
+
+
+def test_discrete_actions_are_refused_with_the_agents_that_take_them():
+    with pytest.raises(UnsupportedSpaceError, match="'dqn', 'ppo' or 'a2c'"):
+        sac(SEES, Discrete(4))
+    with pytest.raises(UnsupportedSpaceError, match="one axis"):
+        sac(SEES, Box((2, 2)))
+
+
+def test_a_setting_cannot_be_tuned():
+    with pytest.raises(NotDifferentiableError, match="batch_size"):
+        build(tune=["batch_size"])
