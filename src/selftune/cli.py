@@ -1,7 +1,11 @@
 """The command line.
 
 selftune train CartPole-v1 --steps 400000 --out runs/cartpole
+selftune resume runs/cartpole
+selftune eval runs/cartpole
+selftune export runs/cartpole
 selftune report runs/cartpole
+selftune envs
 """
 
 import sys
@@ -13,8 +17,9 @@ import tyro
 from rich.console import Console
 
 from selftune.errors import SelftuneError, SettingError
+from selftune.runner.plan import Plan
 from selftune.runner.reporting import write_report
-from selftune.runner.training import train as run_training
+from selftune.runner.training import resume as resume_training, train as run_training
 
 
 def train(
@@ -22,26 +27,91 @@ def train(
     agent: str = "a2c",
     tune: tuple[str, ...] | None = None,
     init: tuple[str, ...] = (),
-    steps: int = 500_000,
+    set: tuple[str, ...] = (),
+    steps: int = Plan.steps,
     seed: int = 0,
+    checkpoint_every: int = Plan.checkpoint_every,
     out: Path | None = None,
 ) -> None:
     """Train a self-tuning agent; writes a run folder and its report.
 
     Args:
-        env: Gymnasium's id, such as CartPole-v1.
-        agent: Which agent: a2c.
+        env: An environment's name, such as CartPole-v1 or cartpole; `selftune envs` lists them.
+        agent: Which agent: a2c, impala, ppo, dqn, q_lambda, sac.
         tune: Metaparameters to learn, by name; omitted, the recipe chooses; "none" for a fixed agent.
         init: Where metaparameters start, as NAME=VALUE.
+        set: Changes to the agent's settings, as NAME=VALUE, such as num_envs=8 hidden=128,128.
         steps: Environment steps, summed over parallel environments.
         seed: Of all randomness.
+        checkpoint_every: Environment steps between two checkpoints.
         out: The run folder.
     """
     if tune == ():
         raise SettingError("--tune got no name; give names, or none for a fixed agent, or leave --tune out.")
     names = None if tune is None else [] if list(tune) == ["none"] else list(tune)
-    run = run_training(env, agent, tune=names, init=dict(map(_pair, init)), steps=steps, seed=seed, out=out)
+    run = run_training(
+        env,
+        agent,
+        tune=names,
+        init={name: _number(name, value) for name, value in _pairs("--init", init).items()},
+        settings=_pairs("--set", set),
+        steps=steps,
+        seed=seed,
+        checkpoint_every=checkpoint_every,
+        out=out,
+    )
     Console().print(f"report: {run.report()}", highlight=False)
+
+
+def resume(folder: Annotated[Path, tyro.conf.Positional], steps: int | None = None) -> None:
+    """Take up a run where its last checkpoint was made.
+
+    Args:
+        folder: The run folder.
+        steps: A new length of the run; as planned when omitted.
+    """
+    run = resume_training(folder, steps=steps)
+    Console().print(f"report: {run.report()}", highlight=False)
+
+
+def evaluate(
+    folder: Annotated[Path, tyro.conf.Positional],
+    episodes: int = 20,
+    seed: int = 1_000_000,
+    video: Path | None = None,
+) -> None:
+    """Returns of the learned policy without chance and without learning, and a film of it.
+
+    Args:
+        folder: The run folder.
+        episodes: How many.
+        seed: Of the environments.
+        video: A file for one episode's frames, .gif; where the environment can be drawn.
+    """
+    from selftune.runner.evaluating import evaluate_run
+
+    returns = evaluate_run(folder, episodes=episodes, seed=seed, video=video)
+    told = f"return {returns.mean():.6g} on average of {len(returns)} episodes, {returns.min():.6g} at worst, "
+    Console().print(f"{told}{returns.max():.6g} at best", highlight=False)
+
+
+def export(folder: Annotated[Path, tyro.conf.Positional], out: Path | None = None) -> None:
+    """Write the learned policy so that it runs without selftune.
+
+    Args:
+        folder: The run folder.
+        out: A folder for policy.safetensors, policy.json and policy.stablehlo; "export" in the run folder if omitted.
+    """
+    from selftune.runner.exporting import export_policy
+
+    Console().print(f"exported: {export_policy(folder, out or folder / 'export')}", highlight=False)
+
+
+def envs() -> None:
+    """List the environments that are installed here, and what an extra would add."""
+    from selftune.runner.listing import listing
+
+    Console().print(listing())
 
 
 def report(
@@ -60,12 +130,14 @@ def report(
     Console().print(f"report: {page}", highlight=False)
 
 
+COMMANDS = {"train": train, "resume": resume, "eval": evaluate, "export": export, "report": report, "envs": envs}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
-    commands = {"train": train, "report": report}
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="selftune", description="Agents that tune their own hyperparameters.", args=arguments
+            COMMANDS, prog="selftune", description="Agents that tune their own hyperparameters.", args=arguments
         )
     except SelftuneError as error:
         Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(error)}", highlight=False)
@@ -75,14 +147,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _escaped(error: SelftuneError) -> str:
     from rich.markup import escape
 
-    return escape(str(error))
+    return escape("\n".join([str(error), *getattr(error, "__notes__", ())]))
 
 
-def _pair(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise SettingError(f"{option} got {text!r}, expected NAME=VALUE, such as learning_rate=1e-4.")
+        pairs[name] = value
+    return pairs
+
+
+def _number(name: str, text: str) -> float:
     try:
-        return name, float(value)
+        return float(text)
     except ValueError:
         raise SettingError(
-            f"--init got {text!r}, expected NAME=VALUE with a number, such as learning_rate=1e-4."
+            f"--init got {name}={text}, expected NAME=VALUE with a number, such as learning_rate=1e-4."
         ) from None

@@ -13,6 +13,7 @@ The whole tree:
     │   └── UnsupportedSpaceError       an observation or action space the agent cannot act in
     ├── MissingExtraError               an optional dependency is not installed
     └── RunFolderError                  a run folder that is missing, damaged or in the way
+        └── CheckpointError             a checkpoint that is missing, damaged, or of another kind of run
 
 Catch `SelftuneError` to catch them all.
 """
@@ -63,6 +64,10 @@ class MissingExtraError(SelftuneError, ImportError):
 
 class RunFolderError(SelftuneError, OSError):
     """A run folder that is missing, damaged or in the way."""
+
+
+class CheckpointError(RunFolderError):
+    """A checkpoint that is missing, damaged, or of another kind of run; or a state that no checkpoint can hold."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

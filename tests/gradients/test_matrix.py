@@ -35,11 +35,16 @@ class Zero(NamedTuple):
 
 ANY_RULE, ANY_OBJECTIVE, ANY_STEPS = set(RULES), set(OBJECTIVES), {1, 2, 3}
 SEEN_BY_THE_JUDGE = {"target_network"}
+ACTOR_CRITIC = {"discount", "trace_decay", "entropy_cost", "value_cost", "reward_scale"}
 LOSS = {
     "regression": {"task_weights", "penalty"},
     "td_lambda": {"discount", "trace_decay"},
     "normaliser": {"normaliser_rate", "target_scale"},
-    "actor_critic": {"discount", "trace_decay", "entropy_cost", "value_cost", "reward_scale"},
+    "actor_critic": ACTOR_CRITIC,
+    "impala": ACTOR_CRITIC | {"rho_mix", "c_mix"},
+    "proximal": ACTOR_CRITIC | {"clip_range", "kl_cost"},
+    "continuous": ACTOR_CRITIC | {"clip_range", "kl_cost"},
+    "recurrent": ACTOR_CRITIC,
 }
 
 MUST_BE_ZERO = [

@@ -30,7 +30,8 @@ def test_images():
 
 def test_stacked_frames_with_their_channels_first():
     first, last = suited((4, 36, 40), 5, (8,)), nature((36, 40, 4), 5, (8,))
-    params = jax.jit(first.init)(jax.random.key(0))
-    observation = jax.random.uniform(jax.random.key(1), (3, 2, 4, 36, 40))
+    rng, shapes = np.random.default_rng(0), jax.eval_shape(first.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.1 * rng.normal(size=leaf.shape), leaf.dtype), shapes)
+    observation = jnp.asarray(rng.uniform(size=(3, 2, 4, 36, 40)), jnp.float32)
     expected = jax.jit(last.apply)(params, observation.transpose(0, 1, 3, 4, 2))
     np.testing.assert_allclose(jax.jit(first.apply)(params, observation), expected, rtol=1e-4, atol=1e-5)

@@ -10,6 +10,8 @@ from selftune.networks import Network, impala, nature
 from selftune.networks.convolution import Convolution, Section, Vision, _max_pool
 from selftune.networks.perceptron import Layer
 
+KEY = jax.random.key(0)
+
 
 def smallest_nature() -> Network:
     return nature((36, 36, 2), 3, hidden=(8,))
@@ -19,12 +21,18 @@ def small_impala() -> Network:
     return impala((5, 4, 2), 3, channels=(3,), hidden=(8,))
 
 
+def drawn(network: Network, seed: int = 0) -> Vision:
+    """Parameters of the right shapes, biases too, without waiting for the compiler to make `init`."""
+    rng, shapes = np.random.default_rng(seed), jax.eval_shape(network.init, KEY)
+    return jax.tree.map(lambda leaf: jnp.asarray(0.1 * rng.normal(size=leaf.shape), leaf.dtype), shapes)
+
+
 both = pytest.mark.parametrize(("build", "in_shape"), [(smallest_nature, (36, 36, 2)), (small_impala, (5, 4, 2))])
 
 
 def test_the_layers_of_nature():
     # 84 pixels: (84 - 8) / 4 + 1 = 20, (20 - 4) / 2 + 1 = 9, (9 - 3) / 1 + 1 = 7; 7 * 7 * 64 = 3136 features
-    params = jax.eval_shape(nature((84, 84, 4), 6).init, jax.random.key(0))
+    params = jax.eval_shape(nature((84, 84, 4), 6).init, KEY)
     shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
     assert shapes[:6] == [(8, 8, 4, 32), (32,), (4, 4, 32, 64), (64,), (3, 3, 64, 64), (64,)]
     assert shapes[6:] == [(3136, 512), (512,), (512, 6), (6,)]
@@ -32,7 +40,7 @@ def test_the_layers_of_nature():
 
 def test_the_layers_of_impala():
     # 84 pixels: 42, 21, 11; 11 * 11 * 32 = 3872 features; five convolutions in each of three sections
-    params = jax.eval_shape(impala((84, 84, 4), 6).init, jax.random.key(0))
+    params = jax.eval_shape(impala((84, 84, 4), 6).init, KEY)
     kernels = [leaf.shape for leaf in jax.tree.leaves(params.body) if leaf.ndim == 4]
     assert kernels == [
         *((3, 3, 4, 16), *[(3, 3, 16, 16)] * 4),
@@ -60,7 +68,7 @@ def test_impala_by_hand():
 def test_nature_sees_with_every_kernel_where_it_should():
     # All weights 1/fan_in and all pixels 1: every layer averages ones, and the head, of weight 1, sums 64 of them.
     network = nature((36, 36, 1), 1, hidden=())
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    shapes = jax.eval_shape(network.init, KEY)
     body = tuple(
         Convolution(jnp.full(layer.weight.shape, 1 / np.prod(layer.weight.shape[:3])), jnp.zeros(layer.bias.shape))
         for layer in shapes.body
@@ -76,7 +84,7 @@ def test_nature_sees_with_every_kernel_where_it_should():
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 6)])
 def test_pooling_is_that_of_a_window_with_same_padding(size):
-    image = jax.random.normal(jax.random.key(0), (2, *size, 3)) - 3.0
+    image = jnp.asarray(np.random.default_rng(0).normal(-3.0, 1.0, (2, *size, 3)), jnp.float32)
     window = jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
     np.testing.assert_array_equal(jax.jit(_max_pool)(image), window)
 
@@ -84,11 +92,11 @@ def test_pooling_is_that_of_a_window_with_same_padding(size):
 @both
 def test_leading_axes_are_kept_bytes_are_brightness_and_floats_are_taken_as_they_are(build, in_shape):
     network = build()
-    params, apply = jax.jit(network.init)(jax.random.key(0)), jax.jit(network.apply)
-    observation = jax.random.randint(jax.random.key(1), (2, 3, *in_shape), 0, 256).astype(jnp.uint8)
-    outputs = apply(params, observation)
+    params, apply = drawn(network), jax.jit(network.apply)
+    observation = np.random.default_rng(1).integers(0, 256, (2, 3, *in_shape), np.uint8)
+    outputs = apply(params, jnp.asarray(observation))
     assert outputs.shape == (2, 3, 3)
-    brightness = observation[1, 2].astype(jnp.float32) / 255
+    brightness = jnp.asarray(observation[1, 2] / np.float32(255))
     np.testing.assert_allclose(apply(params, brightness), outputs[1, 2], rtol=1e-4, atol=1e-5)
     assert not np.allclose(apply(params, 255 * brightness), outputs[1, 2], rtol=0.1)
 
@@ -96,10 +104,9 @@ def test_leading_axes_are_kept_bytes_are_brightness_and_floats_are_taken_as_they
 @both
 def test_derivatives_of_first_and_second_order_are_those_of_differences(build, in_shape, float64):
     network = build()
-    init = jax.jit(network.init)
-    params, direction = init(jax.random.key(0)), init(jax.random.key(1))
+    params, direction = drawn(network), drawn(network, seed=1)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float64")}
-    observation = jax.random.uniform(jax.random.key(2), (2, *in_shape))
+    observation = jnp.asarray(np.random.default_rng(2).uniform(size=(2, *in_shape)))
 
     def loss(step):
         moved = jax.tree.map(lambda x, d: x + step * d, params, direction)
@@ -119,7 +126,7 @@ def test_derivatives_of_first_and_second_order_are_those_of_differences(build, i
 def test_second_derivatives_are_finite_on_a_blank_image(build, in_shape):
     # All pixels equal: every maximum is a tie and, with biases at 0, every relu sits on its kink.
     network = build()
-    params = jax.jit(network.init)(jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf if leaf.ndim > 1 else 0 * leaf, drawn(network))
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
 
     def loss(params):
@@ -130,13 +137,17 @@ def test_second_derivatives_are_finite_on_a_blank_image(build, in_shape):
 
 
 def test_initial_scale():
-    seen = jax.jit(nature((36, 36, 8), 300, hidden=(), out_scale=0.01).init)(jax.random.key(0))
-    np.testing.assert_allclose(seen.body[0].weight.std(), (2 / (8 * 8 * 8)) ** 0.5, rtol=0.03)
-    np.testing.assert_allclose(seen.body[2].weight.std(), (2 / (3 * 3 * 64)) ** 0.5, rtol=0.03)
-    np.testing.assert_allclose(seen.head[-1].weight.std(), 0.01 * 64**-0.5, rtol=0.03)
-    (section,) = jax.jit(impala((4, 4, 2), 3, channels=(64,)).init)(jax.random.key(0)).body
-    np.testing.assert_allclose(section.blocks[1][0].weight.std(), (2 / (9 * 64)) ** 0.5, rtol=0.03)
-    np.testing.assert_allclose(section.blocks[1][1].weight.std(), (1 / (9 * 64)) ** 0.5, rtol=0.03)  # two blocks
+    params = impala((4, 4, 2), 300, channels=(64,), out_scale=0.01).init(KEY)
+    ((_, blocks),) = params.body
+    np.testing.assert_allclose(blocks[1][0].weight.std(), (2 / (9 * 64)) ** 0.5, rtol=0.03)
+    np.testing.assert_allclose(blocks[1][1].weight.std(), (1 / (9 * 64)) ** 0.5, rtol=0.03)  # two blocks
+    np.testing.assert_allclose(params.head[-1].weight.std(), 0.01 * 256**-0.5, rtol=0.03)
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
+
+
+def test_the_scale_of_the_outputs_is_heard_by_nature():
+    small, large = (str(jax.make_jaxpr(nature((36, 36, 2), 3, (8,), scale).init)(KEY)) for scale in (0.0173, 1.0))
+    assert small.replace("0.0173", "1.0") == large
 
 
 def test_an_image_too_small_for_nature_is_refused():
@@ -155,4 +166,4 @@ def test_what_is_no_image_is_refused(build):
 def test_a_wrong_observation_shape_is_named():
     network = small_impala()
     with pytest.raises(SettingError, match=r"expected \[\.\.\., 5, 4, 2\]"):
-        network.apply(jax.eval_shape(network.init, jax.random.key(0)), jnp.zeros((4, 5, 2)))
+        network.apply(jax.eval_shape(network.init, KEY), jnp.zeros((4, 5, 2)))

@@ -16,12 +16,13 @@ step, unroll = jax.jit(NETWORK.step), jax.jit(NETWORK.unroll)
 
 @pytest.fixture(scope="module")
 def experience():
-    keys = jax.random.split(jax.random.key(0), 3)
-    params = jax.jit(NETWORK.init)(keys[0])
-    observation = jax.random.normal(keys[1], (T, B, 2))
-    carry = jax.random.uniform(keys[2], (B, H), minval=-1.0)
-    first = jnp.zeros((T, B), bool).at[3, 1].set(True).at[0, 2].set(True).at[5, 0].set(True)
-    return params, carry, observation, first
+    rng, shapes = np.random.default_rng(0), jax.eval_shape(NETWORK.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.5 * rng.normal(size=leaf.shape), leaf.dtype), shapes)
+    observation = jnp.asarray(rng.normal(size=(T, B, 2)), jnp.float32)
+    carry = jnp.asarray(rng.uniform(-1.0, 1.0, (B, H)), jnp.float32)
+    first = np.zeros((T, B), bool)
+    first[[3, 0, 5], [1, 2, 0]] = True
+    return params, carry, observation, jnp.asarray(first)
 
 
 def test_one_step_by_hand():
@@ -111,13 +112,11 @@ def test_a_carry_keeps_its_type(experience, weights):
     assert not last.weak_type
 
 
-def test_parameters_are_float_arrays_only(experience):
-    params = experience[0]
-    assert [leaf.shape for leaf in jax.tree.leaves(params.torso)] == [(2, 3), (3,), (3, 3 * H), (3 * H,)]
-    assert [leaf.shape for leaf in params.cell] == [(H, 2 * H), (H, H)]
+def test_parameters_and_their_initial_scale():
+    params = gru((2,), 200, hidden=50, torso=(3,), out_scale=0.01).init(jax.random.key(0))
+    assert [leaf.shape for leaf in jax.tree.leaves(params.torso)] == [(2, 3), (3,), (3, 150), (150,)]
+    assert [leaf.shape for leaf in params.cell] == [(50, 100), (50, 50)]
     assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
-
-
-def test_the_head_begins_at_its_scale():
-    params = jax.jit(gru((2,), 200, hidden=50, out_scale=0.01).init)(jax.random.key(0))
+    np.testing.assert_allclose(params.cell.gates.std(), 50**-0.5, rtol=0.03)
+    np.testing.assert_allclose(params.cell.candidate.std(), 50**-0.5, rtol=0.05)
     np.testing.assert_allclose(params.head[0].weight.std(), 0.01 * 50**-0.5, rtol=0.03)

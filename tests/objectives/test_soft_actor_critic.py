@@ -30,8 +30,8 @@ PARAMS = {
     "log_temperature": jnp.asarray(math.log(0.4)),
 }
 FROZEN = {**PARAMS, "target_critics": jnp.array([[1.0, 0.0], [0.0, 2.0]])}
-ETA = {name: jnp.asarray(value) for name, value in dict(discount=0.9, reward_scale=2.0, temperature=0.5).items()}
-ETA |= {"target_entropy": jnp.asarray(-1.0)}
+SETTINGS = {"discount": 0.9, "reward_scale": 2.0, "temperature": 0.5, "target_entropy": -1.0}
+ETA = {name: jnp.asarray(value) for name, value in SETTINGS.items()}
 ELSEWHERE = {
     "policy": jnp.array([-0.3, 0.4]),
     "critics": jnp.array([[0.2, -1.0], [0.5, 0.7]]),

@@ -1,4 +1,4 @@
-"""TD(λ) predictors: what a stream's discounted sum will be, learned at every step, with step sizes that tune themselves.
+"""TD(λ) predictors: what a stream's discounted sum will be, with step sizes that tune themselves at every step.
 
 A predictor acts on nothing. Its `learn` is the body of a scan over a stream, or one call in somebody's control loop:
 
@@ -6,8 +6,8 @@ A predictor acts on nothing. Its `learn` is the body of a scan over a stream, or
     state = predictor.init(predictor.eta, key)
     state, info = jax.lax.scan(partial(predictor.learn, predictor.eta), state, stream)
 
-Everything in `eta` may be a traced value: nothing recompiles when it moves, and all of it can be tuned by gradients through
-`predictor.learner`.
+Everything in `eta` may be a traced value: nothing recompiles when it moves, and all of it can be tuned by gradients
+through `predictor.learner`.
 """
 
 import math
@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import optax
 
 from selftune import optim
 from selftune.errors import ConstraintError, NotDifferentiableError, SettingError, did_you_mean
@@ -110,15 +109,16 @@ def td_lambda(
 ) -> Predictor:
     """A TD(λ) predictor, linear in the observation or deep.
 
-    The metaparameters are `discount` and `trace_decay`, and those of the rule: `learning_rate` of "sgd" and "true_online";
-    `initial_step_size` and `meta_step_size` of "tidbd", "autostep_tidbd" and "swift"; `rate_bound` and `step_size_decay` of
-    "swift".
+    The metaparameters are `discount` and `trace_decay`, and those of the rule: `learning_rate` of "sgd" and
+    "true_online"; `initial_step_size` and `meta_step_size` of "tidbd", "autostep_tidbd" and "swift"; `rate_bound` and
+    `step_size_decay` of "swift".
 
     Args:
-        observation_space: Of one observation. A linear prediction has one weight for each of its numbers, 0 at first, and
-            no bias: where one is wanted, let a number of the observation be 1.
-        rule: "swift" (SwiftTD), "tidbd", "autostep_tidbd" (TIDBD normalised), or a fixed step size: "true_online", "sgd".
-        hidden: Widths of a network's hidden layers, whose parameters then all have a trace; none is a linear prediction.
+        observation_space: Of one observation. A linear prediction has one weight for each of its numbers, 0 at first,
+            and no bias: where one is wanted, let a number of the observation be 1.
+        rule: "swift" (SwiftTD), "tidbd", "autostep_tidbd" (TIDBD normalised); with one fixed step size "true_online" or
+            "sgd" (TD(λ) with accumulating traces).
+        hidden: Widths of a network's hidden layers, all of whose parameters have a trace; none is a linear prediction.
         init: Initial metaparameters by name; floats, or scalar arrays, whose range is the caller's.
 
     Raises:
@@ -166,8 +166,8 @@ def _choice(rule: str, hidden: Sequence[int]) -> _Choice:
     if hidden and RULES[rule].linear:
         deep = ", ".join(sorted(name for name, choice in RULES.items() if not choice.linear))
         raise SettingError(
-            f"td_lambda got rule={rule!r} and a network with hidden={tuple(hidden)}; its dutch trace is exact for linear "
-            f"predictions only. Choose one of {deep}, or feed a network's last hidden layer to a linear predictor."
+            f"td_lambda got rule={rule!r} and a network, hidden={tuple(hidden)}; that rule is for linear predictions "
+            f"only. Choose one of {deep}, or feed a network's last hidden layer to a linear predictor."
         )
     return RULES[rule]
 

@@ -44,12 +44,12 @@ class SACSettings:
 
     num_envs: int = 4
     """Parallel environments."""
-    rollout_length: int = 16
+    rollout_length: int = 4
     """Steps of each environment between two calls of `learn`."""
-    updates: int = 64
+    updates: int = 16
     """Inner updates in one call of `learn`, the differentiated one included; as many as there are steps in a rollout
     gives one update a step."""
-    unroll: int = 1
+    unroll: int = 2
     """Those of them that are differentiated, the last."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of policy and critics."""
@@ -83,7 +83,7 @@ NAMES = (
 
 def sac(
     observation_space: Space,
-    action_space: Box,
+    action_space: Space,
     *,
     tune: Sequence[str] | None = None,
     init: Mapping[str, Any] | None = None,

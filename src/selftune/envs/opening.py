@@ -1,8 +1,8 @@
 """From a name to environments, wherever they come from.
 
-    cartpole               ours, written in JAX: lower case, no version
-    CartPole-v1            Gymnasium's id
-    gymnax:Breakout-MinAtar, brax:ant, envpool:Pong-v5     other people's suites, behind their extra
+cartpole               ours, written in JAX: lower case, no version
+CartPole-v1            Gymnasium's id
+gymnax:Breakout-MinAtar, brax:ant, envpool:Pong-v5     other people's suites, behind their extra
 """
 
 from selftune.envs.gymnasium_vector import make

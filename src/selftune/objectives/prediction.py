@@ -22,8 +22,8 @@ Value: TypeAlias = Callable[[Params, PyTree], Scalar]
 class Moment(NamedTuple):
     """One step of a stream; with a leading axis [T], a stretch of it.
 
-    After a time limit the next moment is `first` and this one is not `terminated`: it bootstraps from the state that was
-    cut off, and no trace crosses the cut.
+    After a time limit the next moment is `first` and this one is not `terminated`: it bootstraps from the state that
+    was cut off, and no trace crosses the cut.
     """
 
     observation: PyTree
@@ -64,8 +64,8 @@ def td_error(v_tm1: Number, cumulant: Number, discount: Number, v_t: Number) -> 
 def td_loss(value: Value) -> Loss:
     """Half the squared TD error of one step, the value of the successor held still.
 
-    Its gradient is the semi-gradient -δ x, with x the gradient of the prediction; Sutton and Barto, Reinforcement Learning,
-    2nd edition, section 9.3. With a rule of eligibility traces it becomes semi-gradient TD(lambda), section 12.2.
+    Its gradient is the semi-gradient -δ x, with x the gradient of the prediction; Sutton and Barto, Reinforcement
+    Learning, 2nd edition, section 9.3. With a rule of eligibility traces it becomes TD(lambda), section 12.2.
 
     Metaparameters it reads: `discount`, `trace_decay`.
 

@@ -1,19 +1,19 @@
 """SwiftTD: true online TD(λ) that learns a step size for every weight, and whose rate of learning is bounded.
 
-With β the log step sizes, d = γλ, u the last change of the weights, and h and h′ the derivatives ∂w/∂β of now and of one
-step before, the traces take in the features x,
+With β the log step sizes, d = γλ, u the last change of the weights, and h and k the derivatives ∂w/∂β of now and of
+one step before, the traces take in the features x,
 
     τ = Σ eᵝ x²,   dz = min(1, η/τ) eᵝ x,   b = d zᵀx,   g = uᵀx
     z ← d z + dz (1 − b)                                  the dutch trace
     z̄ ← d z̄ + dz (1 − b − d z̄ x)                          ∂z/∂β
-    p ← d p + h′ x                                        what β is credited with
-    k = h − h′ x (z − dz) − h dz x
+    p ← d p + k x                                         what β is credited with
+    m = h − k x (z − dz) − h dz x
 
-and where τ > η also β ← β + x² ln ε, h, k, z̄ ← 0 for all weights with x ≠ 0; then the TD error δ arrives:
+and where τ > η also β ← β + x² ln ε, and h, m, z̄ ← 0 for all weights with x ≠ 0; then the TD error δ arrives:
 
     w ← w + δ z + g (z − dz)
     β ← β + θ δ p / eᵝ, held between η_min and η
-    h ← k + (δ + g) z̄ − dz g
+    k ← h,   h ← m + (δ + g) z̄ − dz g
 
 Javed, Sharifnassab and Sutton, "SwiftTD: a fast and robust algorithm for temporal difference learning" (RLC 2024),
 algorithm 1, which writes δ + g for the error against the last prediction. Where no bound is active h is the derivative
@@ -44,7 +44,7 @@ class SwiftTDState(NamedTuple):
     influence: PyTree
     """h, of each log step size on its weight."""
     last_influence: PyTree
-    """h′, the same before the last update."""
+    """k, the same before the last update."""
     last_update: PyTree
     """u, by how much the weights moved last."""
 
@@ -64,7 +64,7 @@ def swift_td(
     """SwiftTD, for one linear prediction; its call is that of `eligibility_traces`.
 
     Args:
-        initial_step_size: α_0 > 0 of every weight; above the bound it costs nothing but the time to decay.
+        initial_step_size: α_0 > 0 of every weight; above η it is η.
         meta_step_size: θ ≥ 0; 0 is true online TD(λ), as long as no bound is active.
         rate_bound: η in (0, 1], of τ, the fraction of an error that one update removes.
         step_size_decay: ε in (0, 1], by which step sizes shrink where the rate would exceed its bound.
@@ -73,7 +73,8 @@ def swift_td(
 
     def init(params):
         zeros = optax.tree.zeros_like(params)
-        return SwiftTDState(optax.tree.full_like(params, jnp.log(initial_step_size)), *6 * [zeros])
+        log_step_size = jnp.clip(jnp.log(initial_step_size), jnp.log(smallest_step_size), jnp.log(rate_bound))
+        return SwiftTDState(optax.tree.full_like(params, log_step_size), *6 * [zeros])
 
     def update(updates, state, params=None, *, td_error, features, decay, **extra_args):
         rate = dot(jax.tree.map(lambda alpha, x: alpha * x, state.step_size, features), features)
@@ -90,9 +91,9 @@ def swift_td(
             increment,
             features,
         )
-        credit = jax.tree.map(lambda p, h, x: decay * p + h * x, state.credit, state.last_influence, features)
+        credit = jax.tree.map(lambda p, k, x: decay * p + k * x, state.credit, state.last_influence, features)
         kept = jax.tree.map(
-            lambda h, last, x, z, dz: h - last * x * (z - dz) - h * dz * x,
+            lambda h, k, x, z, dz: h - k * x * (z - dz) - h * dz * x,
             state.influence,
             state.last_influence,
             features,
@@ -111,7 +112,7 @@ def swift_td(
         steps = jax.tree.map(lambda z, dz: td_error * z + drift * (z - dz), eligibility, increment)
         log_step_size = jax.tree.map(moved, state.log_step_size, credit, features)
         influence = jax.tree.map(
-            lambda k, zbar, dz: k + (td_error + drift) * zbar - dz * drift, kept, eligibility_influence, increment
+            lambda m, zbar, dz: m + (td_error + drift) * zbar - dz * drift, kept, eligibility_influence, increment
         )
         new = SwiftTDState(log_step_size, eligibility, eligibility_influence, credit, influence, last_influence, steps)
         return steps, new

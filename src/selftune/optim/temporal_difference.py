@@ -48,8 +48,8 @@ class AutostepTIDBDState(NamedTuple):
 def tidbd(initial_step_size: ScalarLike, meta_step_size: ScalarLike) -> optax.GradientTransformationExtraArgs:
     """TIDBD(λ) with semi-gradients.
 
-    Kearney et al. 2018 (arXiv:1804.03334), algorithm 1. For a nonlinear prediction the features are its gradient. Nothing
-    bounds the step sizes: begin with small ones, or take `autostep_tidbd` or `swift_td`.
+    Kearney et al. 2018 (arXiv:1804.03334), algorithm 1. For a nonlinear prediction the features are its gradient.
+    Nothing bounds the step sizes: begin with small ones, or take `autostep_tidbd` or `swift_td`.
 
     Args:
         initial_step_size: α_0 > 0 of every weight.
@@ -82,8 +82,8 @@ def autostep_tidbd(
         α ← α exp(θ c / v),   α ← α / max(Σ α x z, 1)         the sum over all weights
         w ← w + α δ z,   h ← h [1 − α x z]₊ + α δ z           with the new α
 
-    After Kearney et al. 2019 (arXiv:1903.03252), algorithm 6, with semi-gradients: x stands where theirs has x − γx′, so
-    that λ = 0 is `autostep`. The trace in the bound is the one that the step is taken along.
+    After Kearney et al. 2019 (arXiv:1903.03252), algorithm 6, with semi-gradients: x stands where theirs has x − γx′.
+    The trace in the bound is the one that the step is taken along, so that λ = 0 is `autostep`.
 
     Args:
         initial_step_size: α_0 > 0 of every weight.

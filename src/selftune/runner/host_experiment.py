@@ -4,20 +4,16 @@ Learning is handed to the device and not waited for. Where an agent may act one 
 step on while it learns.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from selftune.agents import Agent, AgentState, Choice
+from selftune.agents import Agent
 from selftune.envs import HostEnv
+from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
 from selftune.runner.session import Experiment, Session, Telemetry
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, PyTree, Transitions
 
 
 def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
@@ -25,7 +21,7 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
 
     Their own states cannot be stored: a resumed experiment begins new episodes.
     """
-    act, learn, actor = _compiled(agent)
+    act, learn, actor = compiled(agent)
     rollout = Rollout(env, act, agent.rollout_length)
 
     def begin(seed: int) -> Session:
@@ -57,25 +53,3 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
         return session, Telemetry(*rollout.take_finished(), info, counts)
 
     return Experiment(begin, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)
-
-
-def _compiled(agent: Agent) -> tuple[Callable, Callable, Callable]:
-    """Acting, learning, and what acting needs; experience is given away, so that a replay is never copied."""
-
-    @jax.jit
-    def act(actor: PyTree, carry: PyTree, observation: Any, first: Any, key: PRNGKey) -> tuple[Choice, PRNGKey]:
-        key, now = jax.random.split(key)
-        return agent.act(actor, carry, observation, first, now), key
-
-    @partial(jax.jit, donate_argnums=0)
-    def learn_from(experience: PyTree, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple:
-        return agent.learn(state._replace(experience=experience), batch, key)
-
-    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        return learn_from(state.experience, state._replace(experience=()), batch, key)
-
-    @jax.jit
-    def actor(state: AgentState) -> PyTree:
-        return jax.tree.map(jnp.copy, agent.actor(state))  # not shared with what learning gives away
-
-    return act, learn, actor

@@ -220,7 +220,10 @@ def _read(file: Path, what: str) -> bytes:
 
 
 def write_whole(file: Path, data: bytes) -> Path:
-    """Put the whole of `data` in place of `file`, or leave the file as it was."""
+    """Put the whole of `data` in place of `file`, or leave the file as it was, also when the power goes.
+
+    A process that is killed on the way leaves a file `.<name>.<pid>.part` behind, which nobody reads.
+    """
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -229,6 +232,7 @@ def write_whole(file: Path, data: bytes) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)
+        _sync(file.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink()
@@ -236,3 +240,13 @@ def write_whole(file: Path, data: bytes) -> Path:
             f"{file} cannot be written ({error.strerror}). Free some space, or give a folder that you may write to."
         ) from error
     return file
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut, on systems where a folder can be opened."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -54,5 +54,3 @@ class Experiment(NamedTuple):
     """Whether a chunk of many updates is one program, and a resumed experiment bitwise the one that was stopped; else
     updates come one by one."""
     close: Callable[[], None] = lambda: None
-
-

@@ -6,9 +6,13 @@ for each chunk of updates:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
@@ -88,8 +92,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     folder = RunFolder.open(path)
     plan = planned(folder.config)
     if steps is not None:
-        plan = _longer(plan, folder, steps)
-    agent, experiment, _ = plan.build()
+        plan = replace(plan, steps=steps)
+    _, experiment, _ = plan.build()
     try:
         with lock(folder.path):
             _make(plan, experiment, folder, lambda: _restored(plan, experiment, folder), progress)
@@ -104,7 +108,7 @@ def _make(
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
     display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
-    with display if progress else nullcontext(), Watchdog(on_stall=end_resumably(folder.path)) as watchdog:
+    with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
         _run(plan, experiment, session, spent, folder, display.update if progress else lambda row: None, watchdog.beat)
     if progress:
@@ -123,7 +127,7 @@ def _run(
     """The loop. Ends early on Ctrl-C; whatever ends it, what was learned is saved first."""
     per_update = experiment.steps_per_update
     updates, done = -(-plan.steps // per_update), int(session.update)
-    every = max(1, updates // ROWS)
+    every = max(1, -(-folder.config["settings"]["steps"] // per_update) // ROWS)
     rows = Rows(per_update, spent)
     checkpoints = Checkpoints(folder.path)
     saved = done * per_update
@@ -150,10 +154,8 @@ def _run(
     except KeyboardInterrupt:
         save()
     except BaseException as error:
-        try:
+        with suppress(Exception):  # the failure itself is what must be told
             save()
-        except Exception:  # the failure itself is what must be told
-            pass
         if isinstance(error, Exception):
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
         raise
@@ -163,19 +165,10 @@ def _run(
 
 def _restored(plan: Plan, experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
     """The session of the newest whole checkpoint; later rows are cut."""
-    import jax
-
     example = jax.eval_shape(experiment.begin, plan.seed) if experiment.native else experiment.begin(plan.seed)
     step, session, facts = Checkpoints(folder.path).latest(example)
     folder.cut(step)
     return experiment.resume(session), float(facts.get("wall_time", 0.0))
-
-
-def _longer(plan: Plan, folder: RunFolder, steps: int) -> Plan:
-    """The plan with another number of steps; the chunks stay as they were."""
-    from dataclasses import replace
-
-    return replace(plan, steps=steps)
 
 
 def _free_folder(env: str, agent: str) -> Path:

@@ -1,0 +1,73 @@
+"""Evaluation: how good a policy is without chance and without learning, in episodes of its own."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from selftune.agents import Agent
+from selftune.envs import Environment, HostEnv, native
+from selftune.types import PRNGKey, PyTree
+
+LONGEST = 10_000
+"""Steps after which an episode that does not end is counted as it stands."""
+
+STRETCH = 200
+"""Steps of a native world in one compiled program."""
+
+
+def evaluate(
+    agent: Agent, actor: PyTree, env: Environment | HostEnv, episodes: int, seed: int
+) -> Float[np.ndarray, " E"]:
+    """Undiscounted returns of episodes under the likeliest actions.
+
+    Args:
+        agent: Who acts.
+        actor: What acting needs, `agent.actor(state)`.
+        env: A world, or exactly `episodes` environments on the host.
+        episodes: How many episodes, each in an environment of its own.
+        seed: Of the environments; training uses others.
+    """
+    if isinstance(env, Environment):
+        return _native(agent, actor, env, episodes, jax.random.key(seed))
+    return _host(agent, actor, env, seed)
+
+
+def _native(agent: Agent, actor: PyTree, env: Environment, episodes: int, key: PRNGKey) -> np.ndarray:
+    @jax.jit
+    def stretch(standing: tuple, physics: PyTree, key: PRNGKey) -> tuple:
+        def step(standing: tuple, key: PRNGKey) -> tuple[tuple, None]:
+            worlds, carry, ended, returns = standing
+            choice = agent.decide(actor, carry, worlds.observation, worlds.first)
+            worlds, told = native.advance(env, physics, worlds, choice.action, key)
+            returns = returns + jnp.where(ended, 0.0, told.reward)
+            return (worlds, choice.carry, ended | told.finished, returns), None
+
+        return jax.lax.scan(step, standing, jax.random.split(key, STRETCH))[0]
+
+    begin_key, key = jax.random.split(key)
+    worlds = native.begin(env, env.params, begin_key, episodes)
+    standing: Any = (worlds, agent.rest(episodes), jnp.zeros(episodes, bool), jnp.zeros(episodes))
+    for number in range(-(-LONGEST // STRETCH)):
+        standing = stretch(standing, env.params, jax.random.fold_in(key, number))
+        if bool(standing[2].all()):
+            break
+    return np.asarray(standing[3])
+
+
+def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> np.ndarray:
+    decide = jax.jit(agent.decide)
+    observation, carry = env.reset(seed), agent.rest(env.num_envs)
+    first, ended = np.ones(env.num_envs, bool), np.zeros(env.num_envs, bool)
+    returns = np.zeros(env.num_envs)
+    for _ in range(LONGEST):
+        choice = decide(actor, carry, observation, first)
+        step, carry = env.step(np.asarray(choice.action)), choice.carry
+        returns += np.where(ended, 0.0, step.reward)
+        observation, first = step.observation, step.terminated | step.truncated
+        ended |= first
+        if ended.all():
+            break
+    return returns

@@ -1,0 +1,269 @@
+"""`OnlineAgent`: an agent inside the user's own loop, at their pace, learning and tuning itself as it goes.
+
+    action = agent.reset(observation)
+    while action is not None:
+        observation, reward, terminated, truncated = world(action)
+        action = agent.step(observation, reward, terminated, truncated)
+
+A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full the
+agent learns, in the calling thread or in one of its own, so that memory is bounded and a control loop keeps its rate.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from selftune.agents import AgentState, Choice
+from selftune.agents.catalogue import AGENTS
+from selftune.envs import describe_actions, describe_observations, encode
+from selftune.envs.native import stretch
+from selftune.errors import SettingError, did_you_mean
+from selftune.metaparams import tuned
+from selftune.runner.arrays import pack, unpack
+from selftune.runner.checkpointing import read_arrays, write_arrays
+from selftune.runner.compiled import compiled
+from selftune.runner.experience import Stretch
+from selftune.runner.plan import settled
+from selftune.spaces import Box, Discrete, Space
+from selftune.tuning import TunerInfo
+
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+
+
+class OnlineAgent:
+    """An agent that is handed what happened and gives back what to do.
+
+    Attributes:
+        steps: Steps so far.
+        updates: Times it has learned.
+        dropped: Stretches of experience that came before the last one was learned from, and were let go
+            (`learning="background"` only).
+    """
+
+    def __init__(
+        self,
+        observation_space: Any,
+        action_space: Any,
+        agent: str = "a2c",
+        *,
+        seed: int = 0,
+        tune: Sequence[str] | None = None,
+        init: Mapping[str, float] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        learning: Literal["inline", "background"] = "inline",
+        on_event: OnEvent | None = None,
+    ):
+        """Build the agent and compile what it will need, so that no later step has to.
+
+        Args:
+            observation_space: A space of Gymnasium, or a `selftune.spaces.Box` or `Discrete`.
+            action_space: The same.
+            agent: Which agent; see `selftune.train`.
+            seed: Of all randomness.
+            tune: Metaparameters to learn; the recipe's when omitted; none when empty.
+            init: Where metaparameters start, by name.
+            settings: Changes to the agent's settings.
+            learning: `"inline"`: the step that fills the memory also learns. `"background"`: another thread learns,
+                and steps go on with the policy as it was; experience that comes faster than it can be learned from is
+                let go and counted.
+            on_event: Called with a kind and facts: `"learned"` (metaparameters, guards that fired), `"guard"` (those
+                that fired), `"dropped"`. It is called from the thread that calls `step`.
+
+        Raises:
+            SettingError: A setting that makes no sense.
+            UnsupportedSpaceError: A space that the agent cannot handle.
+        """
+        if agent not in AGENTS:
+            raise SettingError(f"There is no agent {agent!r}; {did_you_mean(agent, AGENTS)}")
+        if learning not in ("inline", "background"):
+            raise SettingError(f"learning = {learning!r}: expected 'inline' or 'background'.")
+        self.observation_space: Space = _plain(observation_space, describe_observations)
+        self.action_space: Space = _plain(action_space, describe_actions)
+        self._asked = {"agent": agent, "seed": seed, "tune": tune, "init": dict(init or {}), "learning": learning}
+        self._asked["settings"] = dict(settings or {})
+        make, default = AGENTS[agent]
+        chosen = settled(default, {"num_envs": 1, "minibatches": 1, **self._asked["settings"]}, {"minibatches"})
+        self._agent = make(self.observation_space, self.action_space, tune=tune, init=init, settings=chosen)
+        self._functions = compiled(self._agent)
+        self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
+        self._on_event = on_event
+        self._key, self._learn_key, init_key = jax.random.split(jax.random.key(seed), 3)
+        self._state = jax.jit(self._agent.init)(init_key)
+        self._actor, self._carry = self._functions.actor(self._state), self._agent.rest(1)
+        self.steps, self.updates, self.dropped = 0, 0, 0
+        self._choice: Choice | None = None
+        self._learning: Future | None = None
+        self._info: TunerInfo | None = None
+        self._fired: Counter[str] = Counter()
+        self._warm_up()
+
+    def reset(self, observation: Any) -> Any:
+        """Begin an episode; what to do first."""
+        self._first = True
+        return self._act(self._seen(observation))
+
+    def step(self, observation: Any, reward: float, terminated: bool = False, truncated: bool = False) -> Any:
+        """What to do next, after what the last action led to.
+
+        Args:
+            observation: What is seen now; at an episode's end, its last observation.
+            reward: What the last action earned.
+            terminated: The episode ended for good.
+            truncated: It was cut: by a time limit, say.
+
+        Returns:
+            An action of the action space; `None` at an episode's end: call `reset` with the next one's first
+            observation.
+
+        Raises:
+            SettingError: No episode has begun, or the observation has another shape.
+        """
+        if self._choice is None:
+            raise SettingError("step came before reset: call reset(observation) at the start of every episode.")
+        seen = self._seen(observation)
+        self._memory.write(self._observation, self._choice, reward, terminated, truncated, seen)
+        self.steps += 1
+        self._first = bool(terminated or truncated)
+        self._take_over()
+        if self._memory.full:
+            self._learn()
+        if self._first:
+            self._choice = None
+            return None
+        return self._act(seen)
+
+    @property
+    def eta(self) -> dict[str, float]:
+        """The tuned metaparameters as they stand, by name."""
+        self._take_over()
+        if self._info is None:
+            return {name: float(entry.value) for name, entry in tuned(self._agent.spec).items()}
+        return {name: float(np.mean(self._info.eta[name])) for name in self._info.meta_grad}
+
+    @property
+    def guards(self) -> dict[str, int]:
+        """How often each guard has fired."""
+        self._take_over()
+        return dict(self._fired)
+
+    def close(self) -> None:
+        """Wait for what is being learned, and end its thread."""
+        self._take_over(wait=True)
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def save(self, path: Path | str) -> Path:
+        """Write everything that is known to one file; an earlier file of that name stays whole until then.
+
+        Raises:
+            CheckpointError: The file cannot be written.
+        """
+        self._take_over(wait=True)
+        facts = {"asked": self._asked, "spaces": _spoken(self.observation_space, self.action_space)}
+        facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
+        return write_arrays(Path(path), pack(self._everything()), facts)
+
+    @classmethod
+    def load(cls, path: Path | str, *, on_event: OnEvent | None = None) -> "OnlineAgent":
+        """The agent as it was saved, ready for `reset`: the episode that was going on then is over.
+
+        Raises:
+            CheckpointError: There is no such file, or it is damaged.
+        """
+        arrays, facts = read_arrays(Path(path))
+        spaces = map(_heard, facts["spaces"])
+        agent = cls(*spaces, **facts["asked"], on_event=on_event)
+        everything = unpack(agent._everything(), arrays)
+        agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
+        agent._memory.count = facts["written"]
+        agent.steps, agent.updates, agent.dropped = facts["steps"], facts["updates"], facts["dropped"]
+        agent._actor = agent._functions.actor(agent._state)
+        return agent
+
+    def _act(self, observation: np.ndarray) -> Any:
+        first = np.array([self._first])
+        choice, self._key = self._functions.act(self._actor, self._carry, observation, first, self._key)
+        self._observation, self._choice, self._carry = observation, choice, choice.carry
+        action = np.asarray(choice.action)
+        space = self.action_space
+        return int(action[0]) + space.start if isinstance(space, Discrete) else stretch(space, action, np)[0]
+
+    def _seen(self, observation: Any) -> np.ndarray:
+        """[1, ...] as networks take it."""
+        shape = self.observation_space.shape if isinstance(self.observation_space, Box) else ()
+        if np.shape(observation) != shape:
+            raise SettingError(f"An observation has the shape {np.shape(observation)}, expected {shape}.")
+        return encode(self.observation_space, observation)[None]
+
+    def _learn(self) -> None:
+        """Learn from the memory, now or in the thread; it is empty afterwards."""
+        batch = self._memory.take()
+        if self._learning is not None:
+            self.dropped += 1
+            self._tell("dropped", {"dropped": self.dropped})
+            return
+        key = jax.random.fold_in(self._learn_key, self.updates)
+        if self._pool is None:
+            self._accept(self._learned(self._state, batch, key))
+        else:
+            self._learning = self._pool.submit(self._learned, self._state, batch, key)
+
+    def _learned(self, state: AgentState, batch: Any, key: Any) -> tuple[AgentState, Any, TunerInfo]:
+        state, info = self._functions.learn(state, batch, key)
+        return jax.block_until_ready((state, self._functions.actor(state), info))
+
+    def _take_over(self, wait: bool = False) -> None:
+        """Accept what the thread has learned, if it is done or is to be waited for."""
+        if self._learning is not None and (wait or self._learning.done()):
+            learning, self._learning = self._learning, None
+            self._accept(learning.result())
+
+    def _accept(self, learned: tuple[AgentState, Any, TunerInfo]) -> None:
+        self._state, self._actor, self._info = learned
+        self.updates += 1
+        fired = {name: int(count) for name, count in jax.device_get(self._info.guards).items() if count}
+        self._fired.update(fired)
+        if fired:
+            self._tell("guard", fired)
+        self._tell("learned", {"update": self.updates, "guards": fired, "eta": self.eta})
+
+    def _tell(self, kind: str, facts: Mapping[str, Any]) -> None:
+        if self._on_event is not None:
+            self._on_event(kind, facts)
+
+    def _warm_up(self) -> None:
+        """Compile everything on what comes to nothing, so that no step has to wait for a compiler."""
+        nothing = np.zeros((1, *self.observation_space.encoded_shape), _dtype(self.observation_space))
+        first = np.array([True])
+        choice, _ = self._functions.act(self._actor, self._carry, nothing, first, self._key)
+        self._memory = Stretch(nothing, jax.device_get(choice), self._agent.rollout_length)
+        copy = jax.tree.map(jnp.copy, self._state)
+        self._learned(copy, self._memory.batch(), self._learn_key)
+
+    def _everything(self) -> Any:
+        return self._state, self._key, self._learn_key, self._carry, self._memory.arrays
+
+
+def _plain(space: Any, describe: Callable[[Any], Space]) -> Space:
+    return space if isinstance(space, Box | Discrete) else describe(space)
+
+
+def _dtype(space: Space) -> str:
+    return space.dtype if isinstance(space, Box) else "float32"
+
+
+def _spoken(*spaces: Space) -> list[dict[str, Any]]:
+    return [{"kind": type(space).__name__, **space._asdict()} for space in spaces]
+
+
+def _heard(told: Mapping[str, Any]) -> Space:
+    kind = {"Box": Box, "Discrete": Discrete}[told["kind"]]
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    fields.pop("kind")
+    return kind(**fields)
