@@ -18,6 +18,7 @@ LAYERS = [
     {"runner"},
     {"experiments", "scenarios"},
     {"cli"},
+    {"__main__"},
 ]
 """From the ground up; `__init__` stands above all of them."""
 

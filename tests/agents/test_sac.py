@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,11 +7,13 @@ import pytest
 
 from selftune import _tree
 from selftune.agents.sac import NAMES, RECIPE, SACSettings, sac
-from selftune.errors import NotDifferentiableError, UnsupportedSpaceError
+from selftune.errors import NotDifferentiableError, SettingError, UnsupportedSpaceError
 from selftune.spaces import Box, Discrete
 from selftune.types import Transitions
 
-SMALL = SACSettings(num_envs=2, rollout_length=4, updates=4, hidden=(8,), batch_size=5, replay_capacity=64, warm_up=16)
+SMALL = SACSettings(
+    num_envs=2, rollout_length=4, replay_ratio=0.5, hidden=(8,), batch_size=5, replay_capacity=64, warm_up=16
+)
 SEES, ACTS = Box((3,)), Box((2,))
 
 
@@ -43,7 +47,7 @@ def learn(agent, calls):
 @pytest.fixture(scope="module")
 def everything():
     """An agent that tunes all it can, after four calls."""
-    agent = build(tune=NAMES)
+    agent = build(tune=NAMES, init={"adam_eps": 1e-6})  # off its bound
     return agent, *learn(agent, 4)
 
 
@@ -96,7 +100,7 @@ def test_every_metaparameter_is_reached(everything):
 
 @pytest.fixture(scope="module")
 def fixed():
-    """Agents that tune nothing and differ in their targets' mix, after 2 calls: one program, the mix is its argument."""
+    """Agents that tune nothing and differ in their targets' mix, after two calls; the mix is the program's argument."""
 
     @jax.jit
     def run(mix):
@@ -137,6 +141,12 @@ def test_discrete_actions_are_refused_with_the_agents_that_take_them():
         sac(SEES, Discrete(4))
     with pytest.raises(UnsupportedSpaceError, match="one axis"):
         sac(SEES, Box((2, 2)))
+
+
+@pytest.mark.parametrize("change", [{"replay_ratio": 0.1}, {"unroll": 0}, {"replay_capacity": 15}])
+def test_settings_that_do_not_fit_together_are_refused(change):
+    with pytest.raises(SettingError, match=next(iter(change))):
+        build(settings=replace(SMALL, **change))
 
 
 def test_a_setting_cannot_be_tuned():

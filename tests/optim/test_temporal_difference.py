@@ -33,6 +33,12 @@ def test_tidbd_by_hand():
     np.testing.assert_allclose(state.influence, 1.5296328, rtol=1e-6)
 
 
+def test_tidbd_forgets_what_an_overshooting_step_has_overwritten():
+    _, state = _run(tidbd(0.1, 0.0), [(2.0, 3.0, 0.0), (4.0, 1.0, 0.0)])
+    # α x z = 1.6 > 1, so the old h = .6 is dropped: h = .1 · 1 · 4
+    np.testing.assert_allclose(state.influence, 0.4, rtol=1e-6)
+
+
 def test_autostep_tidbd_by_hand():
     steps, state = _run(autostep_tidbd(0.1, 0.5, 10.0), BY_HAND)
     # 1: h = 0, so c = v = 0 and α = .1; z = 2; α x z = .4 < 1; step .6; h = .6
@@ -48,6 +54,12 @@ def test_autostep_tidbd_never_overshoots():
     # step .05 · 1 · 5 = .25, which times x undoes the error; h = 0 + .25
     np.testing.assert_allclose(steps[-1], 0.25, rtol=1e-6)
     np.testing.assert_allclose(state, (0.05, 5.0, 0.25, 4.2465676), rtol=1e-6)
+
+
+def test_the_normaliser_decays_with_the_old_step_size():
+    _, state = _run(autostep_tidbd(0.1, 0.5, 10.0), [*BY_HAND, (1.0, 0.1, 0.5)])
+    # |c| = .1 · 1.0616419; z = .5 · 2 + 1 = 2; v = 1.2 + .1648721 · 2 (.1061642 − 1.2) / 10
+    np.testing.assert_allclose(state.normalizer, 1.1639315, rtol=1e-6)
 
 
 def _learn(rule, decay, steps=40, leaves=3):

@@ -1,41 +1,32 @@
 """SAC: soft actor-critic for continuous actions, from a replay of everything it has seen.
 
-Each rollout goes into the replay; then come many updates on rows drawn from it, the last of which is differentiated
-and judged on rows drawn apart. Haarnoja et al. 2018 (https://arxiv.org/abs/1812.05905); judged as in Meta-SAC (Wang and
+Each rollout goes into the replay; then come updates on rows drawn from it, the last of which are differentiated and
+judged on rows drawn apart. Haarnoja et al. 2018 (https://arxiv.org/abs/1812.05905); judged as in Meta-SAC (Wang and
 Ni 2020, https://arxiv.org/abs/2007.01932).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from selftune import _tree
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState, Choice
 from selftune.agents.recipe import Recipe
+from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
 from selftune.agents.vocabulary import bounds, build_spec
-from selftune.errors import UnsupportedSpaceError
+from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
-from selftune.learning import LearnerState, Memory, learner
+from selftune.learning import LearnerState
 from selftune.metaparams import values
-from selftune.networks import mlp
-from selftune.objectives.soft_actor_critic import (
-    SoftActorCritic,
-    SoftBatch,
-    soft_actor_critic_loss,
-    soft_actor_critic_meta_loss,
-    soft_policy_divergence,
-)
-from selftune.objectives.squashing import bounded_gaussian, squashed_gaussian, squashed_mode
-from selftune.optim import adam
+from selftune.objectives.soft_actor_critic import SoftBatch, soft_actor_critic_meta_loss, soft_policy_divergence
+from selftune.objectives.squashing import squashed_gaussian, squashed_mode
 from selftune.spaces import Box, Space
 from selftune.tuning import Meta, TunerInfo, tuner
-from selftune.types import Array, Bool, Eta, Float, Params, PRNGKey, PyTree, Scalar, Transitions
+from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
 
 
 @dataclass(frozen=True)
@@ -46,25 +37,30 @@ class SACSettings:
     """Parallel environments."""
     rollout_length: int = 4
     """Steps of each environment between two calls of `learn`."""
-    updates: int = 16
-    """Inner updates in one call of `learn`, the differentiated one included; as many as there are steps in a rollout
-    gives one update a step."""
+    replay_ratio: float = 1.0
+    """Inner updates per environment step, those that are differentiated included."""
     unroll: int = 2
-    """Those of them that are differentiated, the last."""
+    """Updates that are differentiated together, the last of each call; `target_entropy` and `target_mix` show their
+    effect from the second on."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of policy and critics."""
     batch_size: int = 256
     """Rows in one update, `S`."""
     replay_capacity: int = 1_000_000
-    """Rows that are remembered."""
+    """Steps that are remembered, over all environments."""
     warm_up: int = 1_000
     """Steps, over all environments, that are taken at random before anything is learned."""
     outer_discount: float = 0.99
     """Discount of the judge: how far ahead the user cares."""
 
+    @property
+    def updates(self) -> int:
+        """Inner updates in one call of `learn`."""
+        return round(self.replay_ratio * self.num_envs * self.rollout_length)
+
 
 DEFAULTS = SACSettings()
-RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate"))
+RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount"))
 
 NAMES = (
     "learning_rate",
@@ -103,6 +99,7 @@ def sac(
 
     Raises:
         UnsupportedSpaceError: The actions are not a `Box` of one axis.
+        SettingError: The replay is too small for the warm-up, or there are too few updates.
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = _num_actions(action_space)
@@ -118,34 +115,27 @@ def sac(
     names = [field.name for field in fields(settings)]
     spec = build_spec(NAMES, recipe.tune if tune is None else tune, init, names, defaults)
 
-    inputs = math.prod(observation_space.encoded_shape) + num_actions
-    policy = mlp(observation_space.encoded_shape, 2 * num_actions, settings.hidden, jax.nn.relu, out_scale=0.01)
-    critic = mlp((inputs,), 1, settings.hidden, jax.nn.relu)
-    model = SoftActorCritic(lambda params, seen: bounded_gaussian(policy.apply(params, seen)), _twins(critic.apply))
-    learning = learner(soft_actor_critic_loss(model), _rule, freeze=_freeze, memory=TARGETS)
+    capacity = _time_steps(settings)
+    networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)
+    model, learning = networks.model, soft_learner(networks.model)
     tuning = tuner(
         spec,
         learning,
         soft_actor_critic_meta_loss(model, settings.outer_discount),
         truncated(settings.unroll),
         recipe.optimizer(),
-        recipe.guards(spec, soft_policy_divergence(model), _policy_only, bounds(spec)),
+        recipe.guards(spec, soft_policy_divergence(model), policy_only, bounds(spec)),
     )
 
     def begin(key: PRNGKey) -> AgentState:
-        policy_key, critic_key, meta_key = jax.random.split(key, 3)
-        params = {
-            "policy": policy.init(policy_key),
-            "critics": jax.vmap(critic.init)(jax.random.split(critic_key, 2)),
-            "log_temperature": jnp.zeros(()),
-        }
-        state = learning.init(params, values(spec))
+        net_key, meta_key = jax.random.split(key)
+        state = learning.init(networks.init(net_key), values(spec))
         example = _empty_step(observation_space, num_actions, settings.num_envs)
-        experience = replay.empty(example, settings.replay_capacity // settings.num_envs)
+        experience = replay.empty(example, capacity)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
 
     def ready(experience: replay.Replay) -> Bool[Array, ""]:
-        return experience.size * settings.num_envs >= settings.warm_up
+        return experience.size >= min(capacity, -(-settings.warm_up // settings.num_envs))
 
     def actor(state: AgentState) -> PyTree:
         return {"policy": state.learner.params["policy"], "ready": ready(state.experience)}
@@ -168,7 +158,7 @@ def sac(
     def improve(
         state: LearnerState, meta: Meta, experience: replay.Replay, key: PRNGKey
     ) -> tuple[LearnerState, Meta, TunerInfo]:
-        """All inner updates of one call, the last of them judged."""
+        """All inner updates of one call, the last of which are judged."""
 
         def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
             return tuning.act(meta, state, draw(experience, key))[0], None
@@ -180,7 +170,7 @@ def sac(
         return state, meta, info
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        experience = replay.add(state.experience, batch)
+        experience = replay.add(state.experience, batch._replace(notes=()))
         given = (state.learner, state.meta, experience, key)
 
         def wait(*given: Any) -> tuple[LearnerState, Meta, TunerInfo]:
@@ -197,39 +187,6 @@ def sac(
     )
 
 
-TARGETS = Memory(
-    init=lambda params, eta: params["critics"],
-    update=lambda eta, targets, params, batch: optax.incremental_update(params["critics"], targets, eta["target_mix"]),
-)
-"""Polyak averages of the critics."""
-
-
-def _freeze(state: LearnerState) -> PyTree:
-    return {**state.params, "target_critics": state.memory}
-
-
-def _rule(eta: Eta) -> optax.GradientTransformation:
-    rate = eta["learning_rate"]
-    rates = {"policy": rate, "critics": eta["critic_learning_rate"], "log_temperature": rate}
-    return adam(rates, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
-
-
-def _twins(apply: Any) -> Any:
-    """Both critics at once: parameters stacked along a leading axis, one batched matrix product a layer."""
-
-    def critics(params: Params, observation: Array, action: Float[Array, "S A"]) -> Float[Array, "2 S"]:
-        flat = observation.reshape(action.shape[0], -1).astype(action.dtype)
-        seen = jnp.concatenate([flat, action], axis=-1)
-        return jax.vmap(apply, in_axes=(0, None))(params, seen)[..., 0]
-
-    return critics
-
-
-def _policy_only(factor: Scalar) -> PyTree:
-    """The trust region's factor on the policy's update; the critics' and the temperature's are left as they are."""
-    return {"policy": factor, "critics": jnp.ones(()), "log_temperature": jnp.ones(())}
-
-
 def _num_actions(space: Space) -> int:
     if isinstance(space, Box) and len(space.shape) == 1:
         return space.shape[0]
@@ -237,6 +194,21 @@ def _num_actions(space: Space) -> int:
         f"sac got the action space {space}, expected a Box of one axis: its actions are real numbers. For discrete "
         "actions choose the agent 'dqn', 'ppo' or 'a2c'."
     )
+
+
+def _time_steps(settings: SACSettings) -> int:
+    """What the replay holds of each environment."""
+    if not 1 <= settings.unroll <= settings.updates:
+        raise SettingError(
+            f"sac(replay_ratio={settings.replay_ratio:g}, unroll={settings.unroll}): {settings.num_envs} environments "
+            f"of {settings.rollout_length} steps give {settings.updates} updates a call; expected at least unroll >= 1 "
+            "of them."
+        )
+    if settings.replay_capacity < settings.warm_up:
+        raise SettingError(
+            f"sac(replay_capacity={settings.replay_capacity}): expected room for the warm-up ({settings.warm_up})."
+        )
+    return settings.replay_capacity // settings.num_envs
 
 
 def _empty_step(space: Space, num_actions: int, num_envs: int) -> Transitions:

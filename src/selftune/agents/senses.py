@@ -48,6 +48,8 @@ def see(statistics: Statistics | tuple[()], horizons: PyTree, observation: Array
     `horizons`, where policy and critics are told them, are appended to a vector: a change of discount or trace decay is
     then something that they see, and no moving target (Xu et al. 2018, https://arxiv.org/abs/1805.09801, section 1.4).
     """
+    if jnp.issubdtype(observation.dtype, jnp.floating):
+        observation = jnp.where(jnp.isfinite(observation), observation, 0.0)  # a broken sensor must not break actions
     if isinstance(statistics, Statistics):
         observation = normalise(statistics, observation)
     if not isinstance(horizons, tuple):

@@ -110,6 +110,6 @@ def _policy_only(factor: Scalar) -> PyTree:
     return {"policy": factor, "critic": jnp.ones(()), "outer_critic": jnp.ones(())}
 
 
-def with_axis(batch: Transitions) -> Transitions:
+def with_axis(batch: PyTree) -> PyTree:
     """A batch as a window of one update."""
     return jax.tree.map(lambda leaf: leaf[None], batch)

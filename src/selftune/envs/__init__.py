@@ -4,7 +4,7 @@ from selftune.envs.encoding import describe_actions, describe_observations, enco
 from selftune.envs.gymnasium_vector import make
 from selftune.envs.host import HostEnv, HostStep
 from selftune.envs.native import Environment
-from selftune.envs.opening import open_env
+from selftune.envs.opening import open_env, open_for_filming, spaces_of
 from selftune.spaces import Box, Discrete
 
 __all__ = [
@@ -18,4 +18,6 @@ __all__ = [
     "encode",
     "make",
     "open_env",
+    "open_for_filming",
+    "spaces_of",
 ]

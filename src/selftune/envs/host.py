@@ -118,6 +118,17 @@ class HostEnv:
         space = self.action_space
         return action + space.start if isinstance(space, Discrete) else stretch(space, action, np)
 
+    def frame(self) -> Shaped[np.ndarray, "H W 3"]:
+        """A picture of the first environment, where it was made to be drawn.
+
+        Raises:
+            SettingError: It has no picture.
+        """
+        frames = self._env.render()
+        if frames is None or len(frames) == 0 or np.ndim(frames[0]) != 3:
+            raise SettingError("This environment cannot be drawn: it has no render_mode 'rgb_array'.")
+        return np.asarray(frames[0])
+
     def close(self) -> None:
         """Release what the environments hold, such as windows and processes."""
         self._env.close()

@@ -42,7 +42,7 @@ def feedforward(
     value: Callable[[Params, PyTree], Float[Array, "*batch"]],
     distribution: Distribution = categorical,
 ) -> ActorCritic:
-    """An actor-critic of two functions of an observation, `policy(params, observation)`, `value(params, observation)`."""
+    """An actor-critic of two functions `policy(params, observation)` and `value(params, observation)`."""
 
     def values(params: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
         return value(params, batch.observation), value(params, batch.next_observation)

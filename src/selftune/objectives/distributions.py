@@ -87,5 +87,5 @@ gaussian = Distribution(
     entropy=lambda parameters: (parameters.log_std + 0.5 * (1.0 + LOG_TWO_PI)).sum(axis=-1),
     divergence=_gaussian_divergence,
 )
-"""`A` independent normals; parameters are a `Gaussian`. Actions are unbounded: an environment clips them to its box, and
-the density is that of the action before the clipping."""
+"""`A` independent normals; parameters are a `Gaussian`. Actions are unbounded: an environment clips them to its box,
+and the density is that of the action before the clipping."""

@@ -1,7 +1,9 @@
-"""Proximal policy optimization: several updates from one rollout, each clipped where it would leave the policy that acted.
+"""Proximal policy optimization: several updates from one rollout, none of which leaves the policy that acted behind.
 
-Schulman et al. 2017 (https://arxiv.org/abs/1707.06347). Advantages are computed inside the loss, from the critic as it
-stands at each minibatch, so that every update knows how it depends on the discount and the trace decay.
+Schulman et al. 2017 (https://arxiv.org/abs/1707.06347), with two changes that make its constants learnable. Advantages
+are computed inside the loss, from the critic as it stands at each minibatch, so that every update knows how it depends
+on the discount and the trace decay. And the clip is smooth: under the hard one the range only decides which samples
+count, so that the derivative of an update with respect to it is zero wherever there is one.
 """
 
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from selftune.objectives.actor_critic import (
     outer_critic_loss,
     policy_terms,
 )
-from selftune.types import Eta, Frozen, Loss, Params, Scalar, Transitions
+from selftune.types import Array, Eta, Float, Frozen, Loss, Params, Scalar, Transitions
 
 
 def proximal_loss(model: ActorCritic, outer: Outer) -> Loss:
@@ -31,7 +33,7 @@ def proximal_loss(model: ActorCritic, outer: Outer) -> Loss:
         chosen, entropy = policy_terms(model, params["policy"], batch)
         log_ratio = chosen - batch.notes["log_probability"]
         ratio = jnp.exp(log_ratio)
-        clipped = jnp.clip(ratio, 1.0 - eta["clip_range"], 1.0 + eta["clip_range"])
+        clipped = softly_clipped(ratio, eta["clip_range"])
         policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
         divergence = (ratio - 1.0 - log_ratio).mean()
         value_loss = critic_loss(model, params["critic"], frozen["critic"], batch, advantage)
@@ -39,6 +41,11 @@ def proximal_loss(model: ActorCritic, outer: Outer) -> Loss:
         total += eta["value_cost"] * value_loss - eta["entropy_cost"] * entropy
         total += outer_critic_loss(model, outer, params, frozen, batch)
         aux = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "divergence": divergence}
-        return total, aux | {"clipped": (ratio != clipped).mean()}
+        return total, aux | {"clipped": (jnp.abs(ratio - 1.0) > eta["clip_range"]).mean()}
 
     return loss
+
+
+def softly_clipped(ratio: Float[Array, "T B"], clip_range: Scalar | float) -> Float[Array, "T B"]:
+    """`1 + clip_range * tanh((ratio - 1) / clip_range)`: the ratio where it is near 1, at most `clip_range` from it."""
+    return 1.0 + clip_range * jnp.tanh((ratio - 1.0) / clip_range)

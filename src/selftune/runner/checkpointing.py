@@ -22,7 +22,7 @@ import numpy as np
 from selftune.errors import CheckpointError, RunFolderError, SettingError
 from selftune.runner import strict_json
 from selftune.runner.arrays import pack, unpack
-from selftune.runner.run_folder import write_whole
+from selftune.runner.replacing import write_whole
 from selftune.types import PyTree, Shaped
 
 FORMAT = "selftune checkpoint 1"

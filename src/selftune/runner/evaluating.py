@@ -1,5 +1,6 @@
 """Evaluation: how good a policy is without chance and without learning, in episodes of its own."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,7 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from selftune.agents import Agent
-from selftune.envs import Environment, HostEnv, native
+from selftune.envs import Environment, HostEnv, native, open_env
+from selftune.errors import SettingError
+from selftune.runner.checkpointing import Checkpoints
+from selftune.runner.filming import film
+from selftune.runner.plan import Plan, planned
+from selftune.runner.run_folder import RunFolder
 from selftune.types import PRNGKey, PyTree
 
 LONGEST = 10_000
@@ -71,3 +77,44 @@ def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> np.ndarray:
         if ended.all():
             break
     return returns
+
+
+def evaluate_run(
+    folder: Path | str, *, episodes: int = 20, seed: int = 1_000_000, video: Path | None = None
+) -> Float[np.ndarray, " E"]:
+    """Returns of the policy in a run's last checkpoint, in episodes that training did not see.
+
+    Args:
+        folder: The run folder.
+        episodes: How many, at least 1.
+        seed: Of the environments.
+        video: Where to write an animated GIF of one episode, if anywhere.
+
+    Raises:
+        RunFolderError: There is no run, or no whole checkpoint.
+        SettingError: No episodes, or an environment that cannot be drawn.
+    """
+    if episodes < 1:
+        raise SettingError(f"eval got episodes={episodes}; expected at least 1.")
+    agent, actor, plan = learned(folder)
+    env = open_env(plan.env, episodes)
+    try:
+        returns = evaluate(agent, actor, env, episodes, seed)
+    finally:
+        if isinstance(env, HostEnv):
+            env.close()
+    if video is not None:
+        film(agent, actor, plan.env, seed, Path(video))
+    return returns
+
+
+def learned(folder: Path | str) -> tuple[Agent, PyTree, Plan]:
+    """The agent of a run, what it needs to act, and how the run was made."""
+    opened = RunFolder.open(folder)
+    plan = planned(opened.config)
+    agent, experiment, _ = plan.build()
+    try:
+        session = Checkpoints(opened.path).latest(experiment.example()).tree
+    finally:
+        experiment.close()
+    return agent, agent.actor(session.agent), plan

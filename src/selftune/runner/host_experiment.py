@@ -14,6 +14,7 @@ from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
 from selftune.runner.session import Experiment, Session, Telemetry
 from selftune.tuning import TunerInfo
+from selftune.types import PRNGKey
 
 
 def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
@@ -24,11 +25,18 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
     act, learn, actor = compiled(agent)
     rollout = Rollout(env, act, agent.rollout_length)
 
+    def start(key: PRNGKey) -> Session:
+        root, agent_key = jax.random.split(key)
+        state = agent.init(agent_key)
+        return Session(state, agent.actor(state), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
+
     def begin(seed: int) -> Session:
-        root, agent_key = jax.random.split(jax.random.key(seed))
-        state = jax.jit(agent.init)(agent_key)
+        session = jax.jit(start)(jax.random.key(seed))
         rollout.begin(seed)
-        return Session(state, actor(state), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
+        return session._replace(actor=actor(session.agent))
+
+    def example() -> Session:
+        return jax.eval_shape(start, jax.random.key(0))
 
     def resume(session: Session) -> Session:
         words = [*np.ravel(jax.random.key_data(session.key)).tolist(), int(session.update)]
@@ -52,4 +60,4 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
         counts = fired[0] if updates == 1 else {name: sum(one[name] for one in fired) for name in fired[0]}
         return session, Telemetry(*rollout.take_finished(), info, counts)
 
-    return Experiment(begin, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)
+    return Experiment(begin, example, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)

@@ -91,11 +91,14 @@ def native_experiment(agent: Agent, env: Environment) -> Experiment:
     def begin(seed: int) -> Session:
         return _owned(begin_compiled(jax.random.key(seed)))
 
+    def example() -> Session:
+        return jax.eval_shape(pure.begin, jax.random.key(0))
+
     def advance(session: Session, updates: int) -> tuple[Session, Telemetry]:
         session, chunk = advance_compiled(session, physics, updates)
         return session, _telemetry(chunk)
 
-    return Experiment(begin, advance, _owned, agent.num_envs * agent.rollout_length, True)
+    return Experiment(begin, example, advance, _owned, agent.num_envs * agent.rollout_length, True)
 
 
 def _telemetry(chunk: Chunk) -> Telemetry:

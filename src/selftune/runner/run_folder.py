@@ -13,7 +13,6 @@ import logging
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from importlib import import_module, metadata
 from pathlib import Path
@@ -25,6 +24,7 @@ from selftune.errors import RunFolderError
 from selftune.runner import strict_json
 from selftune.runner.appending import append
 from selftune.runner.event_files import EventFile
+from selftune.runner.replacing import write_whole
 
 _VERSIONED = ("selftune", "jax", "jaxlib", "optax", "equinox", "gymnasium", "numpy")
 _logger = logging.getLogger("selftune")
@@ -217,36 +217,3 @@ def _read(file: Path, what: str) -> bytes:
             f"{file} cannot be read ({error.strerror}); expected {what}. "
             "Give the folder that was named as the output of a training run."
         ) from error
-
-
-def write_whole(file: Path, data: bytes) -> Path:
-    """Put the whole of `data` in place of `file`, or leave the file as it was, also when the power goes.
-
-    A process that is killed on the way leaves a file `.<name>.<pid>.part` behind, which nobody reads.
-    """
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-        _sync(file.parent)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise RunFolderError(
-            f"{file} cannot be written ({error.strerror}). Free some space, or give a folder that you may write to."
-        ) from error
-    return file
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder survive a power cut, on systems where a folder can be opened."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

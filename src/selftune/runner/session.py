@@ -45,6 +45,8 @@ class Experiment(NamedTuple):
 
     begin: Callable[[int], Session]
     """`begin(seed)`."""
+    example: Callable[[], Session]
+    """The shapes of a session, to restore one into."""
     advance: Callable[[Session, int], tuple[Session, Telemetry]]
     """`advance(session, updates)`: one chunk. The session that went in is used up, unless this raises."""
     resume: Callable[[Session], Session]

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
@@ -96,7 +94,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     _, experiment, _ = plan.build()
     try:
         with lock(folder.path):
-            _make(plan, experiment, folder, lambda: _restored(plan, experiment, folder), progress)
+            _make(plan, experiment, folder, lambda: _restored(experiment, folder), progress)
         return Run(folder.path)
     finally:
         experiment.close()
@@ -163,10 +161,9 @@ def _run(
         checkpoints.close()
 
 
-def _restored(plan: Plan, experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
+def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
     """The session of the newest whole checkpoint; later rows are cut."""
-    example = jax.eval_shape(experiment.begin, plan.seed) if experiment.native else experiment.begin(plan.seed)
-    step, session, facts = Checkpoints(folder.path).latest(example)
+    step, session, facts = Checkpoints(folder.path).latest(experiment.example())
     folder.cut(step)
     return experiment.resume(session), float(facts.get("wall_time", 0.0))
 

@@ -72,24 +72,21 @@ class Watchdog:
         self._on_stall(silent * self._tick)
 
 
-def end_resumably(folder: Path | str) -> Callable[[float], NoReturn]:
-    """What to do `on_stall`: end this process where it stands, with status 75, and say how to go on.
+def end_resumably(folder: Path | str, seconds: float) -> NoReturn:
+    """End this process where it stands, with status 75, and say how to go on; the last checkpoint on disk is whole.
 
-    No cleanup runs, for a deadlocked thread would never let it finish; the last checkpoint on disk is whole. One object
-    is appended to `stalled.jsonl` in the folder: `time` (seconds since 1970), `seconds` without progress, `pid`, and
-    `stack`, where the main thread stood. A disk or terminal that hangs too is waited for ten seconds, no longer.
+    No cleanup runs, for a deadlocked thread would never let it finish. One object is appended to `stalled.jsonl` in the
+    folder: `time` (seconds since 1970), `seconds` without progress, `pid`, and `stack`, where the main thread stood. A
+    disk or terminal that hangs too is waited for ten seconds, no longer.
 
     Args:
-        folder: the run folder.
+        folder: the run folder; `functools.partial(end_resumably, folder)` is an `on_stall`.
+        seconds: how long nothing happened.
     """
-
-    def end(seconds: float) -> NoReturn:
-        telling = threading.Thread(target=_tell, args=(Path(folder), seconds), daemon=True)
-        telling.start()
-        telling.join(_TELLING)
-        os._exit(EX_TEMPFAIL)
-
-    return end
+    telling = threading.Thread(target=_tell, args=(Path(folder), seconds), daemon=True)
+    telling.start()
+    telling.join(_TELLING)
+    os._exit(EX_TEMPFAIL)
 
 
 def _tell(folder: Path, seconds: float) -> None:

@@ -1,0 +1,75 @@
+"""A film of one episode: an animated GIF, where the environment can be drawn."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from selftune.agents import Agent
+from selftune.envs import Environment, native, open_env, open_for_filming
+from selftune.errors import MissingExtraError, RunFolderError, SettingError
+from selftune.types import PyTree
+
+LONGEST = 600
+"""Frames of a film."""
+MILLISECONDS = 33
+
+
+def film(agent: Agent, actor: PyTree, env: str, seed: int, file: Path) -> Path:
+    """Write an animated GIF of one episode under the likeliest actions.
+
+    Raises:
+        SettingError: The environment cannot be drawn, or the file's name does not end in .gif.
+        MissingExtraError: Pillow is not installed.
+        RunFolderError: The file cannot be written.
+    """
+    if file.suffix.lower() != ".gif":
+        raise SettingError(f"A film is an animated GIF; got {file.name!r}, expected a name that ends in .gif.")
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError('Films need Pillow: pip install "selftune[film]"') from error
+    world = open_env(env, 1) if env.islower() and ":" not in env else None
+    frames = _native(agent, actor, world, seed) if isinstance(world, Environment) else _host(agent, actor, env, seed)
+    images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        images[0].save(file, save_all=True, append_images=images[1:], duration=MILLISECONDS, loop=0)
+    except OSError as error:
+        raise RunFolderError(f"{file} cannot be written ({error}).") from error
+    return file
+
+
+def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Iterator[Any]:
+    if env.render is None:
+        raise SettingError(f"{env.name} cannot be drawn.")
+    key = jax.random.key(seed)
+    worlds, carry = native.begin(env, env.params, key, 1), agent.rest(1)
+    decide = jax.jit(agent.decide)
+    advance = jax.jit(lambda worlds, action, key: native.advance(env, env.params, worlds, action, key))
+    for number in range(LONGEST):
+        yield env.render(jax.tree.map(lambda leaf: leaf[0], worlds.state), env.params)
+        choice = decide(actor, carry, worlds.observation, worlds.first)
+        worlds, told = advance(worlds, choice.action, jax.random.fold_in(key, number))
+        carry = choice.carry
+        if bool(told.finished[0]):
+            return
+
+
+def _host(agent: Agent, actor: PyTree, name: str, seed: int) -> Iterator[Any]:
+    env = open_for_filming(name)
+    decide, carry, first = jax.jit(agent.decide), agent.rest(1), np.ones(1, bool)
+    try:
+        observation = env.reset(seed)
+        for _ in range(LONGEST):
+            yield env.frame()
+            choice = decide(actor, carry, observation, first)
+            step, carry = env.step(np.asarray(choice.action)), choice.carry
+            observation, first = step.observation, step.terminated | step.truncated
+            if first.any():
+                return
+    finally:
+        env.close()

@@ -1,0 +1,194 @@
+"""A2C, V-trace and PPO, with and without memory, with choices and with forces."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from selftune import _tree
+from selftune.agents import VOCABULARY, ActorCriticSettings, PPOSettings, a2c, impala, ppo
+from selftune.agents.updating import COMMON
+from selftune.errors import SettingError, UnsupportedSpaceError
+from selftune.spaces import Box, Discrete
+
+from .setting import CHOICES, FORCES, SEEN, learned, rollout
+
+SMALL = ActorCriticSettings(num_envs=4, rollout_length=8, hidden=(16,))
+SMALL_PPO = PPOSettings(num_envs=4, rollout_length=8, hidden=(16,), epochs=2, minibatches=2)
+
+AGENTS = {
+    "a2c": (a2c, SMALL),
+    "impala": (impala, SMALL),
+    "ppo": (ppo, SMALL_PPO),
+}
+KINDS = {
+    "plain": (CHOICES, {}),
+    "everything": (
+        FORCES,
+        {
+            "memory": 5,
+            "contextual": ("discount", "learning_rate"),
+            "see_horizons": True,
+            "normalise_observations": True,
+            "scale_rewards": True,
+        },
+    ),
+}
+
+
+def build(name, actions=CHOICES, changes=None, **options):
+    make, settings = AGENTS[name]
+    return make(SEEN, actions, settings=replace(settings, **(changes or {})), **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", AGENTS)
+def test_nothing_recompiles_types_are_stable_and_the_recipe_moves_what_it_names(name, kind):
+    actions, changes = KINDS[kind]
+    agent = build(name, actions, changes)
+    start = jax.jit(agent.init)(jax.random.key(0))
+    learn, state, info = learned(agent, 4)
+    assert learn._cache_size() == 1
+    assert jax.tree.map(jnp.result_type, start) == jax.tree.map(jnp.result_type, state)
+    assert _tree.finite((state, info.meta_grad))
+    for metaparameter, gradient in info.meta_grad.items():
+        sizes = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(gradient)])
+        assert float(sizes.max()) > 0.0, metaparameter
+        assert float(info.eta[metaparameter]) != pytest.approx(VOCABULARY[metaparameter].value, rel=1e-7)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_fixed_agent_learns_and_keeps_its_settings(name):
+    agent = build(name, tune=[], init={"discount": 0.8})
+    start = jax.jit(agent.init)(jax.random.key(0))
+    _, state, info = learned(agent, 2)
+    assert info.meta_grad == {}
+    assert float(info.eta["discount"]) == pytest.approx(0.8)
+    old, new = (jax.tree.leaves(s.learner.params["policy"])[0] for s in (start, state))
+    assert not jnp.array_equal(old, new)
+
+
+def test_every_metaparameter_is_reached_but_the_inner_critics_weight():
+    """The outer loss looks at the policy and the outer critic, not at the inner one: `value_cost` moves only that."""
+    agent = build("impala", tune=[*COMMON, "rho_mix", "c_mix"], init={"max_grad_norm": 0.01, "rho_mix": 0.5})
+    _, _, info = learned(agent, 3)
+    zero = {name for name, grad in info.meta_grad.items() if float(grad) == 0.0}
+    assert zero == {"value_cost", "rho_mix", "c_mix"}, "on-policy, no ratio is clipped"
+
+
+def test_ppo_judges_its_last_update_by_the_next_rollout_only():
+    """Before the second rollout there is nothing to judge, and no metaparameter has moved."""
+    agent = build("ppo")
+    learn = jax.jit(agent.learn)
+    state = jax.jit(agent.init)(jax.random.key(0))
+    once, _ = learn(state, rollout(agent, state, 0), jax.random.key(0))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, once.meta, state.meta))
+    twice, _ = learn(once, rollout(agent, once, 1), jax.random.key(1))
+    assert float(twice.meta.updates) == 1
+    assert not jnp.array_equal(once.meta.meta_params["learning_rate"], twice.meta.meta_params["learning_rate"])
+
+
+def test_the_replayed_update_of_ppo_is_the_one_that_acted():
+    agent = build("ppo", changes={"epochs": 1, "minibatches": 1})
+    learn = jax.jit(agent.learn)
+    state = jax.jit(agent.init)(jax.random.key(0))
+    after, _ = learn(state, rollout(agent, state, 0), jax.random.key(0))
+    start = after.experience.last.start
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, start.params, state.learner.params))
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_rollout_that_is_not_finite_changes_nothing_that_was_learned(name):
+    agent = build(name)
+    learn, state, _ = learned(agent, 2)
+    batch = rollout(agent, state, 5)
+    broken = batch._replace(reward=batch.reward.at[3, 1].set(jnp.nan))
+    after, info = learn(state, broken, jax.random.key(9))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, state.learner.params))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after.meta.meta_params, state.meta.meta_params))
+    assert sum(int(count) for name, count in info.guards.items() if name.startswith("numeric")) > 0
+    healed, _ = learn(after, batch, jax.random.key(10))
+    assert _tree.finite(healed)
+
+
+def test_observations_that_are_not_finite_do_not_reach_the_actions():
+    agent = build("a2c", FORCES)
+    state = agent.init(jax.random.key(0))
+    seen = jnp.array([[jnp.nan, 1.0, jnp.inf]] * 4)
+    choice = agent.act(agent.actor(state), agent.rest(4), seen, jnp.ones(4, bool), jax.random.key(1))
+    assert jnp.isfinite(choice.action).all()
+
+
+def test_a_recurrent_policy_forgets_at_an_episodes_first_observation():
+    agent = build("a2c", changes={"memory": 5})
+    state = agent.init(jax.random.key(0))
+    actor, seen = agent.actor(state), jnp.ones((2, 3))
+    full = jnp.ones((2, 5))
+    first = jnp.array([True, False])
+    after = agent.decide(actor, full, seen, first).carry
+    empty = agent.decide(actor, agent.rest(2), seen, first).carry
+    assert jnp.array_equal(after[0], empty[0])
+    assert not jnp.array_equal(after[1], empty[1])
+
+
+def test_the_critics_rate_begins_at_the_policys():
+    agent = build("a2c", init={"learning_rate": 1e-5})
+    assert float(agent.spec["critic_learning_rate"].value) == pytest.approx(1e-5)
+
+
+def test_act_draws_from_the_policy_and_decide_does_not():
+    agent = a2c(SEEN, Discrete(5), settings=SMALL)
+    state = agent.init(jax.random.key(0))
+    seen, first = jnp.zeros((1000, 3)), jnp.ones(1000, bool)
+    action = agent.act(agent.actor(state), (), seen, first, jax.random.key(1)).action
+    counts = jnp.bincount(action, length=5)
+    assert (counts > 130).all(), "the first policy is near uniform: 200 of 1000 each, standard deviation 13"
+    assert len(set(agent.decide(agent.actor(state), (), seen, first).action.tolist())) == 1
+
+
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_no_single_initial_value_at_its_bound_makes_a_nan(end):
+    """One compiled program for all names: the initial values are its arguments."""
+    names = [*COMMON]
+    defaults = {name: VOCABULARY[name].value for name in names}
+    starts = [{**defaults, name: getattr(VOCABULARY[name], end)} for name in names]
+    example = build("a2c", tune=names)
+    batches = [rollout(example, jax.jit(example.init)(jax.random.key(0)), update) for update in range(4)]
+
+    @jax.jit
+    def run(init):
+        agent = build("a2c", tune=names, init=init)
+        state, fired = agent.init(jax.random.key(0)), jnp.zeros((), jnp.int32)
+        for update, batch in enumerate(batches):
+            state, info = agent.learn(state, batch, jax.random.key(update))
+            fired += sum(count for name, count in info.guards.items() if name.startswith("numeric"))
+        return _tree.finite(state), fired
+
+    stacked = {name: jnp.array([start[name] for start in starts]) for name in names}
+    finite, fired = jax.lax.map(run, stacked)
+    assert dict(zip(names, finite.tolist(), strict=True)) == dict.fromkeys(names, True)
+    assert dict(zip(names, fired.tolist(), strict=True)) == dict.fromkeys(names, 0)
+
+
+def test_the_judges_divergence_term_speaks_for_a_smaller_rate():
+    """It is zero before the second update, and grows with the square of the step that the rate scales."""
+    grads = []
+    for cost in (0.0, 1e3):
+        agent = build(
+            "a2c", tune=["learning_rate"], init={"learning_rate": 1e-2}, changes={"outer_divergence_cost": cost}
+        )
+        _, _, info = learned(agent, 2)
+        grads.append(float(info.meta_grad["learning_rate"]))
+    assert grads[1] > max(grads[0], 0.0)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(SettingError, match="divide"):
+        build("ppo", changes={"minibatches": 3})
+    with pytest.raises(SettingError, match="see_horizons"):
+        a2c(Box((4, 4)), CHOICES, settings=replace(SMALL, see_horizons=True))
+    with pytest.raises(SettingError, match="not tuned"):
+        build("a2c", tune=["learning_rate"], changes={"contextual": ("discount",)})
+    with pytest.raises(UnsupportedSpaceError, match="one axis"):
+        a2c(SEEN, Box((2, 2)), settings=SMALL)
