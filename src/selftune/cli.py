@@ -6,15 +6,17 @@ selftune eval runs/cartpole
 selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
+selftune bench learning
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.table import Table
 
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.plan import Plan
@@ -130,7 +132,40 @@ def report(
     Console().print(f"report: {page}", highlight=False)
 
 
-COMMANDS = {"train": train, "resume": resume, "eval": evaluate, "export": export, "report": report, "envs": envs}
+def bench(
+    what: Annotated[Literal["learning"], tyro.conf.Positional],
+    only: tuple[str, ...] = (),
+    seeds: int | None = None,
+    out: Path | None = None,
+) -> None:
+    """Measure selftune on this machine; goes on where it was interrupted.
+
+    Args:
+        what: "learning": every agent on its tasks, against a stated bar.
+        only: Tasks by name, such as CartPole-v1/ppo; all when omitted.
+        seeds: Seeds a task, instead of its own number.
+        out: The results; results/learning.json when omitted.
+    """
+    from selftune.experiments.learning import bench_learning
+
+    console = Console()
+    results = bench_learning(out or Path("results", f"{what}.json"), only, seeds, lambda line: console.print(line))
+    table = Table("task", "steps", "bar", "median", "worst", "held")
+    for name, told in results.items():
+        numbers = (f"{told[key]:g}" if key in told else "" for key in ("steps", "bar", "median", "worst"))
+        table.add_row(name, *numbers, "yes" if told.get("held") else "no")
+    console.print(table)
+
+
+COMMANDS = {
+    "train": train,
+    "resume": resume,
+    "eval": evaluate,
+    "export": export,
+    "report": report,
+    "envs": envs,
+    "bench": bench,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -41,13 +41,19 @@ def test_a_missing_package_brings_the_command_that_installs_it(monkeypatch, env_
 def test_unsupported_spaces_are_named_with_a_way_out():
     with pytest.raises(UnsupportedSpaceError, match=r"Tuple\(Discrete.*FlattenObservation"):
         make("Blackjack-v1", 1)
-    with pytest.raises(UnsupportedSpaceError, match=r"Box\(-2\.0.*DiscretizeAction"):
-        make("Pendulum-v1", 1)
+
+
+def test_continuous_actions_are_stretched_to_the_bounds():
+    env = make("Pendulum-v1", 2)
+    assert env.action_space == Box((1,), "float32", (-2.0,), (2.0,))
+    env.reset(0)
+    assert env.step(np.array([[0.5], [7.0]])).reward.shape == (2,)
+    env.close()
 
 
 def test_spaces_are_plain_numbers():
     env = make("Acrobot-v1", 2)
-    assert (env.num_envs, env.observation_space, env.action_space) == (2, Box((6,), "float32"), Discrete(3))
+    assert (env.num_envs, env.observation_space.shape, env.action_space) == (2, (6,), Discrete(3))
 
 
 def test_a_discrete_observation_is_one_hot():

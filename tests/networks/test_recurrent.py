@@ -26,21 +26,26 @@ def experience():
 
 
 def test_one_step_by_hand():
-    # H = 1, no torso. W = (1, 2, 3) for (z, r, c), b = (0, -2, .5), U_z = .5, U_r = -1, U_c = 2, V = 10, v = 1.
-    # x = 1, h = .5:
-    #   z  = sigma(1 + .25)                        = sigma(1.25) = .777300
-    #   r  = sigma(2 - 2 - .5)                     = sigma(-.5)  = .377541
-    #   c  = tanh(3 + .5 + 2 * .377541 * .5)       = tanh(3.877541) = .999144
-    #   h' = .777300 * .5 + .222700 * .999144      = .388650 + .222509 = .611159
-    #   output = 10 * .611159 + 1                  = 7.11159
-    # first: h = 0: z = sigma(1) = .731059, c = tanh(3.5) = .998178, h' = .268941 * .998178 = .268451
-    network = gru((1,), 1, hidden=1, torso=())
-    torso = (Layer(jnp.array([[1.0, 2.0, 3.0]]), jnp.array([0.0, -2.0, 0.5])),)
-    cell = Cell(gates=jnp.array([[0.5, -1.0]]), candidate=jnp.array([[2.0]]))
-    params = Memory(torso, cell, (Layer(jnp.array([[10.0]]), jnp.array([1.0])),))
-    output, carry = jax.jit(network.step)(params, jnp.full((2, 1), 0.5), jnp.ones((2, 1)), jnp.array([False, True]))
-    np.testing.assert_allclose(carry[:, 0], [0.611159, 0.268451], atol=2e-6)
-    np.testing.assert_allclose(output[:, 0], [7.11159, 3.68451], atol=2e-5)
+    # H = 2, no torso, x = 1, h = (.5, -1). The torso says to z (1, 0), to r (0, 1), to c (.5, 0).
+    #   h U_zr = (.25, 0 | -.5, -1)
+    #   z  = sigma(1.25, 0)                        = (.777300, .5)
+    #   r  = sigma(-.5, 0)                         = (.377541, .5)
+    #   r * h                                      = (.188770, -.5)
+    #   (r * h) U_c = (.188770 - 3 * .5, 2 * .188770) = (-1.311230, .377541)
+    #   c  = tanh(-.811230, .377541)               = (-.670268, .360570)
+    #   h' = (.5 * .777300 - .222700 * .670268, -.5 + .5 * .360570) = (.239381, -.319715)
+    #   output = 10 * .239381 - .319715 + 1        = 3.074096
+    # first: h = 0: z = sigma(1, 0) = (.731059, .5), c = tanh(.5, 0) = (.462117, 0)
+    #   h' = (.268941 * .462117, 0) = (.124282, 0); output 2.242824
+    network = gru((1,), 1, hidden=2, torso=())
+    torso = (Layer(jnp.array([[1.0, 0.0, 2.0, 3.0, 0.0, 0.0]]), jnp.array([0.0, 0.0, -2.0, -2.0, 0.5, 0.0])),)
+    gates = jnp.array([[0.5, 0.0, -1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    cell = Cell(gates, candidate=jnp.array([[1.0, 2.0], [3.0, 0.0]]))
+    params = Memory(torso, cell, (Layer(jnp.array([[10.0], [1.0]]), jnp.array([1.0])),))
+    before = jnp.array([[0.5, -1.0], [0.5, -1.0]])
+    output, carry = jax.jit(network.step)(params, before, jnp.ones((2, 1)), jnp.array([False, True]))
+    np.testing.assert_allclose(carry, [[0.239381, -0.319715], [0.124282, 0.0]], atol=2e-6)
+    np.testing.assert_allclose(output[:, 0], [3.074096, 2.242824], atol=2e-5)
 
 
 def test_an_unroll_is_its_steps(experience):

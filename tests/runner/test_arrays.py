@@ -45,16 +45,8 @@ def test_a_tree_comes_back_bit_for_bit(example):
 
 
 def test_names_are_paths_and_keys_bear_their_generator():
-    assert list(pack(state())) == [
-        "params/half",
-        "params/weight",
-        "rng:threefry2x32",
-        "rest/0",
-        "rest/1",
-        "rest/2",
-        "rest/4:rbg",
-        "rest/5",
-    ]
+    rest = {"rest/0", "rest/1", "rest/2", "rest/4:rbg", "rest/5"}
+    assert pack(state()).keys() == {"params/half", "params/weight", "rng:threefry2x32"} | rest
 
 
 def test_a_restored_key_goes_on_as_the_saved_one_would():

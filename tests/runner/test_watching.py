@@ -31,7 +31,7 @@ class Ticks:
 def stalls(script):
     """What a watchdog of patience 10 tells of a script, and after how many ticks it was done."""
     told = []
-    watchdog = Watchdog(told.append, patience_seconds=10)
+    watchdog = Watchdog(told.append, patience_seconds=10.0)
     watchdog._done = ticks = Ticks(script)
     ticks.watchdog = watchdog
     watchdog._watch()
@@ -60,12 +60,16 @@ def test_a_silent_run_is_told_by_the_thread():
         assert told.wait(30)
 
 
-def test_a_run_that_ends_leaves_no_thread_and_hears_nothing():
+def test_a_run_that_ends_or_fails_leaves_no_thread_and_hears_nothing():
+    def fail():
+        with Watchdog(told.append) as watchdog:
+            assert threading.active_count() == before + 1
+            watchdog.beat()
+            raise ZeroDivisionError
+
     before, told = threading.active_count(), []
-    with pytest.raises(ZeroDivisionError), Watchdog(told.append) as watchdog:
-        assert threading.active_count() == before + 1
-        watchdog.beat()
-        _ = 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert threading.active_count() == before
     assert told == []
 
@@ -77,7 +81,7 @@ def test_a_fired_watchdog_leaves_no_thread():
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("patience", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("patience", [0.0, -1.0, float("nan")])
 def test_patience_is_above_zero(patience):
     with pytest.raises(SettingError, match="expected seconds above 0"):
         Watchdog(repeat, patience_seconds=patience)

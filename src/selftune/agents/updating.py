@@ -20,7 +20,7 @@ from selftune.metaparams import MetaParam, Spec, contextual
 from selftune.objectives import policy_divergence
 from selftune.optim import adam, clip_by_global_norm
 from selftune.tuning import Tuner, tuner
-from selftune.types import Eta, Loss, PyTree, Scalar, Transitions
+from selftune.types import Eta, Loss, PyTree, Scalar
 
 COMMON = (
     "learning_rate",

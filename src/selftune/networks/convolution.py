@@ -1,7 +1,7 @@
 """Convolutional networks for images [height, width, channels].
 
-A body of convolutions finds features; a multilayer perceptron, the head, reads them. Bytes (uint8) are
-taken for brightness and scaled to [0, 1]; every other type is taken as it is.
+A body of convolutions finds features; a multilayer perceptron, the head, reads them. Bytes (uint8) are taken for
+brightness and scaled to [0, 1]; every other type is taken as it is.
 """
 
 import math

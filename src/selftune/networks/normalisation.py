@@ -65,7 +65,7 @@ def include(statistics: Statistics, batch: Shaped[Array, "..."]) -> Statistics:
     """Count the rows of a batch in.
 
     The moments of the batch are merged with those so far (Chan, Golub and LeVeque 1979, Updating formulae and a
-    pairwise algorithm for computing sample variances, equation 2.1), written with shares of the count::
+    pairwise algorithm for computing sample variances), written with shares of the count::
 
         mean     += share * delta                                       # delta = mean of the batch - mean
         variance += share * (batch variance - variance + (1 - share) * delta^2)
@@ -133,7 +133,7 @@ def return_scale(batch: int) -> ReturnScale:
 def follow(scale: ReturnScale, reward: Float[Array, "T B"], done: Bool[Array, "T B"], discount: Number) -> ReturnScale:
     """Follow the discounted returns `R <- discount * R + reward` over a rollout; a new episode starts at 0.
 
-    Engstrom et al. 2020, appendix A.2 (https://arxiv.org/abs/2005.12729).
+    Engstrom et al. 2020, Implementation matters in deep policy gradients (https://arxiv.org/abs/2005.12729).
 
     Args:
         scale: where it stood.

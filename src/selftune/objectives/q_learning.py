@@ -115,7 +115,9 @@ def _judgement(
 
     Advantages are those over the greedy value of the target network, and hold no `epsilon`.
     """
-    log_probability = chosen(softened(q(frozen["online"], recent.observation), eta["epsilon"], judge.softness), recent.action)
+    log_probability = chosen(
+        softened(q(frozen["online"], recent.observation), eta["epsilon"], judge.softness), recent.action
+    )
     v_tm1, v_t = (q(frozen["target"], seen).max(axis=-1) for seen in (recent.observation, recent.next_observation))
     discount_t, lambda_t = cut_at_boundaries(judge.discount, judge.trace_decay, recent.terminated, recent.truncated)
     reward = frozen["reward_scale"] * recent.reward

@@ -1,0 +1,129 @@
+"""Does it learn? Every agent where it belongs, self-tuned by its default recipe, against a stated bar.
+
+A task is held when the median seed's evaluation return is at the bar and the worst at 70 % of it. Results are written
+after every run, so that an interrupted bench goes on where it was.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from selftune.errors import SettingError, did_you_mean
+from selftune.runner.evaluating import evaluate_run
+from selftune.runner.run_folder import write_whole
+from selftune.runner.training import train
+
+EPISODES = 20
+WORST = 0.7
+"""Of the bar: what the worst seed must reach; a negative bar may be missed by the same share."""
+
+
+class Task(NamedTuple):
+    """An agent, an environment, a budget, and what it must reach."""
+
+    env: str
+    agent: str
+    steps: int
+    bar: float
+    seeds: int = 5
+    settings: Mapping[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """How the task is called on the command line and in the results."""
+        return f"{self.env}/{self.agent}"
+
+    @property
+    def worst(self) -> float:
+        """What every seed must reach."""
+        return self.bar * WORST if self.bar > 0 else self.bar / WORST
+
+
+TASKS = [
+    Task("CartPole-v1", "a2c", 300_000, 475),
+    Task("CartPole-v1", "impala", 300_000, 475),
+    Task("CartPole-v1", "ppo", 300_000, 475),
+    Task("CartPole-v1", "dqn", 150_000, 475),
+    Task("Acrobot-v1", "a2c", 500_000, -100),
+    Task("Acrobot-v1", "ppo", 500_000, -100),
+    Task("Pendulum-v1", "ppo", 300_000, -250),
+    Task("Pendulum-v1", "sac", 30_000, -250),
+    Task("LunarLander-v3", "ppo", 1_000_000, 200),
+    Task("HalfCheetah-v5", "ppo", 1_000_000, 2000, seeds=3),
+    Task("HalfCheetah-v5", "sac", 300_000, 4000, seeds=3),
+    Task("catch", "a2c", 200_000, 1.0),
+    Task("recall", "ppo", 200_000, 1.0, settings={"memory": 32}),
+]
+
+
+def bench_learning(
+    out: Path,
+    only: Sequence[str] = (),
+    seeds: int | None = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Run the tasks whose results are not there yet.
+
+    Args:
+        out: The results, a JSON file.
+        only: Names of tasks; all when empty.
+        seeds: Seeds a task, instead of its own number.
+        say: Where a line after each run goes.
+
+    Raises:
+        SettingError: An unknown task.
+    """
+    names = [task.name for task in TASKS]
+    for name in only:
+        if name not in names:
+            raise SettingError(f"There is no task {name!r}; {did_you_mean(name, names)}")
+    results = json.loads(out.read_text()) if out.exists() else {}
+    for task in TASKS:
+        if only and task.name not in only:
+            continue
+        told = results.setdefault(task.name, {"steps": task.steps, "bar": task.bar, "runs": {}})
+        for seed in range(task.seeds if seeds is None else seeds):
+            if str(seed) in told["runs"]:
+                continue
+            told["runs"][str(seed)] = _run(task, seed)
+            told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
+            write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
+            say(f"{task.name} seed {seed}: {told['runs'][str(seed)]['evaluation']:.1f} (bar {task.bar:g})")
+    return results
+
+
+def verdict(task: Task, returns: Sequence[float]) -> dict[str, Any]:
+    """Median, worst, and whether both are where they must be."""
+    median, worst = float(np.median(returns)), float(np.min(returns))
+    held = median >= task.bar and worst >= task.worst and len(returns) >= task.seeds
+    return {"median": median, "worst": worst, "held": bool(held)}
+
+
+def _run(task: Task, seed: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        begin = time.perf_counter()
+        folder = Path(scratch) / "run"
+        run = train(
+            task.env,
+            task.agent,
+            steps=task.steps,
+            seed=seed,
+            settings=task.settings,
+            checkpoint_every=task.steps,
+            out=folder,
+            progress=False,
+        )
+        seconds = time.perf_counter() - begin
+        returns = evaluate_run(folder, episodes=EPISODES)
+        return {
+            "evaluation": float(returns.mean()),
+            "lowest_episode": float(returns.min()),
+            "training_return": run.final_return,
+            "eta": run.eta,
+            "seconds": round(seconds, 1),
+        }
