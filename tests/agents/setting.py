@@ -46,5 +46,3 @@ def learned(agent, updates, seed=0):
     for update in range(updates):
         state, info = learn(state, collect(state, update), jax.random.key(update))
     return learn, state, info
-
-

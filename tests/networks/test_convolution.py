@@ -52,17 +52,19 @@ def test_the_layers_of_impala():
 
 def test_impala_by_hand():
     # One pixel, one kernel: of 3x3 weights only the middle one meets it. A kernel is written middle + bias.
-    # x = 2; entry -1x + 1: -1; pooling: -1
-    # block 1: relu(-1) = 0; 3 * 0 + 2 = 2; relu 2; 1 * 2 + 2 = 4; -1 + 4 = 3
-    # block 2: relu 3; -1 * 3 + 1 = -2; relu 0; 5 * 0 - .5 = -.5; 3 - .5 = 2.5
-    # relu 2.5; head 2 * 2.5 + 1 = 6
+    # x = 2: entry -1x + 1 = -1; pooling -1
+    #   block 1: relu(-1) = 0; 3 * 0 + 2 = 2; relu 2; 1 * 2 + 2 = 4; -1 + 4 = 3
+    #   block 2: relu 3; -1 * 3 + 1 = -2; relu 0; 5 * 0 - 2 = -2; 3 - 2 = 1
+    #   relu 1; head 2 * 1 + 1 = 3
+    # x = 4: entry -3; block 1: -3 + 4 = 1; block 2: -1 * 1 + 1 = 0; 5 * 0 - 2 = -2; 1 - 2 = -1; relu 0; head 1
     def kernel(middle, bias):
         return Convolution(jnp.full((3, 3, 1, 1), 7.0).at[1, 1].set(middle), jnp.array([bias]))
 
-    blocks = ((kernel(3.0, 2.0), kernel(1.0, 2.0)), (kernel(-1.0, 1.0), kernel(5.0, -0.5)))
+    blocks = ((kernel(3.0, 2.0), kernel(1.0, 2.0)), (kernel(-1.0, 1.0), kernel(5.0, -2.0)))
     params = Vision((Section(kernel(-1.0, 1.0), blocks),), (Layer(jnp.array([[2.0]]), jnp.array([1.0])),))
     network = impala((1, 1, 1), 1, channels=(1,), hidden=())
-    np.testing.assert_allclose(jax.jit(network.apply)(params, jnp.full((1, 1, 1), 2.0)), [6.0])
+    outputs = jax.jit(network.apply)(params, jnp.array([2.0, 4.0]).reshape(2, 1, 1, 1))
+    np.testing.assert_allclose(outputs, [[3.0], [1.0]])
 
 
 def test_nature_sees_with_every_kernel_where_it_should():
@@ -76,6 +78,7 @@ def test_nature_sees_with_every_kernel_where_it_should():
     params = Vision(body, (Layer(jnp.ones((64, 1)), jnp.zeros(1)),))
     apply = jax.jit(network.apply)
     np.testing.assert_allclose(apply(params, jnp.ones((36, 36, 1))), [64.0], rtol=1e-5)
+    np.testing.assert_allclose(apply(params, -jnp.ones((36, 36, 1))), [0.0])
     # The first row of pixels meets 1 of 8 rows of the first kernel's first position, and that is 1 of 4 rows of the
     # second's, 1 of 3 of the third's: 1 / 96 of the sum.
     row = jnp.zeros((36, 36, 1)).at[0].set(1.0)

@@ -24,10 +24,8 @@ HOLD_AND_FORK = """
 import os, signal, sys
 from selftune.runner.locking import lock
 with lock(sys.argv[1]):
-    child = os.fork()
-    if child == 0:
-        signal.pause()
-    print(child, flush=True)
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
     signal.pause()
 """
 

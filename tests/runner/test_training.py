@@ -1,17 +1,32 @@
 import json
+import logging
 
 import jax
 import numpy as np
 import pytest
 
 import selftune as st
-from selftune.errors import MetaParamError, RunFolderError, SettingError
-from selftune.runner import training
+from selftune.agents import Recipe
+from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
+from selftune.runner import rollouts, training
+from selftune.runner.checkpointing import read_arrays
 from selftune.runner.run_folder import RunFolder
 
+CLOCK = {"wall_time", "steps_per_second"}
+SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (16,)}
 
-def train(path, **options):
-    return st.train("CartPole-v1", **({"steps": 2000, "progress": False, "out": path} | options))
+
+def train(path, env="CartPole-v1", **options):
+    return st.train(env, **({"steps": 2000, "progress": False, "out": path} | options))
+
+
+def last_checkpoint(path):
+    return read_arrays(max((path / "checkpoints").glob("step-*.safetensors")))[0]
+
+
+def told(run):
+    """Rows without the fields that a clock makes."""
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in run.rows]
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +35,19 @@ def run(tmp_path_factory):
 
 
 def test_a_run_leaves_its_folder(run):
-    assert {file.name for file in run.path.iterdir()} == {"config.json", "metrics.jsonl", "events", "checkpoints"}
+    assert {file.name for file in run.path.iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "events",
+        "checkpoints",
+        ".lock",
+    }
     assert run.config["command"] == (
         f"selftune train CartPole-v1 --agent a2c --init learning_rate=0.0001 --steps 2000 --seed 0 --out {run.path}"
     )
     assert run.config["settings"]["init"]["critic_learning_rate"] == pytest.approx(1e-4)
-    assert run.config["settings"]["tune"] == list(training.Recipe().tune)
+    assert run.config["settings"]["tune"] == list(Recipe().tune)
+    assert run.config["settings"]["settings"]["lifetime"] == 2000
 
 
 def test_rows_hold_what_a_person_looks_for(run):
@@ -38,37 +60,44 @@ def test_rows_hold_what_a_person_looks_for(run):
     assert 10 < run.final_return < 60
 
 
-def test_what_was_learned_is_saved(run):
-    arrays = RunFolder.open(run.path).load_arrays("final")
-    assert arrays["params/policy/0/weight"].shape == (4, 64)
-    assert "meta_params/learning_rate" in arrays
+def test_everything_that_was_learned_is_saved(run):
+    arrays = last_checkpoint(run.path)
+    names = " ".join(arrays)
+    for part in ("agent/learner/params/policy", "agent/learner/opt_state", "agent/meta/meta_params", "key", "update"):
+        assert part in names
 
 
 def test_the_same_seed_makes_the_same_run(run, tmp_path):
     again = train(tmp_path / "again", init={"learning_rate": 1e-4})
-    clock = {"wall_time", "steps_per_second"}
-    for old, new in zip(run.rows, again.rows, strict=True):
-        assert {k: v for k, v in old.items() if k not in clock} == {k: v for k, v in new.items() if k not in clock}
+    assert told(again) == told(run)
     other = train(tmp_path / "other", init={"learning_rate": 1e-4}, seed=1)
     assert other.rows[-1]["loss"] != run.rows[-1]["loss"]
 
 
 def test_a_fixed_agent_logs_no_metaparameters(tmp_path):
-    run = train(tmp_path / "fixed", tune=[])
+    run = train(tmp_path / "fixed", tune=[], settings=SMALL)
     assert run.eta == {}
     assert run.config["settings"]["tune"] == []
 
 
-def test_bad_settings_are_refused_before_a_folder_is_made(tmp_path):
-    for options, error in [
-        ({"agent": "a3c"}, SettingError),
-        ({"steps": 0}, SettingError),
-        ({"tune": ["learning_rat"]}, MetaParamError),
-        ({"tune": ["num_envs"]}, MetaParamError),
-        ({"init": {"discount": 2.0}}, MetaParamError),
-    ]:
-        with pytest.raises(error):
-            train(tmp_path / "bad", **options)
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"agent": "a3c"}, SettingError, "a2c"),
+        ({"steps": 0}, SettingError, "steps"),
+        ({"seed": -1}, SettingError, "seed"),
+        ({"checkpoint_every": 0}, SettingError, "checkpoint_every"),
+        ({"tune": ["learning_rat"]}, MetaParamError, "learning_rate"),
+        ({"tune": ["num_envs"]}, MetaParamError, "num_envs"),
+        ({"init": {"discount": 2.0}}, MetaParamError, "discount"),
+        ({"settings": {"hiden": 3}}, SettingError, "hidden"),
+        ({"settings": {"hidden": "many"}}, SettingError, "hidden"),
+        ({"settings": {"num_envs": 2.5}}, SettingError, "num_envs"),
+    ],
+)
+def test_bad_settings_are_refused_before_a_folder_is_made(tmp_path, options, error, word):
+    with pytest.raises(error, match=word):
+        train(tmp_path / "bad", **options)
     assert not (tmp_path / "bad").exists()
 
 
@@ -78,24 +107,70 @@ def test_a_folder_in_use_is_refused(run):
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
-def test_a_run_that_breaks_loses_nothing(tmp_path, monkeypatch, failure):
+def test_a_run_that_breaks_loses_nothing_and_goes_on(tmp_path, monkeypatch, failure):
     calls = iter(range(100))
-    collect = training.Rollout.collect
+    collect = rollouts.Rollout.collect
 
-    def broken(self, params, key):
+    def broken(self, *given):
         if next(calls) == 2:
             raise failure("in the middle")
-        return collect(self, params, key)
+        return collect(self, *given)
 
-    monkeypatch.setattr(training.Rollout, "collect", broken)
+    monkeypatch.setattr(rollouts.Rollout, "collect", broken)
+    path = tmp_path / "run"
     if failure is KeyboardInterrupt:
-        assert [row["step"] for row in train(tmp_path / "run").rows] == [512, 1024]
+        assert [row["step"] for row in train(path).rows] == [512, 1024]
     else:
-        with pytest.raises(RuntimeError, match="in the middle"):
-            train(tmp_path / "run")
-    arrays = RunFolder.open(tmp_path / "run").load_arrays("final")
-    assert all(np.isfinite(array).all() for array in arrays.values())
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+        with pytest.raises(RuntimeError, match="in the middle") as caught:
+            train(path)
+        assert str(path) in caught.value.__notes__[0]
+    kept = last_checkpoint(path)
+    assert all(np.isfinite(array).all() for array in kept.values() if array.dtype.kind == "f")
+    assert int(kept["update"]) == 2
+    resumed = training.resume(path, progress=False)
+    assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
+
+
+@pytest.mark.parametrize("agent", ["a2c", "impala", "ppo"])
+def test_a_native_run_that_was_stopped_goes_on_bitwise(tmp_path, monkeypatch, agent):
+    options = {"agent": agent, "settings": SMALL | ({"epochs": 2} if agent == "ppo" else {}), "steps": 400}
+    alone = train(tmp_path / "alone", "cartpole", **options)
+    log = RunFolder.log
+
+    def stop(self, row):
+        log(self, row)
+        if row["update"] == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "log", stop)
+        stopped = train(tmp_path / "stopped", "cartpole", **options)
+    assert len(stopped.rows) == 5
+    resumed = training.resume(stopped.path, progress=False)
+    assert told(resumed) == told(alone)
+    left, right = (last_checkpoint(one.path) for one in (alone, resumed))
+    assert left.keys() == right.keys()
+    assert all(left[name].tobytes() == right[name].tobytes() for name in left)
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=100)
+    longer = training.resume(run.path, steps=200, progress=False)
+    assert [row["step"] for row in longer.rows] == [32, 64, 96, 128, 160, 192, 224]
+
+
+def test_a_damaged_checkpoint_costs_only_itself(tmp_path, caplog):
+    run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=200, checkpoint_every=64)
+    newest = max((run.path / "checkpoints").glob("step-*"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with caplog.at_level(logging.WARNING, "selftune"):
+        resumed = training.resume(run.path, progress=False)
+    assert "damaged" in caplog.text
+    assert resumed.rows[-1]["step"] == 224
+    for file in (run.path / "checkpoints").glob("step-*"):
+        file.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="no whole checkpoint"):
+        training.resume(run.path, progress=False)
 
 
 def test_report_is_one_page(run, tmp_path):
@@ -106,8 +181,8 @@ def test_report_is_one_page(run, tmp_path):
 def test_a_self_tuned_agent_learns_where_a_fixed_one_does_not(tmp_path):
     """Threshold on a tiny budget: from a rate of 1e-4, 60k steps; fixed stays near the random 22."""
     bad = {"learning_rate": 1e-4}
-    tuned = train(tmp_path / "tuned", init=bad, steps=60_000)
-    fixed = train(tmp_path / "fixed", init=bad, steps=60_000, tune=[])
+    tuned = train(tmp_path / "tuned", "cartpole", init=bad, steps=60_000)
+    fixed = train(tmp_path / "fixed", "cartpole", init=bad, steps=60_000, tune=[])
     assert tuned.final_return > 1.5 * fixed.final_return
     assert tuned.eta["learning_rate"] > 3e-4
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
-from selftune.agents.q_learner import count_actions, current, q_learner, q_network, q_spec, q_tuner
+from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
 from selftune.errors import SettingError
@@ -23,7 +23,7 @@ from selftune.estimators import truncated
 from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.q_learning import QJudge, Unseen, dqn_loss, dqn_meta_loss
-from selftune.spaces import Box, Space
+from selftune.spaces import Space
 from selftune.tuning import Meta, TunerInfo
 from selftune.types import PRNGKey, Transitions
 
@@ -36,17 +36,17 @@ class DQNSettings:
     """Parallel environments."""
     rollout_length: int = 8
     """Steps of each environment between two calls of `learn`."""
-    updates: int = 8
+    updates: int = 16
     """Inner updates in one call of `learn`, those that are differentiated included."""
     unroll: int = 2
     """Updates that are differentiated together; `target_mix` shows its effect from the second on."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense hidden layers."""
     dueling: bool = False
     """Whether a state's value and the advantages of its actions have layers of their own."""
     n_step: int = 3
     """Steps in a stretch: rewards that are counted before a value is."""
-    batch_size: int = 64
+    batch_size: int = 128
     """Stretches in one update, `S`."""
     replay_capacity: int = 50_000
     """Steps that are remembered, over all environments."""
@@ -56,23 +56,19 @@ class DQNSettings:
     """Discount of the judge: how far ahead the user cares."""
     outer_trace_decay: float = 0.95
     """Trace decay of the judge."""
-    outer_policy_cost: float = 1.0
-    """Weight of the policy gradient in the judgement, beside the error of the values."""
     softness: float = 0.1
     """Of the judged policy: differences of values that count as ties."""
 
     @property
     def judge(self) -> QJudge:
         """The judge's constants."""
-        return QJudge(
-            self.outer_discount, self.outer_trace_decay, policy_cost=self.outer_policy_cost, softness=self.softness
-        )
+        return QJudge(self.outer_discount, self.outer_trace_decay, self.softness)
 
 
 DEFAULTS = DQNSettings()
 RECIPE = Recipe(tune=("learning_rate", "epsilon", "target_mix"))
 
-START = {"max_grad_norm": 10.0, "target_mix": 0.02}
+START = {"learning_rate": 3e-4, "max_grad_norm": 10.0, "target_mix": 0.02}
 """Where DQN starts, other than the vocabulary."""
 
 
@@ -111,7 +107,7 @@ def dqn(
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
         state = learning.init(network.init(net_key), values(spec))
-        experience = replay.empty(_step_of_zeros(observation_space, settings.num_envs), rows)
+        experience = replay.empty(nothing_seen(observation_space, (settings.num_envs,)), rows)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
 
     def draw(experience: Replay, key: PRNGKey) -> Transitions:
@@ -165,10 +161,3 @@ def _time_steps(settings: DQNSettings) -> tuple[int, int]:
             f"for a rollout and a stretch of {settings.n_step} steps in each of {settings.num_envs} environments."
         )
     return rows, enough
-
-
-def _step_of_zeros(space: Space, num_envs: int) -> Transitions:
-    """One time step [B, ...]: an example of what the replay holds."""
-    observation = jnp.zeros((num_envs, *space.encoded_shape), space.dtype if isinstance(space, Box) else jnp.float32)
-    flag, number = jnp.zeros(num_envs, bool), jnp.zeros(num_envs)
-    return Transitions(observation, jnp.zeros(num_envs, jnp.int32), number, flag, flag, observation)

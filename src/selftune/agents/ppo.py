@@ -31,7 +31,9 @@ from selftune.types import Array, Bool, Int, PRNGKey, Transitions
 
 DEFAULTS = PPOSettings()
 START = {"learning_rate": 1e-3, "critic_learning_rate": 1e-3}
-RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"))
+RECIPE = Recipe(
+    tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"), leak=0.01
+)
 
 NAMES = (*COMMON, "clip_range", "kl_cost")
 
@@ -85,7 +87,7 @@ def ppo(
     spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
-    tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe)
+    tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, START)
     size = settings.num_envs // settings.minibatches
 
     def begin(key: PRNGKey) -> AgentState:

@@ -18,9 +18,9 @@ from selftune.networks import Network
 from selftune.networks.choosing import suited
 from selftune.networks.dueling import dueling
 from selftune.optim import adam, clip_by_global_norm
-from selftune.spaces import Discrete, Space
+from selftune.spaces import Box, Discrete, Space
 from selftune.tuning import Tuner, tuner
-from selftune.types import Eta, Loss, Params, PyTree
+from selftune.types import Eta, Loss, Params, PyTree, Transitions
 
 NAMES = (
     "learning_rate",
@@ -80,6 +80,13 @@ def count_actions(space: Space, agent: str) -> int:
         f"{agent} got the action space {space}, expected Discrete: it compares the values of a finite number of "
         "actions. For continuous actions choose the agent 'sac', 'ppo' or 'a2c'."
     )
+
+
+def nothing_seen(space: Space, leading: tuple[int, ...]) -> Transitions:
+    """Transitions of zeros, [*leading, ...]: an example of shapes and types."""
+    observation = jnp.zeros((*leading, *space.encoded_shape), space.dtype if isinstance(space, Box) else jnp.float32)
+    flag, number = jnp.zeros(leading, bool), jnp.zeros(leading)
+    return Transitions(observation, jnp.zeros(leading, jnp.int32), number, flag, flag, observation)
 
 
 def _follow(eta: Eta, memory: PyTree, params: Params, batch: PyTree) -> PyTree:

@@ -1,5 +1,6 @@
 """The recipe: what is tuned and how, when the user says nothing. All its constants stand here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import optax
@@ -7,6 +8,7 @@ import optax
 from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
 from selftune.metaparams import Spec, tuned
+from selftune.types import PyTree, Scalar
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,23 @@ class Recipe:
         """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
         return optax.adam(self.meta_learning_rate, eps=1e-15)
 
-    def guards(self, spec: Spec, distance: Distance, part, bounds: dict[str, tuple[float, float]]) -> list[Guard]:
+    leak: float = 0.0
+    """Fraction of the way back to its default that a metaparameter goes at every update, in unconstrained coordinates:
+    what a gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+
+    def guards(
+        self,
+        spec: Spec,
+        distance: Distance,
+        part: Callable[[Scalar], PyTree],
+        bounds: dict[str, tuple[float, float]],
+        priors: dict[str, float],
+    ) -> list[Guard]:
         """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
         if not tuned(spec):
             return [numeric()]
         return [
             trust_region(distance, self.policy_bound, part, rates=["learning_rate"]),
-            range(bounds),
+            range(bounds, self.leak, priors),
             numeric(),
         ]

@@ -17,7 +17,7 @@ from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState, Choice
 from selftune.agents.recipe import Recipe
 from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
-from selftune.agents.vocabulary import bounds, build_spec
+from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
 from selftune.learning import LearnerState
@@ -122,9 +122,9 @@ def sac(
         spec,
         learning,
         soft_actor_critic_meta_loss(model, settings.outer_discount),
-        truncated(settings.unroll),
+        truncated(settings.unroll, "mixed"),
         recipe.optimizer(),
-        recipe.guards(spec, soft_policy_divergence(model), policy_only, bounds(spec)),
+        recipe.guards(spec, soft_policy_divergence(model), policy_only, bounds(spec), priors(spec, defaults)),
     )
 
     def begin(key: PRNGKey) -> AgentState:

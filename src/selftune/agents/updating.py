@@ -13,8 +13,8 @@ from selftune.agents.body import Actor, Body
 from selftune.agents.recipe import Recipe
 from selftune.agents.senses import CONTEXT, context
 from selftune.agents.settings import ActorCriticSettings
-from selftune.agents.vocabulary import bounds, build_spec
-from selftune.estimators import Estimator, truncated
+from selftune.agents.vocabulary import bounds, build_spec, priors
+from selftune.estimators import truncated
 from selftune.learning import LearnerState, Memory, learner
 from selftune.metaparams import MetaParam, Spec, contextual
 from selftune.objectives import policy_divergence
@@ -56,7 +56,7 @@ def actor_critic_spec(
 
 
 def actor_critic_tuner(
-    spec: Spec, body: Body, loss: Loss, meta_loss: Loss, recipe: Recipe, estimator: Estimator | None = None
+    spec: Spec, body: Body, loss: Loss, meta_loss: Loss, recipe: Recipe, defaults: Mapping[str, float] | None = None
 ) -> Tuner:
     """The learner of an actor-critic, with its tuner around it."""
     distance = policy_divergence(body.model)
@@ -64,9 +64,9 @@ def actor_critic_tuner(
         spec,
         learner(loss, actor_critic_rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES),
         meta_loss,
-        truncated(1) if estimator is None else estimator,
+        truncated(1),
         recipe.optimizer(),
-        recipe.guards(spec, distance, _policy_only, bounds(spec)),
+        recipe.guards(spec, distance, _policy_only, bounds(spec), priors(spec, defaults)),
         context=lambda batch: batch.notes["context"],
     )
 

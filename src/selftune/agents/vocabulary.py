@@ -95,6 +95,12 @@ def bounds(spec: Spec) -> dict[str, tuple[float, float]]:
     }
 
 
+def priors(spec: Spec, defaults: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Where those entries of a spec that are learned start when nobody says otherwise."""
+    known = {name: entry.value for name, entry in VOCABULARY.items()} | dict(defaults or {})
+    return {name: known[name] for name, entry in spec.items() if isinstance(entry, MetaParam)}
+
+
 def _within_bounds(name: str, value: Any) -> Any:
     if isinstance(value, Array):  # a draw inside a compiled program: its range is the caller's
         return value

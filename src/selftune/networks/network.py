@@ -22,8 +22,8 @@ class Network(NamedTuple):
     """`apply(params, observation) -> output`."""
 
 
-def leading_axes(observation: Shaped[Array, "..."], in_shape: Sequence[int]) -> tuple[int, ...]:
-    """The axes of `observation` in front of `in_shape`.
+def leading_axes(observation: Shaped[Array, "..."], in_shape: Sequence[int]) -> tuple[Any, ...]:
+    """The axes of `observation` in front of `in_shape`: numbers, or symbols where a program is exported for any batch.
 
     Raises:
         SettingError: if the observation does not end in `in_shape`.

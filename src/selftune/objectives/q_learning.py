@@ -24,10 +24,6 @@ class QJudge(NamedTuple):
 
     discount: float = 0.99
     trace_decay: float = 0.95
-    value_cost: float = 1.0
-    """Weight of the error of the action values."""
-    policy_cost: float = 1.0
-    """Weight of the policy gradient."""
     softness: float = 0.1
     """Of the softened policy."""
 
@@ -64,14 +60,16 @@ def dqn_meta_loss(q: ActionValues, judge: QJudge) -> Loss:
 
     `batch` is `Unseen`. The updated network answers; the target network asks, held still. The policy gradient is what
     `epsilon` is judged by, which it reads from `eta` (`tuner(..., through={"eta"})`): exploration that found better
-    actions than the greedy ones raises it.
+    actions than the greedy ones raises it. It sees the updated network held still: a policy that jumps with its
+    values gives their learning rate nothing but noise (on CartPole it ran to 0.1 and the agent died).
     """
 
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Unseen) -> tuple[Scalar, dict[str, Scalar]]:
         scale = frozen["reward_scale"]
         target = _first_targets(q, frozen, batch.replayed, judge.discount, judge.trace_decay, scale)
         value_loss = huber(target - _first_values(q, params, batch.replayed)).mean()
-        return _judgement(q, judge, params, frozen, eta, batch.recent, value_loss)
+        policy_loss = _policy_loss(q, judge, frozen, eta["epsilon"], batch.recent)
+        return value_loss + policy_loss, {"outer_value_loss": value_loss, "outer_policy_loss": policy_loss}
 
     return meta_loss
 
@@ -97,7 +95,8 @@ def q_lambda_meta_loss(q: ActionValues, judge: QJudge) -> Loss:
         scale = frozen["reward_scale"]
         target = _rollout_targets(q, frozen, batch, judge.discount, judge.trace_decay, scale)
         value_loss = huber(target - chosen(q(params, batch.observation), batch.action)).mean()
-        return _judgement(q, judge, params, frozen, eta, batch, value_loss)
+        policy_loss = _policy_loss(q, judge, frozen, eta["epsilon"], batch)
+        return value_loss + policy_loss, {"outer_value_loss": value_loss, "outer_policy_loss": policy_loss}
 
     return meta_loss
 
@@ -108,23 +107,17 @@ def huber(error: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     return jnp.where(size <= 1.0, 0.5 * jnp.square(error), size - 0.5)
 
 
-def _judgement(
-    q: ActionValues, judge: QJudge, params: Params, frozen: Frozen, eta: Eta, recent: Transitions, value_loss: Scalar
-) -> tuple[Scalar, dict[str, Scalar]]:
-    """The judge's sum: error of the values, and policy gradient of the softened policy on the newest rollout.
+def _policy_loss(q: ActionValues, judge: QJudge, frozen: Frozen, epsilon: Scalar, recent: Transitions) -> Scalar:
+    """The policy gradient of the softened policy on the newest rollout, of which only `epsilon` is differentiated.
 
     Advantages are those over the greedy value of the target network, and hold no `epsilon`.
     """
-    log_probability = chosen(
-        softened(q(frozen["online"], recent.observation), eta["epsilon"], judge.softness), recent.action
-    )
+    log_probability = softened(q(frozen["online"], recent.observation), epsilon, judge.softness)
     v_tm1, v_t = (q(frozen["target"], seen).max(axis=-1) for seen in (recent.observation, recent.next_observation))
     discount_t, lambda_t = cut_at_boundaries(judge.discount, judge.trace_decay, recent.terminated, recent.truncated)
     reward = frozen["reward_scale"] * recent.reward
     advantage = _over_batch(generalized_advantage)(reward, discount_t, v_tm1, v_t, lambda_t)
-    policy_loss = -(log_probability * advantage).mean()
-    total = judge.value_cost * value_loss + judge.policy_cost * policy_loss
-    return total, {"outer_value_loss": value_loss, "outer_policy_loss": policy_loss}
+    return -(chosen(log_probability, recent.action) * advantage).mean()
 
 
 def _first_values(q: ActionValues, params: Params, batch: Transitions) -> Float[Array, " S"]:

@@ -50,6 +50,11 @@ class Stretch:
             array[self.count] = np.asarray(value)
         self.count += 1
 
+    def cut(self) -> None:
+        """The episode ends here, unseen by its last transition."""
+        if self.count:
+            self.arrays.truncated[self.count - 1] = True
+
     def batch(self) -> Transitions:
         """Everything, [T, 1, ...], in arrays of its own."""
         return jax.tree.map(lambda array: jnp.array(array, copy=True), self.arrays)

@@ -99,12 +99,14 @@ class OnlineAgent:
         self.steps, self.updates, self.dropped = 0, 0, 0
         self._choice: Choice | None = None
         self._learning: Future | None = None
-        self._info: TunerInfo | None = None
+        self._eta = {name: float(entry.value) for name, entry in tuned(self._agent.spec).items()}
         self._fired: Counter[str] = Counter()
         self._warm_up()
 
     def reset(self, observation: Any) -> Any:
-        """Begin an episode; what to do first."""
+        """Begin an episode; what to do first. An episode that had not ended counts as cut here."""
+        if self._choice is not None:
+            self._memory.cut()
         self._first = True
         return self._act(self._seen(observation))
 
@@ -142,9 +144,7 @@ class OnlineAgent:
     def eta(self) -> dict[str, float]:
         """The tuned metaparameters as they stand, by name."""
         self._take_over()
-        if self._info is None:
-            return {name: float(entry.value) for name, entry in tuned(self._agent.spec).items()}
-        return {name: float(np.mean(self._info.eta[name])) for name in self._info.meta_grad}
+        return dict(self._eta)
 
     @property
     def guards(self) -> dict[str, int]:
@@ -167,6 +167,7 @@ class OnlineAgent:
         self._take_over(wait=True)
         facts = {"asked": self._asked, "spaces": _spoken(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
+        facts |= {"eta": self._eta, "fired": dict(self._fired)}
         return write_arrays(Path(path), pack(self._everything()), facts)
 
     @classmethod
@@ -182,6 +183,8 @@ class OnlineAgent:
         everything = unpack(agent._everything(), arrays)
         agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
         agent._memory.count = facts["written"]
+        agent._memory.cut()
+        agent._eta, agent._fired = facts["eta"], Counter(facts["fired"])
         agent.steps, agent.updates, agent.dropped = facts["steps"], facts["updates"], facts["dropped"]
         agent._actor = agent._functions.actor(agent._state)
         return agent
@@ -225,13 +228,15 @@ class OnlineAgent:
             self._accept(learning.result())
 
     def _accept(self, learned: tuple[AgentState, Any, TunerInfo]) -> None:
-        self._state, self._actor, self._info = learned
+        self._state, self._actor, info = learned
         self.updates += 1
-        fired = {name: int(count) for name, count in jax.device_get(self._info.guards).items() if count}
+        eta, guards = jax.device_get(({name: info.eta[name] for name in self._eta}, info.guards))
+        self._eta = {name: float(np.mean(value)) for name, value in eta.items()}
+        fired = {name: int(count) for name, count in guards.items() if count}
         self._fired.update(fired)
         if fired:
             self._tell("guard", fired)
-        self._tell("learned", {"update": self.updates, "guards": fired, "eta": self.eta})
+        self._tell("learned", {"update": self.updates, "guards": fired, "eta": dict(self._eta)})
 
     def _tell(self, kind: str, facts: Mapping[str, Any]) -> None:
         if self._on_event is not None:
@@ -244,7 +249,7 @@ class OnlineAgent:
         choice, _ = self._functions.act(self._actor, self._carry, nothing, first, self._key)
         self._memory = Stretch(nothing, jax.device_get(choice), self._agent.rollout_length)
         copy = jax.tree.map(jnp.copy, self._state)
-        self._learned(copy, self._memory.batch(), self._learn_key)
+        self._learned(copy, self._memory.batch(), jax.random.fold_in(self._learn_key, 0))
 
     def _everything(self) -> Any:
         return self._state, self._key, self._learn_key, self._carry, self._memory.arrays

@@ -1,0 +1,104 @@
+"""Q(lambda): action values from rollouts of the acting policy, without a replay; for discrete actions.
+
+Every rollout first judges the update before it (it was not trained on), then makes the next. Peng and Williams 1996; as
+in the experiments of Flennerhag et al. 2022 (https://arxiv.org/abs/2109.04504) and, in many environments at once, of
+Gallici et al. 2024 (https://arxiv.org/abs/2407.04811).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jax
+
+from selftune.agents.agent import Agent, AgentState
+from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
+from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
+from selftune.agents.recipe import Recipe
+from selftune.estimators import truncated
+from selftune.metaparams import values
+from selftune.objectives.q_learning import QJudge, q_lambda_loss, q_lambda_meta_loss
+from selftune.spaces import Space
+from selftune.tuning import TunerInfo
+from selftune.types import PRNGKey, Transitions
+
+
+@dataclass(frozen=True)
+class QLambdaSettings:
+    """What no gradient can move."""
+
+    num_envs: int = 16
+    """Parallel environments."""
+    rollout_length: int = 16
+    """Steps of each environment between two updates."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the dense hidden layers."""
+    dueling: bool = False
+    """Whether a state's value and the advantages of its actions have layers of their own."""
+    outer_discount: float = 0.99
+    """Discount of the judge: how far ahead the user cares."""
+    outer_trace_decay: float = 0.95
+    """Trace decay of the judge."""
+    softness: float = 0.1
+    """Of the judged policy: differences of values that count as ties."""
+
+    @property
+    def judge(self) -> QJudge:
+        """The judge's constants."""
+        return QJudge(self.outer_discount, self.outer_trace_decay, self.softness)
+
+
+DEFAULTS = QLambdaSettings()
+RECIPE = Recipe(tune=("learning_rate", "epsilon"))
+
+START = {"learning_rate": 1e-3, "max_grad_norm": 10.0, "target_mix": 0.1, "trace_decay": 0.9}
+"""Where Q(lambda) starts, other than the vocabulary."""
+
+
+def q_lambda(
+    observation_space: Space,
+    action_space: Space,
+    *,
+    tune: Sequence[str] | None = None,
+    init: Mapping[str, Any] | None = None,
+    settings: QLambdaSettings = DEFAULTS,
+    recipe: Recipe = RECIPE,
+) -> Agent:
+    """A self-tuning Q(lambda) agent.
+
+    Args:
+        observation_space: Of one observation; images go through convolutions.
+        action_space: `Discrete`, of `A` actions.
+        tune: Metaparameters to learn; the recipe's when omitted, none when empty.
+        init: Initial values by name.
+        settings: What no gradient can move.
+        recipe: How it is tuned; there is no policy to hold in a trust region.
+
+    Raises:
+        UnsupportedSpaceError: The actions are continuous.
+        MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
+    """
+    num_actions = count_actions(action_space, "q_lambda")
+    names = [field.name for field in fields(settings)]
+    spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
+    network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
+    learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
+    tuning = q_tuner(spec, learning, judge, truncated(1), recipe)
+
+    def begin(key: PRNGKey) -> AgentState:
+        net_key, meta_key = jax.random.split(key)
+        state = learning.init(network.init(net_key), values(spec))
+        example = nothing_seen(observation_space, (1, settings.rollout_length, settings.num_envs))
+        return AgentState(state, tuning.init(state, example, meta_key))
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        batches = jax.tree.map(lambda leaf: leaf[None], batch._replace(notes=()))
+        meta, learned, info = tuning.update(state.meta, state.learner, batches, None, key)
+        return AgentState(learned, meta), info
+
+    def actor(state: AgentState) -> Actor:
+        return Actor(state.learner.params, current(tuning, state)["epsilon"])
+
+    act, decide = epsilon_greedy(network, num_actions)
+    envs, length = settings.num_envs, settings.rollout_length
+    return Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, envs, length)

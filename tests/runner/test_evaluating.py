@@ -1,0 +1,71 @@
+"""What comes of a run afterwards: evaluation, films, exports."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import selftune as st
+from selftune.envs import make, open_env
+from selftune.errors import SettingError
+from selftune.runner.evaluating import evaluate, evaluate_run, learned
+from selftune.runner.exporting import export_policy
+
+SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (16,), "memory": 3}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "one"
+    return st.train("cartpole", steps=300, settings=SMALL, out=path, progress=False)
+
+
+def test_returns_are_whole_episodes_without_chance(run):
+    returns = evaluate_run(run.path, episodes=5, seed=1)
+    assert returns.shape == (5,)
+    assert (returns >= 8).all(), "a pole takes 8 steps to fall at least"
+    assert np.array_equal(returns, evaluate_run(run.path, episodes=5, seed=1))
+    assert not np.array_equal(returns, evaluate_run(run.path, episodes=5, seed=2))
+
+
+def test_worlds_of_both_kinds_agree(run):
+    """The same physics: the mean return of a policy hardly differs, 40 episodes each."""
+    agent, actor, _ = learned(run.path)
+    host = make("CartPole-v1", 40)
+    outside, inside = evaluate(agent, actor, host, 40, 0), evaluate(agent, actor, open_env("cartpole", 40), 40, 0)
+    spread = np.sqrt(outside.var() / 40 + inside.var() / 40)
+    assert abs(outside.mean() - inside.mean()) < 5 * spread + 1
+    host.close()
+
+
+def test_no_episodes_are_refused(run):
+    with pytest.raises(SettingError, match="at least 1"):
+        evaluate_run(run.path, episodes=0)
+
+
+def test_a_film_is_an_animated_gif(run, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    evaluate_run(run.path, episodes=1, video=tmp_path / "film.gif")
+    with image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames >= 8
+    with pytest.raises(SettingError, match=r"\.gif"):
+        evaluate_run(run.path, episodes=1, video=tmp_path / "film.mp4")
+
+
+def test_an_exported_policy_runs_without_selftune_and_decides_alike(run, tmp_path):
+    out = export_policy(run.path, tmp_path / "export")
+    agent, actor, _ = learned(run.path)
+    program = jax.export.deserialize(bytearray((out / "policy.stablehlo").read_bytes()))
+    for batch in (1, 7):
+        observation = np.random.default_rng(0).normal(size=(batch, 4)).astype(np.float32)
+        first = np.arange(batch) % 2 == 0
+        carry = np.ones((batch, 3), np.float32)
+        action, after = program.call(observation, carry, first)
+        choice = agent.decide(actor, carry, observation, first)
+        assert action.tolist() == choice.action.tolist()
+        np.testing.assert_allclose(after, choice.carry, rtol=1e-5)
+    told = json.loads((out / "policy.json").read_text())
+    assert told["inputs"]["observation"] == ["batch", 4]
+    assert {name: list(array.shape) for name, array in load_file(out / "policy.safetensors").items()} == told["weights"]

@@ -1,0 +1,115 @@
+"""The agent in the user's own loop."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from selftune.errors import CheckpointError, SettingError, UnsupportedSpaceError
+from selftune.runner.online import OnlineAgent
+from selftune.spaces import Box, Discrete
+
+SMALL = {"rollout_length": 8, "hidden": (8,)}
+
+
+def agent(**options):
+    options = {"settings": SMALL, "agent": "a2c"} | options
+    return OnlineAgent(Box((3,)), Discrete(2), **options)
+
+
+def live(agent, steps, seed=0):
+    """A world of noise, in episodes of seven steps; what was done."""
+    chance, actions = np.random.default_rng(seed), []
+    for step in range(steps):
+        if step % 7 == 0:
+            actions.append(agent.reset(chance.normal(size=3)))
+        ended = step % 7 == 6
+        actions.append(agent.step(chance.normal(size=3), chance.normal(), ended, False))
+    return actions
+
+
+def test_it_acts_learns_and_tunes_itself():
+    events = []
+    one = agent(on_event=lambda kind, facts: events.append((kind, facts)))
+    before = one.eta
+    actions = live(one, 35)
+    assert {action for action in actions if action is not None} == {0, 1}
+    assert [action is None for action in actions[:16]] == [False] * 7 + [True] + [False] * 7 + [True]
+    assert (one.steps, one.updates, one.dropped) == (35, 4, 0)
+    assert one.eta.keys() == before.keys()
+    assert one.eta != before
+    assert [kind for kind, _ in events if kind == "learned"] == ["learned"] * 4
+    assert events[-1][1]["eta"] == one.eta
+
+
+def test_a_saved_agent_goes_on_as_if_it_had_not_been(tmp_path):
+    one = agent()
+    live(one, 35)
+    path = one.save(tmp_path / "agent.safetensors")
+    other = OnlineAgent.load(path)
+    assert other.eta == one.eta
+    assert (other.steps, other.updates) == (35, 4)
+    assert live(other, 21, seed=1) == live(one, 21, seed=1)
+    assert other.eta == one.eta
+
+
+def test_in_the_background_it_learns_too_and_drops_what_comes_too_fast():
+    one = agent(learning="background")
+    live(one, 84)
+    one.close()
+    assert one.updates >= 1
+    assert one.updates + one.dropped == 10
+
+
+def test_nothing_compiles_after_construction():
+    one = agent()
+    sizes = [function._cache_size() for function in (one._functions.act, one._functions.actor)]
+    live(one, 40)
+    assert [function._cache_size() for function in (one._functions.act, one._functions.actor)] == sizes
+
+
+def test_gymnasiums_spaces_and_continuous_actions():
+    low, high = np.array([0.0, -5.0], np.float32), np.array([10.0, 5.0], np.float32)
+    spaces = gym.spaces.Box(-1, 1, (3,)), gym.spaces.Box(low, high)
+    one = OnlineAgent(*spaces, agent="a2c", settings=SMALL)
+    actions = [action for action in live(one, 20) if action is not None]
+    assert all(spaces[1].contains(action) for action in actions)
+
+
+def test_a_recurrent_agent_carries_over_steps():
+    one = agent(settings=SMALL | {"memory": 4})
+    live(one, 20)
+    assert one.updates == 2
+
+
+def test_a_broken_sensor_does_not_break_the_agent():
+    one = agent()
+    one.reset(np.zeros(3))
+    for _ in range(30):
+        action = one.step(np.array([np.nan, np.inf, 0.0]), float("nan"))
+        assert action in (0, 1)
+    assert sum(count for name, count in one.guards.items() if name.startswith("numeric")) > 0
+    assert np.isfinite(list(one.eta.values())).all()
+
+
+def test_an_episode_that_was_left_counts_as_cut():
+    one = agent()
+    one.reset(np.zeros(3))
+    one.step(np.zeros(3), 1.0)
+    one.step(np.zeros(3), 1.0)
+    one.reset(np.ones(3))
+    assert one._memory.arrays.truncated[:2, 0].tolist() == [False, True]
+
+
+def test_what_makes_no_sense_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="a2c"):
+        agent(agent="a3c")
+    with pytest.raises(UnsupportedSpaceError, match="Dict"):
+        OnlineAgent(gym.spaces.Dict(a=gym.spaces.Discrete(2)), gym.spaces.Discrete(2))
+    one = agent()
+    with pytest.raises(SettingError, match="reset"):
+        one.step(np.zeros(3), 0.0)
+    with pytest.raises(SettingError, match=r"\(2,\)"):
+        one.reset(np.zeros(2))
+    (tmp_path / "no.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError):
+        OnlineAgent.load(tmp_path / "no.safetensors")
