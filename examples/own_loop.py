@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.progress import track
 
 import selftune as st
-from selftune.objectives import ActorCritic, Outer, actor_critic_loss, actor_critic_meta_loss, policy_divergence
+from selftune.objectives import Outer, actor_critic_loss, actor_critic_meta_loss, feedforward, policy_divergence
 
 ENVS, LENGTH, K, WINDOWS = 8, 32, 3, 50
 
 env = st.envs.make("CartPole-v1", ENVS)
 policy = st.networks.mlp(env.observation_space.encoded_shape, env.action_space.n, (32, 32), out_scale=0.01)
 critic = st.networks.mlp(env.observation_space.encoded_shape, 1, (32, 32), out_scale=0.01)
-model, outer = ActorCritic(policy.apply, lambda p, observation: critic.apply(p, observation)[..., 0]), Outer()
+model, outer = feedforward(policy.apply, lambda p, observation: critic.apply(p, observation)[..., 0]), Outer()
 
 spec = {
     "learning_rate": st.MetaParam(1e-3),
@@ -50,7 +50,7 @@ tuner = st.tuner(
 
 @jax.jit
 def act(params, observation, key):
-    return jax.random.categorical(key, model.policy(params["policy"], observation))
+    return jax.random.categorical(key, policy.apply(params["policy"], observation))
 
 
 def rollout(params, observation, key):

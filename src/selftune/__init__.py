@@ -22,10 +22,13 @@ _HOMES = {
     "estimators": "bootstrapped evolution forward implicit matching mixture truncated",
     "tuning": "Meta Tuner TunerInfo audit tuner",
     "types": "Transitions",
-    "runner.training": "train",
+    "runner.training": "resume train",
     "runner.run": "Run",
+    "runner.online": "OnlineAgent",
+    "runner.evaluating": "evaluate_run",
+    "runner.exporting": "export_policy",
 }
-_MODULES = ("agents", "envs", "errors", "guards", "networks", "objectives", "optim")
+_MODULES = ("agents", "envs", "errors", "guards", "networks", "objectives", "optim", "spaces")
 _WHERE = {name: f"selftune.{module}" for module, names in _HOMES.items() for name in names.split()}
 
 

@@ -6,6 +6,7 @@ from selftune import (
     networks as networks,
     objectives as objectives,
     optim as optim,
+    spaces as spaces,
 )
 from selftune.estimators import (
     bootstrapped as bootstrapped,
@@ -38,8 +39,11 @@ from selftune.metaparams import (
     unit as unit,
     values as values,
 )
+from selftune.runner.evaluating import evaluate_run as evaluate_run
+from selftune.runner.exporting import export_policy as export_policy
+from selftune.runner.online import OnlineAgent as OnlineAgent
 from selftune.runner.run import Run as Run
-from selftune.runner.training import train as train
+from selftune.runner.training import resume as resume, train as train
 from selftune.tuning import Meta as Meta, Tuner as Tuner, TunerInfo as TunerInfo, audit as audit, tuner as tuner
 from selftune.types import Transitions as Transitions
 

@@ -31,9 +31,7 @@ from selftune.types import Array, Bool, Int, PRNGKey, Transitions
 
 DEFAULTS = PPOSettings()
 START = {"learning_rate": 1e-3, "critic_learning_rate": 1e-3}
-RECIPE = Recipe(
-    tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"), leak=0.01
-)
+RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"))
 
 NAMES = (*COMMON, "clip_range", "kl_cost")
 

@@ -17,9 +17,9 @@ class ActorCriticSettings:
     """Widths of the hidden layers of policy and critics."""
     memory: int = 0
     """Units of a recurrent policy (GRU); 0 is a policy without memory."""
-    normalise_observations: bool = False
+    normalise_observations: bool = True
     """Whether vectors of numbers are standardized by their running mean and deviation."""
-    scale_rewards: bool = False
+    scale_rewards: bool = True
     """Whether rewards are divided by the running deviation of the discounted return."""
     contextual: tuple[str, ...] = ()
     """Tuned metaparameters that are functions of recent rewards, errors and the lifetime's fraction."""
@@ -56,10 +56,6 @@ class PPOSettings(ActorCriticSettings):
 
     rollout_length: int = 128
     """Steps of each environment between two rounds of updates."""
-    normalise_observations: bool = True
-    """Whether vectors of numbers are standardized by their running mean and deviation."""
-    scale_rewards: bool = True
-    """Whether rewards are divided by the running deviation of the discounted return."""
     epochs: int = 4
     """How often each rollout is gone through."""
     minibatches: int = 4

@@ -66,7 +66,7 @@ def train(
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else Path(out)
-        with RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder, lock(path):
+        with lock(path), RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder:
             _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress)
         return Run(path)
     finally:
