@@ -30,7 +30,10 @@ ETA = {"discount": 0.5, "trace_decay": 0.8, "reward_scale": 1.0}
 
 def walk(actions=(0, 1), terminated=(False, False), truncated=(False, False)):
     """From state 0 to 1 to 2, for rewards of 1 and 2; [T, 1]."""
-    column = lambda *entries: jnp.array(entries)[:, None]
+
+    def column(*entries):
+        return jnp.array(entries)[:, None]
+
     return Transitions(
         column(0, 1), column(*actions), column(1.0, 2.0), column(*terminated), column(*truncated), column(1, 2)
     )

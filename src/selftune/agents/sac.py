@@ -60,8 +60,9 @@ class SACSettings:
 
 
 DEFAULTS = SACSettings()
-RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "target_entropy"), leak=0.003)
-"""Judged by worth alone, the target of the entropy sinks steadily, if slowly; the leak keeps it near its default."""
+RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount"))
+"""Without the entropy's terms: judged by worth alone, entropy is only a cost, and `temperature` and `target_entropy`
+sink for as long as the agent learns."""
 
 NAMES = (
     "learning_rate",

@@ -19,7 +19,7 @@ class ActorCriticSettings:
     """Units of a recurrent policy (GRU); 0 is a policy without memory."""
     normalise_observations: bool = True
     """Whether vectors of numbers are standardized by their running mean and deviation."""
-    scale_rewards: bool = True
+    scale_rewards: bool = False
     """Whether rewards are divided by the running deviation of the discounted return."""
     contextual: tuple[str, ...] = ()
     """Tuned metaparameters that are functions of recent rewards, errors and the lifetime's fraction."""
@@ -56,6 +56,8 @@ class PPOSettings(ActorCriticSettings):
 
     rollout_length: int = 128
     """Steps of each environment between two rounds of updates."""
+    scale_rewards: bool = True
+    """Whether rewards are divided by the running deviation of the discounted return."""
     epochs: int = 4
     """How often each rollout is gone through."""
     minibatches: int = 4

@@ -107,7 +107,7 @@ def huber(error: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     return jnp.where(size <= 1.0, 0.5 * jnp.square(error), size - 0.5)
 
 
-def _policy_loss(q: ActionValues, judge: QJudge, frozen: Frozen, epsilon: Scalar, recent: Transitions) -> Scalar:
+def _policy_loss(q: ActionValues, judge: QJudge, frozen: Frozen, epsilon: Number, recent: Transitions) -> Scalar:
     """The policy gradient of the softened policy on the newest rollout, of which only `epsilon` is differentiated.
 
     Advantages are those over the greedy value of the target network, and hold no `epsilon`.
