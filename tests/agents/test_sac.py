@@ -75,10 +75,14 @@ def test_actions_are_uniform_until_then_and_of_the_policy_afterwards(everything)
     seen, first = jnp.zeros((1000, 3)), jnp.zeros(1000, bool)
     act, decide = jax.jit(agent.act), jax.jit(agent.decide)
 
-    def actions(state):
-        return act(agent.actor(state), agent.rest(1000), seen, first, jax.random.key(1)).action
+    def actions(state, shift=0.0):
+        actor = agent.actor(state)
+        actor["policy"] = jax.tree.map(lambda leaf: leaf + shift, actor["policy"])
+        return act(actor, agent.rest(1000), seen, first, jax.random.key(1)).action
 
     random, drawn = actions(states[1]), actions(states[2])
+    assert (actions(states[1], shift=1.0) == random).all(), "whatever the policy is"
+    assert (actions(states[2], shift=1.0) != drawn).any()
     assert random.shape == drawn.shape == (1000, 2)
     counts = jnp.histogram(random, bins=4, range=(-1.0, 1.0))[0]
     assert (jnp.abs(counts - 500) < 100).all(), "2000 numbers in four bins, standard deviation 19"

@@ -26,7 +26,7 @@ class Recipe:
         """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
         return optax.adam(self.meta_learning_rate, eps=1e-15)
 
-    leak: float = 0.003
+    leak: float = 0.01
     """Fraction of the way back to its default that a metaparameter goes at every update, in unconstrained coordinates:
     what a gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
 

@@ -17,7 +17,7 @@ class ActorCriticSettings:
     """Widths of the hidden layers of policy and critics."""
     memory: int = 0
     """Units of a recurrent policy (GRU); 0 is a policy without memory."""
-    normalise_observations: bool = True
+    normalise_observations: bool = False
     """Whether vectors of numbers are standardized by their running mean and deviation."""
     scale_rewards: bool = False
     """Whether rewards are divided by the running deviation of the discounted return."""
@@ -56,6 +56,8 @@ class PPOSettings(ActorCriticSettings):
 
     rollout_length: int = 128
     """Steps of each environment between two rounds of updates."""
+    normalise_observations: bool = True
+    """Whether vectors of numbers are standardized by their running mean and deviation."""
     scale_rewards: bool = True
     """Whether rewards are divided by the running deviation of the discounted return."""
     epochs: int = 4

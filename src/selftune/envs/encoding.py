@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from selftune.errors import UnsupportedSpaceError
+from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.spaces import Box, Discrete, Space
 
 
@@ -23,7 +23,7 @@ def describe_observations(space: Any) -> Space:
         case spaces.Box():
             return _box(space)
         case spaces.Discrete():
-            return Discrete(int(space.n), int(space.start))
+            return _discrete(space)
     raise UnsupportedSpaceError(
         f"Got the observation space {space}, expected Box or Discrete. Turn it into a Box with "
         "gymnasium.wrappers.FlattenObservation, and register the wrapped environment under an id of its own."
@@ -43,7 +43,7 @@ def describe_actions(space: Any) -> Space:
 
     match space:
         case spaces.Discrete():
-            return Discrete(int(space.n), int(space.start))
+            return _discrete(space)
         case spaces.Box() if len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
             return _box(space)
     raise UnsupportedSpaceError(
@@ -51,6 +51,16 @@ def describe_actions(space: Any) -> Space:
         "MultiDiscrete, a Dict or a Tuple into one Discrete by a wrapper of your own, and register the wrapped "
         "environment under an id of its own."
     )
+
+
+MANY = 1_000_000
+"""Choices of a Discrete space, at most: each is an input or an output of its own."""
+
+
+def _discrete(space: Any) -> Discrete:
+    if not 1 <= space.n <= MANY:
+        raise UnsupportedSpaceError(f"Got the space {space}, expected 1 to {MANY} choices. Describe it by a Box.")
+    return Discrete(int(space.n), int(space.start))
 
 
 def _box(space: Any) -> Box:
@@ -73,7 +83,20 @@ def encode(space: Space, observation: Any) -> np.ndarray:
     Returns:
         [..., *space.encoded_shape]: a Box in its own dtype, with every floating type as float32; a Discrete
         as one-hot float32.
+
+    Raises:
+        SettingError: what came is not of that space's kind, or outside a `Discrete`.
     """
-    if isinstance(space, Box):
+    if isinstance(space, Discrete):
+        return _one_hot(space, np.asarray(observation))
+    try:
         return np.asarray(observation, space.dtype)
-    return np.eye(space.n, dtype=np.float32)[np.asarray(observation) - space.start]
+    except (TypeError, ValueError, OverflowError):
+        raise SettingError(f"Got the observation {observation!r:.80}, expected numbers ({space.dtype}).") from None
+
+
+def _one_hot(space: Discrete, choice: np.ndarray) -> np.ndarray:
+    last = space.start + space.n - 1
+    if choice.dtype.kind not in "biu" or not ((space.start <= choice) & (choice <= last)).all():
+        raise SettingError(f"Got the observation {choice!r:.80}, expected whole numbers from {space.start} to {last}.")
+    return (choice[..., None] == np.arange(space.start, last + 1)).astype(np.float32)

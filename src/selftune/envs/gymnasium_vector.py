@@ -4,6 +4,7 @@ import difflib
 import importlib
 from typing import Any
 
+from selftune.envs.atari import make_atari
 from selftune.envs.host import HostEnv
 from selftune.errors import MissingExtraError, SettingError
 
@@ -11,8 +12,8 @@ from selftune.errors import MissingExtraError, SettingError
 def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
     """Make `num_envs` copies of a registered environment.
 
-    CartPole runs as Gymnasium's own vector implementation, which is about twice as fast; every other environment
-    runs one copy after the other.
+    CartPole runs as Gymnasium's own vector implementation, which is about twice as fast, and Atari as ale-py's (see
+    `selftune.envs.atari`); every other environment runs one copy after the other.
 
     Args:
         env_id: Gymnasium's id, such as "CartPole-v1"; "module:Name-v0" imports the module first.
@@ -30,6 +31,8 @@ def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
     if num_envs < 1:
         raise SettingError(f"Got num_envs={num_envs}, expected at least one environment.")
     spec = _find(env_id)
+    if spec.namespace == "ALE":
+        return make_atari(spec, num_envs, **settings)
     reset_where = _NATIVE.get(str(spec.vector_entry_point))
     if reset_where:
         settings["vectorization_mode"] = "vector_entry_point"
@@ -40,6 +43,11 @@ def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
         env = gymnasium.make_vec(spec, num_envs, **settings)
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise _missing(env_id, str(spec.entry_point), error) from error
+    except Exception as error:
+        raise SettingError(
+            f"{env_id} could not be made ({type(error).__name__}: {error}), expected an environment that "
+            "gymnasium.make_vec can make. Mend it, or give another one."
+        ) from error
     return HostEnv(env, reset_where)
 
 
@@ -51,7 +59,7 @@ def _reset_cartpole(env, mask):
     env.state[:, mask] = env.np_random.uniform(env.low, env.high, (4, mask.sum()))
     env.steps[mask] = 0
     env.prev_done[mask] = False
-    return env.state.T
+    return env.state.T[mask]
 
 
 _NATIVE = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": _reset_cartpole}

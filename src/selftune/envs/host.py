@@ -7,7 +7,7 @@ is reset within the same call by a mask, so that what the environments returned 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
@@ -17,8 +17,30 @@ from selftune.envs.native import stretch
 from selftune.errors import SettingError
 from selftune.spaces import Discrete
 
-if TYPE_CHECKING:
-    import gymnasium.vector
+
+@runtime_checkable
+class VectorEnv(Protocol):
+    """As much of `gymnasium.vector.VectorEnv` as is driven here."""
+
+    num_envs: int
+    single_observation_space: Any
+    single_action_space: Any
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        """`(observations, info)`."""
+        ...
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict]:
+        """`(observations, reward, terminated, truncated, info)`."""
+        ...
+
+    def render(self) -> Any:
+        """A picture of each environment, or `None`."""
+        ...
+
+    def close(self) -> None:
+        """Release everything."""
+        ...
 
 
 class HostStep(NamedTuple):
@@ -49,7 +71,7 @@ class HostEnv:
 
     def __init__(
         self,
-        env: "gymnasium.vector.VectorEnv",
+        env: VectorEnv,
         reset_where: Callable[[Any, np.ndarray], np.ndarray] | None = None,
     ):
         """Drive a Gymnasium vector environment.
@@ -57,7 +79,7 @@ class HostEnv:
         Args:
             env: one made with `AutoresetMode.DISABLED`, or any that comes with its own `reset_where`.
             reset_where: `reset_where(env, mask)` begins new episodes where mask [B] is true, keeps `env` from
-                resetting them once more, and returns the observations [B, ...] of all environments.
+                resetting them once more, and returns the first observations [F, ...] of those `F`.
 
         Raises:
             SettingError: if the environment would reset by itself.
@@ -83,7 +105,8 @@ class HostEnv:
         """
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
-        observation, _ = self._env.reset(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        words = np.random.SeedSequence(seed).generate_state(1)
+        observation, _ = _blame(self._env.reset, seed=int(words[0]))
         return encode(self.observation_space, observation)
 
     def step(self, action: Shaped[Any, "B ..."]) -> HostStep:
@@ -93,14 +116,15 @@ class HostEnv:
             action: [B] whole numbers in 0 … n-1, or [B, A] numbers in [-1, 1], which are stretched to the bounds of
                 the environment's own space.
         """
-        successor, reward, terminated, truncated, _ = self._env.step(self._native(np.asarray(action)))
+        successor, reward, terminated, truncated, _ = _blame(self._env.step, self._native(np.asarray(action)))
         observation = next_observation = encode(self.observation_space, successor)
         self._returns += reward
         self._lengths += 1
         done = terminated | truncated
         finished_returns, finished_lengths = self._returns[done], self._lengths[done]
         if len(finished_returns):
-            observation = encode(self.observation_space, self._reset_where(self._env, done))
+            observation = next_observation.copy()
+            observation[done] = encode(self.observation_space, _blame(self._reset_where, self._env, done))
             self._returns[done] = 0.0
             self._lengths[done] = 0
         return HostStep(
@@ -134,8 +158,20 @@ class HostEnv:
         self._env.close()
 
 
+def _blame(call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What an environment gives; where it raises, the exception says whose it is."""
+    try:
+        return call(*given, **named)
+    except Exception as error:
+        error.add_note(
+            "The environment raised this. Mend it, or register it wrapped in one that copes; "
+            "gymnasium.utils.env_checker.check_env looks for common faults."
+        )
+        raise
+
+
 def _reset_by_mask(env, mask):
-    return env.reset(options={"reset_mask": mask})[0]
+    return env.reset(options={"reset_mask": mask})[0][mask]
 
 
 def _refuse_autoreset(env):

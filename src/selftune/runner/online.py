@@ -20,16 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from selftune.agents import AgentState, Choice
-from selftune.agents.catalogue import AGENTS
-from selftune.envs import describe_actions, describe_observations, encode
+from selftune.envs import describe_actions, describe_observations
 from selftune.envs.native import stretch
-from selftune.errors import SettingError, did_you_mean
+from selftune.errors import SettingError
 from selftune.metaparams import tuned
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
-from selftune.runner.plan import settled
+from selftune.runner.handed import earned, flag, heard, plain_space, seen, spoken
+from selftune.runner.plan import agent_named, by_name, names, settled, whole
 from selftune.spaces import Box, Discrete, Space
 from selftune.tuning import TunerInfo
 
@@ -79,16 +79,17 @@ class OnlineAgent:
             SettingError: A setting that makes no sense.
             UnsupportedSpaceError: A space that the agent cannot handle.
         """
-        if agent not in AGENTS:
-            raise SettingError(f"There is no agent {agent!r}; {did_you_mean(agent, AGENTS)}")
+        make, default = agent_named(agent)
         if learning not in ("inline", "background"):
             raise SettingError(f"learning = {learning!r}: expected 'inline' or 'background'.")
-        self.observation_space: Space = _plain(observation_space, describe_observations)
-        self.action_space: Space = _plain(action_space, describe_actions)
-        self._asked = {"agent": agent, "seed": seed, "tune": tune, "init": dict(init or {}), "learning": learning}
-        self._asked["settings"] = dict(settings or {})
-        make, default = AGENTS[agent]
-        chosen = settled(default, {"num_envs": 1, "minibatches": 1, **self._asked["settings"]}, {"minibatches"})
+        if on_event is not None and not callable(on_event):
+            raise SettingError(f"on_event = {on_event!r}: expected a function of a kind and facts.")
+        self.observation_space: Space = plain_space(observation_space, describe_observations)
+        self.action_space: Space = plain_space(action_space, describe_actions)
+        tune, init, settings = names(tune), by_name("init", init), by_name("settings", settings)
+        self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
+        self._asked["settings"] = settings
+        chosen = settled(default, {"num_envs": 1, "minibatches": 1, **settings}, {"minibatches"})
         self._agent = make(self.observation_space, self.action_space, tune=tune, init=init, settings=chosen)
         self._functions = compiled(self._agent)
         self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
@@ -108,7 +109,7 @@ class OnlineAgent:
         if self._choice is not None:
             self._memory.cut()
         self._first = True
-        return self._act(self._seen(observation))
+        return self._act(seen(self.observation_space, observation))
 
     def step(self, observation: Any, reward: float, terminated: bool = False, truncated: bool = False) -> Any:
         """What to do next, after what the last action led to.
@@ -124,21 +125,22 @@ class OnlineAgent:
             observation.
 
         Raises:
-            SettingError: No episode has begun, or the observation has another shape.
+            SettingError: No episode has begun, the observation has another shape, or the reward is no number.
         """
         if self._choice is None:
             raise SettingError("step came before reset: call reset(observation) at the start of every episode.")
-        seen = self._seen(observation)
-        self._memory.write(self._observation, self._choice, reward, terminated, truncated, seen)
+        then, reward = seen(self.observation_space, observation), earned(reward)
+        terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
+        self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
         self.steps += 1
-        self._first = bool(terminated or truncated)
+        self._first = terminated or truncated
         self._take_over()
         if self._memory.full:
             self._learn()
         if self._first:
             self._choice = None
             return None
-        return self._act(seen)
+        return self._act(then)
 
     @property
     def eta(self) -> dict[str, float]:
@@ -153,22 +155,26 @@ class OnlineAgent:
         return dict(self._fired)
 
     def close(self) -> None:
-        """Wait for what is being learned, and end its thread."""
+        """Wait for what is being learned, and end its thread; whoever steps on learns inline."""
         self._take_over(wait=True)
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
 
     def save(self, path: Path | str) -> Path:
         """Write everything that is known to one file; an earlier file of that name stays whole until then.
+
+        Numbers of experience that are not finite are 0 in it.
 
         Raises:
             CheckpointError: The file cannot be written.
         """
         self._take_over(wait=True)
-        facts = {"asked": self._asked, "spaces": _spoken(self.observation_space, self.action_space)}
+        facts = {"asked": self._asked, "spaces": spoken(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
         facts |= {"eta": self._eta, "fired": dict(self._fired)}
-        return write_arrays(Path(path), pack(self._everything()), facts)
+        *known, experience = self._everything()
+        return write_arrays(Path(path), pack((*known, jax.tree.map(_finite, experience))), facts)
 
     @classmethod
     def load(cls, path: Path | str, *, on_event: OnEvent | None = None) -> "OnlineAgent":
@@ -178,7 +184,7 @@ class OnlineAgent:
             CheckpointError: There is no such file, or it is damaged.
         """
         arrays, facts = read_arrays(Path(path))
-        spaces = map(_heard, facts["spaces"])
+        spaces = map(heard, facts["spaces"])
         agent = cls(*spaces, **facts["asked"], on_event=on_event)
         everything = unpack(agent._everything(), arrays)
         agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
@@ -196,13 +202,6 @@ class OnlineAgent:
         action = np.asarray(choice.action)
         space = self.action_space
         return int(action[0]) + space.start if isinstance(space, Discrete) else stretch(space, action, np)[0]
-
-    def _seen(self, observation: Any) -> np.ndarray:
-        """[1, ...] as networks take it."""
-        shape = self.observation_space.shape if isinstance(self.observation_space, Box) else ()
-        if np.shape(observation) != shape:
-            raise SettingError(f"An observation has the shape {np.shape(observation)}, expected {shape}.")
-        return encode(self.observation_space, observation)[None]
 
     def _learn(self) -> None:
         """Learn from the memory, now or in the thread; it is empty afterwards."""
@@ -255,20 +254,9 @@ class OnlineAgent:
         return self._state, self._key, self._learn_key, self._carry, self._memory.arrays
 
 
-def _plain(space: Any, describe: Callable[[Any], Space]) -> Space:
-    return space if isinstance(space, Box | Discrete) else describe(space)
+def _finite(array: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(array, posinf=0.0, neginf=0.0)
 
 
 def _dtype(space: Space) -> str:
     return space.dtype if isinstance(space, Box) else "float32"
-
-
-def _spoken(*spaces: Space) -> list[dict[str, Any]]:
-    return [{"kind": type(space).__name__, **space._asdict()} for space in spaces]
-
-
-def _heard(told: Mapping[str, Any]) -> Space:
-    kind = {"Box": Box, "Discrete": Discrete}[told["kind"]]
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-    fields.pop("kind")
-    return kind(**fields)

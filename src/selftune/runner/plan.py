@@ -1,7 +1,7 @@
 """What a run is made of, in names and numbers: enough to make it, to describe it, and to make it again."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,17 @@ from selftune.metaparams import tuned, values
 from selftune.runner.host_experiment import host_experiment
 from selftune.runner.native_experiment import native_experiment
 from selftune.runner.session import Experiment
+
+LARGEST = 2**31 - 1
+"""The largest whole number: counters on the device have 32 bits."""
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("memory", "warm_up"), (0, LARGEST)),
+    **dict.fromkeys(("outer_discount", "outer_trace_decay"), (0.0, 1.0)),
+    **dict.fromkeys(("outer_entropy_cost", "outer_value_cost", "outer_divergence_cost"), (0.0, 1e6)),
+    **dict.fromkeys(("softness", "replay_ratio"), (1e-6, 1e6)),
+}
+"""Of settings that are numbers; every other one is a whole number from 1 on."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +44,11 @@ class Plan:
     """Environment steps between two checkpoints."""
 
     def __post_init__(self) -> None:
-        if self.agent not in AGENTS:
-            raise SettingError(f"There is no agent {self.agent!r}; {did_you_mean(self.agent, AGENTS)}")
+        if not isinstance(self.env, str):
+            raise SettingError(f"env = {self.env!r}: expected an environment's name, such as 'CartPole-v1'.")
+        agent_named(self.agent)
         for name, lowest in {"steps": 1, "seed": 0, "checkpoint_every": 1}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise SettingError(f"{name} = {value!r}: expected a whole number from {lowest} on.")
+            whole(name, getattr(self, name), lowest)
 
     def build(self, env: Environment | HostEnv | None = None) -> tuple[Agent, Experiment, dict[str, Any]]:
         """The agent, the experiment, and all that was resolved, for `config.json`.
@@ -49,8 +59,8 @@ class Plan:
         Raises:
             SelftuneError: Whatever makes no sense; environments that were opened are closed.
         """
-        make, default = AGENTS[self.agent]
-        settings = settled(default, {"lifetime": self.steps, **self.settings}, {"lifetime"})
+        make, default = agent_named(self.agent)
+        settings = settled(default, {"lifetime": min(self.steps, LARGEST), **self.settings}, {"lifetime"})
         env = open_env(self.env, settings.num_envs) if env is None else env
         try:
             agent = make(env.observation_space, env.action_space, tune=self.tune, init=self.init, settings=settings)
@@ -89,17 +99,66 @@ def planned(config: Mapping[str, Any]) -> Plan:
     """The plan of a run from its `config.json`.
 
     Raises:
-        RunFolderError: Something is missing there.
+        RunFolderError: Something is missing there, or is not what it was.
     """
     try:
         told = config["settings"]
-        names = {"env", "agent", "steps", "checkpoint_every", "tune", "init", "settings"}
-        return Plan(**{name: told[name] for name in names} | {"tune": tuple(told["tune"]), "seed": config["seed"]})
-    except (KeyError, TypeError) as error:
+        changes = by_name("init", told["init"]), by_name("settings", told["settings"])
+        counts = told["steps"], config["seed"], told["checkpoint_every"]
+        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts)
+    except (KeyError, TypeError, SettingError) as error:
         raise RunFolderError(
-            f"config.json lacks {error}, which says how the run was made; it was written by another version of "
-            "selftune, or changed. Make the run again: its command stands in config.json."
+            f"config.json does not say how the run was made ({type(error).__name__}: {error}); it was written by "
+            "another version of selftune, or changed. Make the run again: its command stands in config.json."
         ) from error
+
+
+def agent_named(name: Any) -> tuple[Callable[..., Agent], Any]:
+    """An agent's factory and its default settings.
+
+    Raises:
+        SettingError: There is none of that name.
+    """
+    if not isinstance(name, str) or name not in AGENTS:
+        raise SettingError(f"There is no agent {name!r}; {did_you_mean(str(name), AGENTS)}")
+    return AGENTS[name]
+
+
+def whole(name: str, value: Any, lowest: int) -> int:
+    """The value, if it is a whole number of 64 bits.
+
+    Raises:
+        SettingError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 2**63:
+        raise SettingError(f"{name} = {_short(value)}: expected a whole number from {lowest} on, below 2^63.")
+    return value
+
+
+def names(tune: Any) -> tuple[str, ...] | None:
+    """What is to be tuned, as it is handed on; `None` stays.
+
+    Raises:
+        SettingError: These are no names.
+    """
+    if tune is None:
+        return None
+    listed = () if isinstance(tune, str) or not isinstance(tune, Iterable) else tuple(tune)
+    if not all(isinstance(name, str) for name in listed) or (not listed and not isinstance(tune, Sequence | set)):
+        raise SettingError(f"tune = {_short(tune)}: expected a list of names, such as ['learning_rate'].")
+    return listed
+
+
+def by_name(word: str, given: Any) -> dict[str, Any]:
+    """Values by name; nothing where `None` is given.
+
+    Raises:
+        SettingError: It is no mapping of names.
+    """
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise SettingError(f"{word} = {_short(given)}: expected values by name, such as {{'learning_rate': 1e-4}}.")
+    return dict(given)
 
 
 def settled(default: Any, changes: Mapping[str, Any], optional: Sequence[str] | set[str] = ()) -> Any:
@@ -111,7 +170,7 @@ def settled(default: Any, changes: Mapping[str, Any], optional: Sequence[str] | 
         optional: Names that are passed over where these settings have no such thing.
 
     Raises:
-        SettingError: An unknown name, or a value of the wrong type.
+        SettingError: An unknown name, or a value of the wrong type or out of its range.
     """
     known = {entry.name for entry in fields(default)}
     for name in changes.keys() - known - set(optional):
@@ -122,22 +181,38 @@ def settled(default: Any, changes: Mapping[str, Any], optional: Sequence[str] | 
 
 def _read(name: str, default: Any, value: Any) -> Any:
     try:
-        match default:
-            case bool():
-                return {"true": True, "false": False}[str(value).lower()]
-            case int() | float():
-                number = type(default)(value)
-                if isinstance(value, str) or number == value:
-                    return number
-            case str():
-                return str(value)
-            case tuple():
-                kind = str if name == "contextual" else int
-                parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
-                return tuple(kind(part) for part in parts)
-    except (KeyError, TypeError, ValueError):
-        pass
-    raise SettingError(f"{name} = {value!r}: expected a value such as {_spoken(default)} ({type(default).__name__}).")
+        read = _parsed(name, default, value)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        expected = f"a value such as {_spoken(default)} ({type(default).__name__})"
+        raise SettingError(f"{name} = {_short(value)}: expected {expected}.") from None
+    lowest, highest = _RANGES.get(name, (1, LARGEST))
+    for number in read if isinstance(read, tuple) else (read,):
+        if not isinstance(number, bool | str) and not lowest <= number <= highest:
+            raise SettingError(f"{name} = {_short(value)}: expected {lowest:g} to {highest:g}.")
+    return read
+
+
+def _parsed(name: str, default: Any, value: Any) -> Any:
+    match default:
+        case bool():
+            return {"true": True, "false": False}[str(value).lower()]
+        case tuple():
+            parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+            return tuple(str(part) if name == "contextual" else _number(int, part) for part in parts)
+    return _number(type(default), value)
+
+
+def _number(kind: type, value: Any) -> Any:
+    number = kind(value)
+    if not isinstance(value, str) and number != value:
+        raise ValueError
+    return number
+
+
+def _short(value: Any) -> str:
+    """What was got, in a line of a message."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**60 else "a number of more than 60 digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _spoken(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
-from selftune.runner.plan import Plan, planned
+from selftune.runner.plan import Plan, by_name, names, planned
 from selftune.runner.rows import Rows
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
@@ -61,8 +61,8 @@ def train(
         SettingError: A setting that makes no sense; the message says what would.
         RunFolderError: The folder already holds a run, or another process writes it.
     """
-    names = None if tune is None else tuple(tune)
-    plan = Plan(env, agent, names, dict(init or {}), dict(settings or {}), steps, seed, checkpoint_every)
+    changes = by_name("init", init), by_name("settings", settings)
+    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every)
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else Path(out)

@@ -1,0 +1,24 @@
+"""Packages that not everybody needs: imported when they are, and asked for by name when they are missing."""
+
+import importlib
+from types import ModuleType
+
+from selftune.errors import MissingExtraError
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import a module that comes with an extra.
+
+    Args:
+        module: Its full name, such as "brax.envs".
+        extra: Which extra of selftune installs it.
+
+    Raises:
+        MissingExtraError: It, or a package that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f'{module} cannot be imported ({error}). To go on: pip install "selftune[{extra}]"'
+        ) from error

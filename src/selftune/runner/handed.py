@@ -1,0 +1,74 @@
+"""What the user's own loop hands in, checked and made plain: spaces, observations, rewards, flags."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from selftune.envs import encode
+from selftune.errors import SettingError
+from selftune.spaces import Box, Discrete, Space
+
+
+def plain_space(space: Any, describe: Callable[[Any], Space]) -> Space:
+    """A space of ours as it is, one of Gymnasium's as `describe` tells it."""
+    return space if isinstance(space, Box | Discrete) else describe(space)
+
+
+def spoken(*spaces: Space) -> list[dict[str, Any]]:
+    """Spaces as JSON says them."""
+    return [{"kind": type(space).__name__, **space._asdict()} for space in spaces]
+
+
+def heard(told: Mapping[str, Any]) -> Space:
+    """A space that `spoken` said."""
+    kind = {"Box": Box, "Discrete": Discrete}[told["kind"]]
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    fields.pop("kind")
+    return kind(**fields)
+
+
+def seen(space: Space, observation: Any) -> Shaped[np.ndarray, "1 ..."]:
+    """One observation as networks take it.
+
+    Raises:
+        SettingError: It has another shape than the space, or is no such thing at all.
+    """
+    shape = space.shape if isinstance(space, Box) else ()
+    got = _array("An observation", observation).shape
+    if got != shape:
+        raise SettingError(f"An observation has the shape {got}, expected {shape}. Give what the space describes.")
+    return encode(space, observation)[None]
+
+
+def earned(reward: Any) -> float:
+    """A reward as float32 holds it; what is not finite stays so, for the guards to count.
+
+    Raises:
+        SettingError: It is not one real number.
+    """
+    number = _array("A reward", reward)
+    if number.dtype.kind not in "biuf" or number.size != 1:
+        raise SettingError(f"step got the reward {reward!r:.60}, expected one real number.")
+    with np.errstate(over="ignore"):
+        return float(number.reshape(()).astype(np.float32))
+
+
+def flag(name: str, value: Any) -> bool:
+    """Whether an episode ended.
+
+    Raises:
+        SettingError: It is neither true nor false.
+    """
+    number = _array(name, value)
+    if number.dtype.kind not in "biu" or number.size != 1:
+        raise SettingError(f"step got {name}={value!r:.60}, expected True or False.")
+    return bool(number.reshape(()))
+
+
+def _array(what: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise SettingError(f"{what} is {value!r:.60}, which is no array; expected numbers of one shape.") from None
