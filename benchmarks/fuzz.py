@@ -45,7 +45,7 @@ LIMIT = 120
 
 ADVICE = re.compile(
     r"expected|Known: |did you mean|choose|Give|give |Take|take |Restore|Delete|delete|Free|Wait|call |install|Turn|"
-    r"Flatten|Make|Go on|go on|Set |Pass|Look|Convert|Mend|What can be tuned"
+    r"Flatten|Make|Go on|go on|Set |Pass|Look|Convert|Mend|What can be tuned|tuned: "
 )
 """What a message must have: what was expected, or what to do."""
 
@@ -155,7 +155,7 @@ def _limited() -> Iterator[None]:
 
 
 def _unclear(message: str) -> str:
-    return "" if len(message) >= 40 and ADVICE.search(message) else "an unclear message"
+    return "" if len(message) >= 30 and ADVICE.search(message) else "an unclear message"
 
 
 def _lost(notes: str, folder: Path) -> str:
@@ -175,11 +175,13 @@ def _unsound(folder: Path) -> str:
         if broken:
             return f"{file.name} holds what is not finite in {', '.join(broken[:4])}"
     for file in folder.rglob("metrics.jsonl"):
+        if file.parent.name == "damaged":
+            continue
         words = [word for line in _lines(file) for word in ("NaN", "Infinity") if word in line]
         if words:
             return f"{file.name} says {words[0]}"
         torn = [line for line in _lines(file) if not _json(line)]
-        if torn and file.parent.name != "damaged":
+        if torn:
             return f"{file.name} has a line that is no JSON: {torn[0][:40]!r}"
     return ""
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
+from selftune.agents.protection import protected
 from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
@@ -102,7 +103,7 @@ def dqn(
     spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, learning, judge, truncated(settings.unroll), recipe)
+    tuning = q_tuner(spec, START, learning, judge, truncated(settings.unroll), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
@@ -144,9 +145,8 @@ def dqn(
         return Actor(state.learner.params, current(tuning, state)["epsilon"])
 
     act, decide = epsilon_greedy(network, num_actions)
-    return Agent(
-        "dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, settings.num_envs, settings.rollout_length
-    )
+    counts = settings.num_envs, settings.rollout_length
+    return protected(Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))
 
 
 def _time_steps(settings: DQNSettings) -> tuple[int, int]:

@@ -50,7 +50,7 @@ class QLambdaSettings:
 
 DEFAULTS = QLambdaSettings()
 RECIPE = Recipe(tune=("learning_rate", "epsilon"), meta_learning_rate=5e-3)
-"""Its judge is a single rollout, and noisier than DQN's: at 0.02 the learning rate of one CartPole run in four got lost."""
+"""Its judge is a single rollout, and noisier than DQN's."""
 
 START = {"learning_rate": 2e-3, "max_grad_norm": 10.0, "target_mix": 0.3, "trace_decay": 0.9}
 """Where Q(lambda) starts, other than the vocabulary."""
@@ -84,7 +84,7 @@ def q_lambda(
     spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, learning, judge, truncated(1), recipe)
+    tuning = q_tuner(spec, START, learning, judge, truncated(1), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)

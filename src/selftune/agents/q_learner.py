@@ -8,7 +8,7 @@ import optax
 
 from selftune.agents.agent import AgentState
 from selftune.agents.recipe import Recipe
-from selftune.agents.vocabulary import bounds, build_spec
+from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import UnsupportedSpaceError
 from selftune.estimators import Estimator
 from selftune.guards import numeric, range
@@ -54,12 +54,16 @@ def q_learner(loss: Loss) -> Learner:
     return learner(loss, _rule, freeze=_freeze, memory=TARGET)
 
 
-def q_tuner(spec: Spec, learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe) -> Tuner:
-    """Guarded against bounds and non-finite numbers; a policy that jumps with its values has no trust region.
+def q_tuner(
+    spec: Spec, start: Mapping[str, float], learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe
+) -> Tuner:
+    """Guarded against bounds and non-finite numbers, and drawn back to where they start when nobody says otherwise.
+
+    A policy that jumps with its values has no trust region.
 
     The judge is differentiated in `eta` too: the losses of `selftune.objectives.q_learning` read only `epsilon` there.
     """
-    guards = [range(bounds(spec)), numeric()]
+    guards = [range(bounds(spec), recipe.leak, priors(spec, start)), numeric()]
     return tuner(spec, learning, meta_loss, estimator, recipe.optimizer(), guards, through={"eta"})
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from selftune import _tree
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState, Choice
+from selftune.agents.protection import protected
 from selftune.agents.recipe import Recipe
 from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
 from selftune.agents.vocabulary import bounds, build_spec, priors
@@ -184,9 +185,8 @@ def sac(
         learned, meta, info = jax.lax.cond(ready(experience), improve, wait, *given)
         return AgentState(learned, meta, experience), info
 
-    return Agent(
-        "sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, settings.num_envs, settings.rollout_length
-    )
+    counts = settings.num_envs, settings.rollout_length
+    return protected(Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))
 
 
 def _num_actions(space: Space) -> int:

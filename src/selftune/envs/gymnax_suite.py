@@ -1,8 +1,8 @@
 """Gymnax's environments (https://github.com/RobertTLange/gymnax) as worlds that never reset by themselves.
 
 Gymnax's `step` begins a new episode in the call that ends one and returns its first observation in place of the true
-successor; `step_env` and `reset_env`, which it wraps, do not. Since gymnax 1.0 one asks for the time limit apart; before,
-`done` stands for either end.
+successor; `step_env` and `reset_env`, which it wraps, do not. Since gymnax 1.0 one asks for the time limit apart;
+before, `done` stands for either end.
 """
 
 from functools import partial

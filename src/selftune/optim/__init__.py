@@ -1,6 +1,7 @@
 """Update rules: differentiable in every constant, or adapting their own step sizes."""
 
 from selftune.optim.autostepping import AutostepState, autostep
+from selftune.optim.eligibility import EligibilityState, TrueOnlineState, eligibility_traces, true_online_td
 from selftune.optim.hypergradients import (
     HypergradientState,
     hypergradient_descent,
@@ -20,18 +21,27 @@ from selftune.optim.rules import (
     scale_by_learning_rate,
     sgd,
 )
+from selftune.optim.swift import SwiftTDState, swift_td
+from selftune.optim.temporal_difference import AutostepTIDBDState, TIDBDState, autostep_tidbd, tidbd
 
 __all__ = [
     "AutostepState",
+    "AutostepTIDBDState",
+    "EligibilityState",
     "HypergradientState",
     "IDBDState",
     "StochasticMetaDescentState",
+    "SwiftTDState",
+    "TIDBDState",
+    "TrueOnlineState",
     "adam",
     "adamw",
     "add_decayed_weights",
     "autostep",
+    "autostep_tidbd",
     "chain",
     "clip_by_global_norm",
+    "eligibility_traces",
     "hypergradient_descent",
     "idbd",
     "lion",
@@ -41,4 +51,7 @@ __all__ = [
     "scale_by_learning_rate",
     "sgd",
     "stochastic_meta_descent",
+    "swift_td",
+    "tidbd",
+    "true_online_td",
 ]

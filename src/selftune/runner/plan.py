@@ -188,7 +188,7 @@ def _read(name: str, default: Any, value: Any) -> Any:
     lowest, highest = _RANGES.get(name, (1, LARGEST))
     for number in read if isinstance(read, tuple) else (read,):
         if not isinstance(number, bool | str) and not lowest <= number <= highest:
-            raise SettingError(f"{name} = {_short(value)}: expected {lowest:g} to {highest:g}.")
+            raise SettingError(f"{name} = {_short(value)}: expected a number from {lowest} to {highest}.")
     return read
 
 

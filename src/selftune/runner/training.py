@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
@@ -65,7 +66,7 @@ def train(
     plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every)
     _, experiment, config = plan.build()
     try:
-        path = _free_folder(env, agent) if out is None else Path(out)
+        path = _free_folder(env, agent) if out is None else _folder(out)
         with lock(path), RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder:
             _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress)
         return Run(path)
@@ -166,6 +167,12 @@ def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, float
     step, session, facts = Checkpoints(folder.path).latest(experiment.example())
     folder.cut(step)
     return experiment.resume(session), float(facts.get("wall_time", 0.0))
+
+
+def _folder(out: Any) -> Path:
+    if not isinstance(out, str | Path) or not str(out).strip() or "\0" in str(out):
+        raise SettingError(f"out = {out!r:.60}: expected the name of a folder, such as 'runs/cartpole'.")
+    return Path(out)
 
 
 def _free_folder(env: str, agent: str) -> Path:

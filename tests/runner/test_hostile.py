@@ -1,0 +1,177 @@
+"""A few of the hostile inputs of benchmarks/fuzz.py: each ends in a clear error or in a finished run."""
+
+import itertools
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import selftune as st
+from selftune.envs import describe_actions, describe_observations, encode, make
+from selftune.errors import RunFolderError, SettingError, UnsupportedSpaceError
+from selftune.runner.checkpointing import read_arrays
+from selftune.runner.online import OnlineAgent
+from selftune.spaces import Box, Discrete
+
+SMALL = {"num_envs": 2, "rollout_length": 4, "hidden": (8,)}
+numbers = itertools.count()
+
+
+class World(gym.Env):
+    """Three numbers to see, two actions; `at(step)` gives the factor of everything, or raises."""
+
+    observation_space, action_space = gym.spaces.Box(-10, 10, (3,)), gym.spaces.Discrete(2)
+
+    def __init__(self, at):
+        self._at, self._steps = at, 0
+
+    def reset(self, *, seed=None, options=None):
+        return np.full(3, self._at(self._steps), np.float32), {}
+
+    def step(self, action):
+        self._steps += 1
+        now = self._at(self._steps)
+        return np.full(3, now, np.float32), now, self._steps % 5 == 0, False, {}
+
+
+def registered(at):
+    name = f"Hostile{next(numbers)}-v0"
+    gym.register(name, lambda **options: World(at), disable_env_checker=True)
+    return name
+
+
+def train(path, env="CartPole-v1", **options):
+    defaults = {"tune": [], "settings": SMALL, "steps": 32, "out": path, "progress": False}
+    return st.train(env, **(defaults | options))
+
+
+def arrays(path):
+    return read_arrays(max((path / "checkpoints").glob("step-*")))[0]
+
+
+def refuse(word):
+    raise ValueError(f"{word} is not JSON")
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 1e30])
+def test_numbers_that_break_everything_break_nothing(tmp_path, number):
+    run = train(tmp_path / "run", registered(lambda step: number if step > 3 else 1.0))
+    assert [row["step"] for row in run.rows] == [8, 16, 24, 32]
+    assert all(np.isfinite(array).all() for array in arrays(run.path).values() if array.dtype.kind == "f")
+    for line in (run.path / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=refuse)
+
+
+def test_an_environment_that_raises_is_named_and_the_run_is_kept(tmp_path):
+    def at(step):
+        if step == 10:
+            raise KeyError("joint")
+        return 1.0
+
+    with pytest.raises(KeyError, match="joint") as caught:
+        train(tmp_path / "run", registered(at))
+    whose, how = caught.value.__notes__
+    assert "environment raised this" in whose
+    assert f"selftune resume {tmp_path / 'run'}" in how
+    assert int(arrays(tmp_path / "run")["update"]) == 2
+
+
+def test_an_environment_that_cannot_begin_or_be_made_is_named():
+    def at(step):
+        raise OSError("no camera")
+
+    with pytest.raises(OSError, match="no camera") as caught:
+        make(registered(at), 2).reset(0)
+    assert "environment raised this" in caught.value.__notes__[0]
+
+    def entry(**options):
+        raise OSError("no camera")
+
+    gym.register("Hostile-v0", entry)
+    with pytest.raises(SettingError, match=r"Hostile-v0 could not be made \(OSError: no camera\)"):
+        make("Hostile-v0", 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"env": None}, "environment's name"),
+        ({"agent": []}, "a2c"),
+        ({"tune": "discount"}, "list of names"),
+        ({"tune": 3}, "list of names"),
+        ({"tune": [None]}, "list of names"),
+        ({"init": "discount"}, "values by name"),
+        ({"init": {3: 1.0}}, "values by name"),
+        ({"settings": [1]}, "values by name"),
+        ({"seed": 2**70}, "2\\^63"),
+        ({"out": 3}, "folder"),
+        ({"settings": {"num_envs": 0}}, "from 1 to"),
+        ({"settings": {"hidden": (0,)}}, "from 1 to"),
+        ({"settings": {"hidden": (2.5,)}}, "such as 64,64"),
+        ({"settings": {"num_envs": float("inf")}}, "such as 16"),
+        ({"settings": {"outer_discount": "nan"}}, r"from 0\.0 to 1\.0"),
+        ({"settings": {"lifetime": 10**400}}, "2147483647"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path, options, told):
+    with pytest.raises(SettingError, match=told):
+        train(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_that_was_changed_is_told(tmp_path):
+    run = train(tmp_path / "run", steps=8)
+    file = run.path / "config.json"
+    config = json.loads(file.read_text())
+    for name, value in {"tune": "x", "init": [], "steps": None, "env": 3}.items():
+        file.write_text(json.dumps(config | {"settings": config["settings"] | {name: value}}))
+        with pytest.raises(RunFolderError, match=rf"config.json does not say .*{name}"):
+            st.resume(run.path, progress=False)
+
+
+def test_spaces_of_no_size_or_any_are_refused():
+    for number in (0, -2, 2**62):
+        space = gym.spaces.Discrete(1)
+        space.n = number
+        for describe in (describe_actions, describe_observations):
+            with pytest.raises(UnsupportedSpaceError, match="expected 1 to 1000000"):
+                describe(space)
+
+
+def test_observations_of_another_kind_are_refused():
+    assert encode(Discrete(2, -1), np.array([-1, 0])).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    for wrong in (2, -1, 0.5, "x", None):
+        with pytest.raises(SettingError, match="expected whole numbers from 0 to 1"):
+            encode(Discrete(2), wrong)
+    with pytest.raises(SettingError, match=r"expected numbers \(float32\)"):
+        encode(Box((1,)), ["x"])
+
+
+def test_the_users_own_loop_may_hand_in_anything(tmp_path):
+    agent = OnlineAgent(Box((3,)), Discrete(2), tune=[], settings={"rollout_length": 4, "hidden": (8,)})
+    agent.reset(np.zeros(3))
+    for reward in (None, "x", [1.0, 2.0], {}, 10**400, 1j):
+        with pytest.raises(SettingError, match="expected one real number"):
+            agent.step(np.zeros(3), reward)
+    for flag in (None, "yes", [], np.nan):
+        with pytest.raises(SettingError, match="expected True or False"):
+            agent.step(np.zeros(3), 0.0, flag)
+    for observation in (["a", "b", "c"], [[1], [2, 3]], np.zeros(2)):
+        with pytest.raises(SettingError, match="expected"):
+            agent.step(observation, 0.0)
+    assert agent.steps == 0
+    agent.step(np.full(3, np.nan), np.float64(1e300), np.bool_(False))
+    saved = read_arrays(agent.save(tmp_path / "agent.safetensors"))[0]
+    assert all(np.isfinite(array).all() for array in saved.values() if array.dtype.kind == "f")
+
+
+def test_a_closed_agent_learns_on():
+    agent = OnlineAgent(
+        Box((3,)), Discrete(2), tune=[], settings={"rollout_length": 4, "hidden": (8,)}, learning="background"
+    )
+    agent.close()
+    agent.reset(np.zeros(3))
+    for _ in range(8):
+        agent.step(np.zeros(3), 1.0)
+    assert agent.updates == 2
