@@ -144,7 +144,7 @@ def _limited() -> Iterator[None]:
 
     signal.signal(signal.SIGALRM, ring)
     signal.alarm(LIMIT)
-    faulthandler.dump_traceback_later(4 * LIMIT, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(4 * LIMIT, exit=True, file=sys.stderr)
     home = os.getcwd()
     try:
         yield

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import hostile_worlds
@@ -65,7 +65,7 @@ def spaces(chance: random.Random) -> Iterator[Case]:
         "int64": gs.Box(-5, 5, (3,), np.int64),
         "uint8": gs.Box(0, 255, (3,), np.uint8),
         "int8": gs.Box(-100, 100, (2, 2), np.int8),
-        "bool": gs.Box(0, 1, (3,), np.bool_),
+        "bool": gs.Box(0, 1, (3,), cast(Any, bool)),
         "matrix": gs.Box(-1, 1, (2, 3)),
         "five axes": gs.Box(-1, 1, (1, 2, 1, 2, 1)),
         "thin image": gs.Box(0, 255, (1, 64, 3), np.uint8),

@@ -53,6 +53,13 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 1e6
 
 
+def listening(lines: list[str]) -> logging.Handler:
+    """What JAX logs, as lines."""
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    return handler
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
@@ -69,10 +76,8 @@ def main() -> None:
     for step in range(options.steps):
         if step == warm:
             jax.config.update("jax_log_compiles", True)
-            logging.getLogger("jax").addFilter(lambda record: compiled.append(record.getMessage()) and False)
-            logging.getLogger("jax._src.interpreters.pxla").addFilter(
-                lambda record: compiled.append(record.getMessage()) and False
-            )
+            logging.getLogger("jax").addHandler(listening(compiled))
+            logging.getLogger("jax").propagate = False
         if step % (options.steps // 10) == 0:
             gc.collect()
             memory.append(resident())

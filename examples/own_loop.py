@@ -19,7 +19,7 @@ from selftune.objectives import Outer, actor_critic_loss, actor_critic_meta_loss
 ENVS, LENGTH, K, WINDOWS = 8, 32, 3, 50
 
 env = st.envs.make("CartPole-v1", ENVS)
-policy = st.networks.mlp(env.observation_space.encoded_shape, env.action_space.n, (32, 32), out_scale=0.01)
+policy = st.networks.mlp(env.observation_space.encoded_shape, 2, (32, 32), out_scale=0.01)
 critic = st.networks.mlp(env.observation_space.encoded_shape, 1, (32, 32), out_scale=0.01)
 model, outer = feedforward(policy.apply, lambda p, observation: critic.apply(p, observation)[..., 0]), Outer()
 

@@ -9,7 +9,15 @@ from selftune.agents.dqn import DQNSettings, dqn
 from .setting import CHOICES, SEEN, rollout
 
 SMALL = DQNSettings(
-    num_envs=2, rollout_length=4, hidden=(8,), batch_size=4, replay_capacity=64, warm_up=4, updates=2, unroll=1, n_step=1
+    num_envs=2,
+    rollout_length=4,
+    hidden=(8,),
+    batch_size=4,
+    replay_capacity=64,
+    warm_up=4,
+    updates=2,
+    unroll=1,
+    n_step=1,
 )
 
 

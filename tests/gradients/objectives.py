@@ -11,6 +11,7 @@ from selftune.learning import Memory
 from selftune.metaparams import MetaParam, contextual, interval, one_minus, simplex, unit
 from selftune.objectives import cut_at_boundaries, lambda_returns
 
+from .action_values import ACTION_VALUES
 from .parts import UPDATES, Objective, T, logits, mean_square, params, transitions, value
 from .policies import POLICIES
 
@@ -105,7 +106,9 @@ def normaliser() -> Objective:
     )
 
 
-OBJECTIVES = {row.__name__: row for row in (regression, td_lambda, target_network, normaliser)} | POLICIES
+OBJECTIVES = (
+    {row.__name__: row for row in (regression, td_lambda, target_network, normaliser)} | POLICIES | ACTION_VALUES
+)
 
 
 def _td_error(params, frozen, discount, trace_decay, batch):

@@ -45,12 +45,17 @@ LOSS = {
     "proximal": ACTOR_CRITIC | {"clip_range", "kl_cost"},
     "continuous": ACTOR_CRITIC | {"clip_range", "kl_cost"},
     "recurrent": ACTOR_CRITIC,
+    "deep_q": {"discount", "trace_decay", "reward_scale", "target_mix"},
+    "traced_q": {"discount", "trace_decay", "reward_scale", "target_mix"},
+    "soft": {"discount", "reward_scale", "temperature", "target_entropy", "target_mix"},
 }
 
 MUST_BE_ZERO = [
     Zero({"momentum"}, {"momentum"}, ANY_OBJECTIVE, {1}, "the first trace is the gradient itself"),
     Zero({"adam_b1", "adam_b2"}, {"adam", "adamw"}, ANY_OBJECTIVE, {1}, "bias correction makes first moments plain"),
     Zero({"normaliser_rate"}, ANY_RULE, {"normaliser"}, {1}, "the first update still sees the initial mean"),
+    Zero({"target_mix"}, ANY_RULE, {"deep_q", "traced_q", "soft"}, {1}, "the judge holds slow networks still"),
+    Zero({"target_entropy"}, ANY_RULE, {"soft"}, {1}, "it moves the temperature, which the judge holds still"),
     Zero({"lion_b1", "lion_b2"}, {"lion"}, ANY_OBJECTIVE, ANY_STEPS, "a sign does not change with its argument"),
     Zero({"max_grad_norm"}, {"lion"}, ANY_OBJECTIVE, ANY_STEPS, "a sign does not change with its argument's size"),
     *(

@@ -9,9 +9,11 @@ import pytest
 
 import selftune as st
 from selftune.envs import describe_actions, describe_observations, encode, make
-from selftune.errors import RunFolderError, SettingError, UnsupportedSpaceError
+from selftune.errors import ConstraintError, RunFolderError, SettingError, UnsupportedSpaceError
 from selftune.runner.checkpointing import read_arrays
+from selftune.runner.handed import earned, flag
 from selftune.runner.online import OnlineAgent
+from selftune.runner.plan import agent_named, names, starts
 from selftune.spaces import Box, Discrete
 
 SMALL = {"num_envs": 2, "rollout_length": 4, "hidden": (8,)}
@@ -96,16 +98,10 @@ def test_an_environment_that_cannot_begin_or_be_made_is_named():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"env": None}, "environment's name"),
-        ({"agent": []}, "a2c"),
         ({"tune": "discount"}, "list of names"),
-        ({"tune": 3}, "list of names"),
-        ({"tune": [None]}, "list of names"),
-        ({"init": "discount"}, "values by name"),
-        ({"init": {3: 1.0}}, "values by name"),
-        ({"settings": [1]}, "values by name"),
+        ({"init": {"discount": np.nan}}, "outside its bounds"),
         ({"seed": 2**70}, "2\\^63"),
-        ({"out": 3}, "folder"),
+        ({"out": "\0"}, "folder"),
         ({"settings": {"num_envs": 0}}, "from 1 to"),
         ({"settings": {"hidden": (0,)}}, "from 1 to"),
         ({"settings": {"hidden": (2.5,)}}, "such as 64,64"),
@@ -115,18 +111,35 @@ def test_an_environment_that_cannot_begin_or_be_made_is_named():
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, options, told):
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises((SettingError, ConstraintError), match=told):
         train(tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_name_or_number_at_all_is_refused():
+    for wrong in (3, [None], {1}):
+        with pytest.raises(SettingError, match="list of names"):
+            names(wrong)
+    for wrong in ("discount", {3: 1.0}, [1]):
+        with pytest.raises(SettingError, match="values by name"):
+            starts(wrong)
+    for wrong in (True, "x", None, 10**400):
+        with pytest.raises(SettingError, match=r"discount = .*: expected a number"):
+            starts({"discount": wrong})
+    with pytest.raises(SettingError, match="a2c"):
+        agent_named([])
+    assert names(None) is None
+    assert starts(None) == {}
+    assert starts({"discount": np.float32(0.5)}) == {"discount": 0.5}
 
 
 def test_a_config_that_was_changed_is_told(tmp_path):
     run = train(tmp_path / "run", steps=8)
     file = run.path / "config.json"
     config = json.loads(file.read_text())
-    for name, value in {"tune": "x", "init": [], "steps": None, "env": 3}.items():
+    for name, value in {"tune": "x", "init": [], "steps": None}.items():
         file.write_text(json.dumps(config | {"settings": config["settings"] | {name: value}}))
-        with pytest.raises(RunFolderError, match=rf"config.json does not say .*{name}"):
+        with pytest.raises(RunFolderError, match=rf"(?s)config.json does not say .*{name}"):
             st.resume(run.path, progress=False)
 
 
@@ -153,15 +166,15 @@ def test_the_users_own_loop_may_hand_in_anything(tmp_path):
     agent.reset(np.zeros(3))
     for reward in (None, "x", [1.0, 2.0], {}, 10**400, 1j):
         with pytest.raises(SettingError, match="expected one real number"):
-            agent.step(np.zeros(3), reward)
-    for flag in (None, "yes", [], np.nan):
+            earned(reward)
+    for value in (None, "yes", [], np.nan):
         with pytest.raises(SettingError, match="expected True or False"):
-            agent.step(np.zeros(3), 0.0, flag)
+            flag("terminated", value)
     for observation in (["a", "b", "c"], [[1], [2, 3]], np.zeros(2)):
         with pytest.raises(SettingError, match="expected"):
             agent.step(observation, 0.0)
     assert agent.steps == 0
-    agent.step(np.full(3, np.nan), np.float64(1e300), np.bool_(False))
+    agent.step(np.full(3, np.nan), np.float64(1e300))
     saved = read_arrays(agent.save(tmp_path / "agent.safetensors"))[0]
     assert all(np.isfinite(array).all() for array in saved.values() if array.dtype.kind == "f")
 

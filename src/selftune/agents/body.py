@@ -180,8 +180,8 @@ def _distribution(space: Space) -> tuple[Distribution, int]:
 def _example(told: tuple[int, ...], observations: Space, actions: Space, settings: ActorCriticSettings) -> Transitions:
     """Zeros, [T, B, ...]."""
     batch = (settings.rollout_length, settings.num_envs)
-    raw = isinstance(observations, Box) and "int" in observations.dtype and len(told) != 1
-    observation = jnp.zeros((*batch, *told), observations.dtype if raw else jnp.float32)
+    dtype = observations.dtype if isinstance(observations, Box) and not settings.see_horizons else "float32"
+    observation = jnp.zeros((*batch, *told), dtype)
     action = jnp.zeros(batch, jnp.int32) if isinstance(actions, Discrete) else jnp.zeros((*batch, *actions.shape))
     flag, number = jnp.zeros(batch, bool), jnp.zeros(batch)
     notes = {"log_probability": number, "context": jnp.zeros(CONTEXT)}

@@ -85,12 +85,12 @@ def ppo(
     spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
-    tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, START)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, START)
     size = settings.num_envs // settings.minibatches
 
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
-        state = tuning.learner.init(parts.init(params_key), values(spec))
+        state = learning.init(parts.init(params_key), values(spec))
         meta = tuning.init(state, None, meta_key)
         minibatch = _some(parts.example, jnp.arange(size))
         _, acted, _ = jax.eval_shape(tuning.act, meta, state, minibatch)

@@ -22,7 +22,8 @@ def protected(agent: Agent) -> Agent:
         whole = _tree.finite((after.learner, after.meta))
         kept = _tree.where(whole, (after.learner, after.meta), (state.learner, state.meta))
         guards = info.guards | {"numeric/experience": broken, "numeric/round": jnp.where(whole, 0, 1)}
-        return AgentState(*kept, after.experience), info._replace(guards=guards)
+        learner, meta = kept
+        return AgentState(learner, meta, after.experience), info._replace(guards=guards)
 
     return agent._replace(learn=learn)
 

@@ -49,7 +49,7 @@ class QLambdaSettings:
 
 
 DEFAULTS = QLambdaSettings()
-RECIPE = Recipe(tune=("learning_rate", "epsilon"), meta_learning_rate=5e-3)
+RECIPE = Recipe(tune=("learning_rate", "epsilon"), meta_learning_rate=5e-3, leak=0.0)
 """Its judge is a single rollout, and noisier than DQN's."""
 
 START = {"learning_rate": 2e-3, "max_grad_norm": 10.0, "target_mix": 0.3, "trace_decay": 0.9}

@@ -57,9 +57,7 @@ def q_learner(loss: Loss) -> Learner:
 def q_tuner(
     spec: Spec, start: Mapping[str, float], learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe
 ) -> Tuner:
-    """Guarded against bounds and non-finite numbers, and drawn back to where they start when nobody says otherwise.
-
-    A policy that jumps with its values has no trust region.
+    """Guarded against bounds and non-finite numbers; a policy that jumps with its values has no trust region.
 
     The judge is differentiated in `eta` too: the losses of `selftune.objectives.q_learning` read only `epsilon` there.
     """

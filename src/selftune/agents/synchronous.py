@@ -100,11 +100,11 @@ def _build(
     spec = actor_critic_spec(names, tune, init, settings, recipe)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)
-    tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
-        state = tuning.learner.init(parts.init(params_key), values(spec))
+        state = learning.init(parts.init(params_key), values(spec))
         return AgentState(state, tuning.init(state, with_axis(parts.example), meta_key), Seen(parts.senses()))
 
     def actor(state: AgentState) -> Actor:

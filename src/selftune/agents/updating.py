@@ -15,7 +15,7 @@ from selftune.agents.senses import CONTEXT, context
 from selftune.agents.settings import ActorCriticSettings
 from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.estimators import truncated
-from selftune.learning import LearnerState, Memory, learner
+from selftune.learning import Learner, LearnerState, Memory, learner
 from selftune.metaparams import MetaParam, Spec, contextual
 from selftune.objectives import policy_divergence
 from selftune.optim import adam, clip_by_global_norm
@@ -57,18 +57,20 @@ def actor_critic_spec(
 
 def actor_critic_tuner(
     spec: Spec, body: Body, loss: Loss, meta_loss: Loss, recipe: Recipe, defaults: Mapping[str, float] | None = None
-) -> Tuner:
-    """The learner of an actor-critic, with its tuner around it."""
+) -> tuple[Learner, Tuner]:
+    """The learner of an actor-critic, and the tuner around it."""
     distance = policy_divergence(body.model)
-    return tuner(
+    learning = learner(loss, actor_critic_rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
+    tuning = tuner(
         spec,
-        learner(loss, actor_critic_rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES),
+        learning,
         meta_loss,
         truncated(1),
         recipe.optimizer(),
         recipe.guards(spec, distance, _policy_only, bounds(spec), priors(spec, defaults)),
         context=lambda batch: batch.notes["context"],
     )
+    return learning, tuning
 
 
 def actor_critic_rule(eta: Eta) -> optax.GradientTransformation:

@@ -57,6 +57,7 @@ def from_brax(name: str, backend: str = "generalized") -> Environment:
     size = env.action_size
     action_space = Box((size,), "float32", (-1.0,) * size, (1.0,) * size)
 
+    @jax.jit  # one operation after the other, a robot takes most of a minute to stand up
     def reset(key: PRNGKey, params: Params) -> tuple[Array, State]:
         state = env.reset(key)
         return _observation(state), State(state, jnp.int32(0))

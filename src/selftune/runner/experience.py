@@ -30,7 +30,8 @@ class Stretch:
         def room(example: Any) -> np.ndarray:
             return np.zeros((length, *np.shape(example)), np.asarray(example).dtype)
 
-        number, flag = np.zeros(1, np.float32), np.zeros(1, bool)
+        number: Any = np.zeros(1, np.float32)
+        flag: Any = np.zeros(1, bool)
         rows = Transitions(observation, choice.action, number, flag, flag, observation, choice.notes)
         self.arrays: Transitions = jax.tree.map(room, rows)
         self.count = 0
@@ -45,7 +46,7 @@ class Stretch:
         self, seen: np.ndarray, choice: Choice, reward: float, terminated: bool, truncated: bool, then: np.ndarray
     ) -> None:
         """One more transition."""
-        row = Transitions(seen, choice.action, reward, terminated, truncated, then, choice.notes)  # pyright: ignore
+        row = (seen, choice.action, reward, terminated, truncated, then, choice.notes)
         for array, value in zip(jax.tree.leaves(self.arrays), jax.tree.leaves(row), strict=True):
             array[self.count] = np.asarray(value)
         self.count += 1

@@ -57,7 +57,7 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
             session, info = update(session)
             fired.append(info.guards)
         assert info is not None, "a chunk has at least one update"
-        counts = fired[0] if updates == 1 else {name: sum(one[name] for one in fired) for name in fired[0]}
+        counts = jax.tree.map(lambda *told: sum(told), *fired)
         return session, Telemetry(*rollout.take_finished(), info, counts)
 
     return Experiment(begin, example, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)

@@ -29,7 +29,7 @@ from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, heard, plain_space, seen, spoken
-from selftune.runner.plan import agent_named, by_name, names, settled, whole
+from selftune.runner.plan import agent_named, by_name, names, settled, starts, whole
 from selftune.spaces import Box, Discrete, Space
 from selftune.tuning import TunerInfo
 
@@ -86,7 +86,7 @@ class OnlineAgent:
             raise SettingError(f"on_event = {on_event!r}: expected a function of a kind and facts.")
         self.observation_space: Space = plain_space(observation_space, describe_observations)
         self.action_space: Space = plain_space(action_space, describe_actions)
-        tune, init, settings = names(tune), by_name("init", init), by_name("settings", settings)
+        tune, init, settings = names(tune), starts(init), by_name("settings", settings)
         self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
         self._asked["settings"] = settings
         chosen = settled(default, {"num_envs": 1, "minibatches": 1, **settings}, {"minibatches"})
@@ -185,7 +185,8 @@ class OnlineAgent:
         """
         arrays, facts = read_arrays(Path(path))
         spaces = map(heard, facts["spaces"])
-        agent = cls(*spaces, **facts["asked"], on_event=on_event)
+        observations, actions = spaces
+        agent = cls(observations, actions, **facts["asked"], on_event=on_event)
         everything = unpack(agent._everything(), arrays)
         agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
         agent._memory.count = facts["written"]

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,6 @@ class Plan:
             if isinstance(env, HostEnv):
                 env.close()
             raise
-        build = native_experiment if isinstance(env, Environment) else host_experiment
         config = {
             "env": self.env,
             "agent": self.agent,
@@ -78,7 +78,8 @@ class Plan:
             "init": {entry: float(value) for entry, value in values(agent.spec).items()},
             "settings": asdict(settings),
         }
-        return agent, build(agent, env), config
+        native = isinstance(env, Environment)
+        return agent, native_experiment(agent, env) if native else host_experiment(agent, env), config
 
     def command(self, out: Path | str | None) -> str:
         """The line that makes the same run again."""
@@ -103,7 +104,7 @@ def planned(config: Mapping[str, Any]) -> Plan:
     """
     try:
         told = config["settings"]
-        changes = by_name("init", told["init"]), by_name("settings", told["settings"])
+        changes = starts(told["init"]), by_name("settings", told["settings"])
         counts = told["steps"], config["seed"], told["checkpoint_every"]
         return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts)
     except (KeyError, TypeError, SettingError) as error:
@@ -143,10 +144,28 @@ def names(tune: Any) -> tuple[str, ...] | None:
     """
     if tune is None:
         return None
-    listed = () if isinstance(tune, str) or not isinstance(tune, Iterable) else tuple(tune)
-    if not all(isinstance(name, str) for name in listed) or (not listed and not isinstance(tune, Sequence | set)):
+    listed: tuple = tuple(tune) if isinstance(tune, Iterable) and not isinstance(tune, str) else (None,)
+    if not all(isinstance(name, str) for name in listed):
         raise SettingError(f"tune = {_short(tune)}: expected a list of names, such as ['learning_rate'].")
     return listed
+
+
+def starts(init: Any) -> dict[str, float]:
+    """Where metaparameters start, by name; nothing where `None` is given.
+
+    Raises:
+        SettingError: These are no numbers by name.
+    """
+    return {name: _start(name, value) for name, value in by_name("init", init).items()}
+
+
+def _start(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+    except OverflowError:
+        pass
+    raise SettingError(f"init: {name} = {_short(value)}: expected a number, such as 1e-3.")
 
 
 def by_name(word: str, given: Any) -> dict[str, Any]:

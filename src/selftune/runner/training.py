@@ -16,7 +16,7 @@ from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
-from selftune.runner.plan import Plan, by_name, names, planned
+from selftune.runner.plan import Plan, by_name, names, planned, starts
 from selftune.runner.rows import Rows
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
@@ -62,7 +62,7 @@ def train(
         SettingError: A setting that makes no sense; the message says what would.
         RunFolderError: The folder already holds a run, or another process writes it.
     """
-    changes = by_name("init", init), by_name("settings", settings)
+    changes = starts(init), by_name("settings", settings)
     plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every)
     _, experiment, config = plan.build()
     try:
