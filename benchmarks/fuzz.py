@@ -25,7 +25,6 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def judge(run: Callable[[Path], Any], folder: Path) -> tuple[str, str]:
     except BaseException as error:
         notes = " ".join(getattr(error, "__notes__", ()))
         told = f"{type(error).__name__}: {error} [{notes}] at {_place(error)}"
-        verdict, trouble = "error", _lost(notes, folder)
+        verdict, trouble = "error", _lost(error, notes, folder)
     trouble = trouble or _unsound(folder)
     return ("bad", f"{trouble}: {told}") if trouble else (verdict, told)
 
@@ -158,13 +157,17 @@ def _unclear(message: str) -> str:
     return "" if len(message) >= 30 and ADVICE.search(message) else "an unclear message"
 
 
-def _lost(notes: str, folder: Path) -> str:
-    """An exception that is not selftune's: it must bear advice, and what was learned must be there."""
+def _lost(error: BaseException, notes: str, folder: Path) -> str:
+    """An exception that is not selftune's: it must bear advice, and what was learned must be there.
+
+    Ctrl-C before anything was learned needs neither.
+    """
     runs = [file.parent for file in folder.rglob("config.json")]
     whole = [run for run in runs if any(_arrays(file) is not None for file in run.glob("checkpoints/step-*"))]
     if whole and "selftune resume" not in notes:
         return "nothing says how to resume"
-    return "" if ADVICE.search(notes) else "a bare traceback"
+    interrupted = isinstance(error, KeyboardInterrupt) and not whole
+    return "" if interrupted or ADVICE.search(notes) else "a bare traceback"
 
 
 def _unsound(folder: Path) -> str:
@@ -221,13 +224,9 @@ def _tell(counts: dict[str, Counter]) -> int:
     return int(total["bad"] > 0)
 
 
-@cache
-def _columns() -> tuple[str, ...]:
-    return "error", "finished", "bad", "seconds"
-
-
 def _row(count: Counter) -> list[str]:
-    return [str(sum(count[name] for name in _columns()[:3])), *(str(count[name]) for name in _columns())]
+    ends = [count[name] for name in ("error", "finished", "bad")]
+    return [str(number) for number in (sum(ends), *ends, count["seconds"])]
 
 
 if __name__ == "__main__":

@@ -41,6 +41,24 @@ def test_an_episode_that_ends_is_reset_at_once_and_only_once():
     env.close()
 
 
+def test_a_game_that_is_lost_begins_anew_beside_one_that_goes_on():
+    env = make("ALE/Breakout-v5", 2)
+    lost = [step for step in play(env, 300) if step.terminated.any()]
+    assert {step.terminated.argmax() for step in lost if not step.terminated.all()} == {0, 1}
+    for step in lost:
+        assert not step.observation[step.terminated][..., :3].any()
+        np.testing.assert_array_equal(step.observation[~step.terminated], step.next_observation[~step.terminated])
+    env.close()
+
+
+def test_nobody_serves_for_the_agent():
+    env = make("ALE/Breakout-v5", 1)
+    observation = env.reset(0)
+    steps = [env.step(np.zeros(1, int)) for _ in range(20)]
+    np.testing.assert_array_equal(steps[-1].observation[..., 3], observation[..., 3])
+    env.close()
+
+
 def test_all_is_determined_by_the_seed_and_actions_stick():
     def pictures(seed, **settings):
         env = make("ALE/Breakout-v5", 1, max_num_frames_per_episode=80, **settings)
