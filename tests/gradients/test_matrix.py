@@ -19,6 +19,8 @@ TOLERANCE = 1e-4
 """Relative, in the norm of one metaparameter's coordinates."""
 SMALLEST = 1e-9
 """A meta-gradient that is not zero is larger."""
+NARROW = {"lion": 2e-4}
+"""Steps of the differences where an update jumps: a sign must not flip between two of them."""
 ROUNDING = 1e-12
 """One that is zero is smaller."""
 
@@ -55,7 +57,6 @@ MUST_BE_ZERO = [
     Zero({"adam_b1", "adam_b2"}, {"adam", "adamw"}, ANY_OBJECTIVE, {1}, "bias correction makes first moments plain"),
     Zero({"normaliser_rate"}, ANY_RULE, {"normaliser"}, {1}, "the first update still sees the initial mean"),
     Zero({"target_mix"}, ANY_RULE, {"deep_q", "traced_q", "soft"}, {1}, "the judge holds slow networks still"),
-    Zero({"target_entropy"}, ANY_RULE, {"soft"}, {1}, "it moves the temperature, which the judge holds still"),
     Zero({"lion_b1", "lion_b2"}, {"lion"}, ANY_OBJECTIVE, ANY_STEPS, "a sign does not change with its argument"),
     Zero({"max_grad_norm"}, {"lion"}, ANY_OBJECTIVE, ANY_STEPS, "a sign does not change with its argument's size"),
     *(
@@ -83,7 +84,7 @@ CELLS = [
 @pytest.mark.parametrize(("objective", "rule", "estimator"), CELLS)
 def test_meta_gradient(objective, rule, estimator):
     steps = ESTIMATORS[estimator].steps
-    expected = central_differences(objective, rule)[steps - 1]
+    expected = central_differences(objective, rule, NARROW.get(rule, 2e-3))[steps - 1]
     got = meta_gradient(objective, rule, estimator)
     assert set(got) == set(expected)
     wrong = {}
@@ -102,4 +103,5 @@ def test_pairwise_cells_hold_every_pair():
     axes = list(OBJECTIVES), list(RULES), list(ESTIMATORS)
     for i, j in itertools.combinations(range(3), 2):
         assert {(cell[i], cell[j]) for cell in IN_EVERY_TEST_RUN} == set(itertools.product(axes[i], axes[j]))
-    assert len(IN_EVERY_TEST_RUN) <= 1.2 * len(RULES) * len(ESTIMATORS)
+    fewest = max(len(one) * len(other) for one, other in itertools.combinations(axes, 2))
+    assert len(IN_EVERY_TEST_RUN) <= 1.2 * fewest

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -63,7 +64,7 @@ def test_an_exported_policy_runs_without_selftune_and_decides_alike(run, tmp_pat
         first = np.arange(batch) % 2 == 0
         carry = np.ones((batch, 3), np.float32)
         action, after = program.call(observation, carry, first)
-        choice = agent.decide(actor, carry, observation, first)
+        choice = agent.decide(actor, *map(jnp.asarray, (carry, observation, first)))
         assert action.tolist() == choice.action.tolist()
         np.testing.assert_allclose(after, choice.carry, rtol=1e-5)
     told = json.loads((out / "policy.json").read_text())
