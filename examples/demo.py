@@ -14,7 +14,7 @@ import selftune as st
 from selftune.runner.reporting import write_report
 
 BAD = {"learning_rate": 1e-5, "discount": 0.8, "entropy_cost": 0.3}
-STEPS = 250_000
+STEPS = 400_000
 
 
 def main() -> None:
