@@ -158,16 +158,19 @@ def _unclear(message: str) -> str:
 
 
 def _lost(error: BaseException, notes: str, folder: Path) -> str:
-    """An exception that is not selftune's: it must bear advice, and what was learned must be there.
+    """An exception that is not selftune's: it must be the environment's and say so, and what was learned must be there.
 
     Ctrl-C before anything was learned needs neither.
     """
     runs = [file.parent for file in folder.rglob("config.json")]
     whole = [run for run in runs if any(_arrays(file) is not None for file in run.glob("checkpoints/step-*"))]
+    if isinstance(error, KeyboardInterrupt) and not whole:
+        return ""
+    if "The environment raised this" not in notes:
+        return "a bare traceback"
     if whole and "selftune resume" not in notes:
         return "nothing says how to resume"
-    interrupted = isinstance(error, KeyboardInterrupt) and not whole
-    return "" if interrupted or ADVICE.search(notes) else "a bare traceback"
+    return "a lost run" if "selftune resume" in notes and not whole else ""
 
 
 def _unsound(folder: Path) -> str:

@@ -150,6 +150,8 @@ def test_spaces_of_no_size_or_any_are_refused():
         for describe in (describe_actions, describe_observations):
             with pytest.raises(UnsupportedSpaceError, match="expected 1 to 1000000"):
                 describe(space)
+    with pytest.raises(UnsupportedSpaceError, match="expected at least one number"):
+        describe_actions(gym.spaces.Box(-1, 1, (0,)))
 
 
 def test_observations_of_another_kind_are_refused():

@@ -65,6 +65,8 @@ def _discrete(space: Any) -> Discrete:
 
 def _box(space: Any) -> Box:
     """Bounds are kept where they are finite and there is room between them."""
+    if 0 in space.shape:
+        raise UnsupportedSpaceError(f"Got the space {space}, expected at least one number. Leave empty axes out.")
     floating = np.issubdtype(space.dtype, np.floating)
     bounded = np.isfinite(space.low).all() and np.isfinite(space.high).all() and (space.low < space.high).all()
     low, high = (tuple(map(float, np.ravel(end))) if bounded else None for end in (space.low, space.high))
