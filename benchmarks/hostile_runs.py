@@ -15,6 +15,7 @@ SETTINGS: Mapping[str, dict[str, Any]] = {
     "ppo": SMALL | {"epochs": 1, "minibatches": 1},
     "dqn": SMALL | REMEMBERED | {"updates": 2},
     "sac": SMALL | REMEMBERED,
+    "q_lambda": SMALL,
 }
 STEPS = 48
 
