@@ -72,6 +72,7 @@ def main() -> None:
             f"{env:16} {agent:5} self-tuned {tuned:9.0f} /s   fixed {fixed:9.0f} /s   ratio {tuned / fixed:.2f}",
             flush=True,
         )
+        write(options.out, results)
     if options.peers:
         ours = [speed("CartPole-v1", "ppo", 150_000, None) for _ in range(options.rounds)]
         command = [".venv-peers/bin/python", "-c", PEER, "16"]
@@ -79,8 +80,13 @@ def main() -> None:
         ratio = statistics.median(ours) / statistics.median(theirs)
         results["CartPole-v1/ppo/stable-baselines3"] = {"ours": ours, "theirs": theirs, "ratio": ratio}
         print(f"CartPole-v1 self-tuned PPO over Stable-Baselines3's plain PPO, 16 environments each: {ratio:.1f}")
-    options.out.parent.mkdir(exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=1) + "\n")
+        write(options.out, results)
+
+
+def write(out: Path, results: dict) -> None:
+    """Everything so far."""
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
