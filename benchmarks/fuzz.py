@@ -14,7 +14,6 @@ import faulthandler
 import io
 import json
 import logging
-import os
 import random
 import re
 import signal
@@ -84,7 +83,7 @@ def judge(run: Callable[[Path], Any], folder: Path) -> tuple[str, str]:
     """How a case ended: "finished", "error" or "bad"; and what is to be said of it."""
     said = io.StringIO()
     try:
-        with _limited(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.chdir(folder), _limited(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             run(folder)
         verdict, told, trouble = "finished", "", ""
     except SelftuneError as error:
@@ -144,13 +143,11 @@ def _limited() -> Iterator[None]:
     signal.signal(signal.SIGALRM, ring)
     signal.alarm(LIMIT)
     faulthandler.dump_traceback_later(4 * LIMIT, exit=True, file=sys.stderr)
-    home = os.getcwd()
     try:
         yield
     finally:
         signal.alarm(0)
         faulthandler.cancel_dump_traceback_later()
-        os.chdir(home)
 
 
 def _unclear(message: str) -> str:

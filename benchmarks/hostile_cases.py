@@ -1,6 +1,5 @@
 """What somebody might hand to selftune by accident or in anger, in six categories; drawn anew from a seed."""
 
-import contextlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -180,8 +179,7 @@ def _command(line: list[str]) -> Callable[[Path], Any]:
         words = [hostile_worlds.register() if word == "WORLD" else word for word in line]
         if "WORLD" in line:
             words = ["train", words[1], "--steps", "48", *small_one, "--out", str(folder / "run"), *words[2:]]
-        with contextlib.chdir(folder):
-            cli.main(words)
+        cli.main(words)
 
     return run
 

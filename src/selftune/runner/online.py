@@ -80,7 +80,7 @@ class OnlineAgent:
             UnsupportedSpaceError: A space that the agent cannot handle.
         """
         make, default = agent_named(agent)
-        if learning not in ("inline", "background"):
+        if not isinstance(learning, str) or learning not in ("inline", "background"):
             raise SettingError(f"learning = {learning!r}: expected 'inline' or 'background'.")
         if on_event is not None and not callable(on_event):
             raise SettingError(f"on_event = {on_event!r}: expected a function of a kind and facts.")
