@@ -78,7 +78,7 @@ def actor_critic_rule(eta: Eta) -> optax.GradientTransformation:
 
     def descend(rate: Scalar | float) -> optax.GradientTransformation:
         clip = clip_by_global_norm(eta["max_grad_norm"])
-        return optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"]))
+        return optax.flatten(optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])))
 
     rules: dict[Hashable, optax.GradientTransformation] = {
         "policy": descend(eta["learning_rate"]),

@@ -187,4 +187,4 @@ def _backward(x_t: Trace, decay_t: Trace, y_end: Number) -> Trace:
         return y_t, y_t
 
     y_end = jnp.asarray(y_end, jnp.result_type(x_t, decay_t))
-    return jax.lax.scan(step, y_end, (x_t, decay_t), reverse=True)[1]
+    return jax.lax.scan(step, y_end, (x_t, decay_t), reverse=True, unroll=8)[1]

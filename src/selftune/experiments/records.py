@@ -1,0 +1,60 @@
+"""Results on disk: a list of rows, written whole after each, so that a bench that was interrupted goes on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selftune.errors import RunFolderError
+from selftune.runner.run_folder import write_whole
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table of results."""
+
+    experiment: str
+    row: str
+    """The method or setting."""
+    steps: int
+    """Environment steps of a run, or samples where there is no environment."""
+    seeds: int
+    ours: float
+    ci_low: float
+    ci_high: float
+    command: str
+    """What measures it again."""
+    published: str | None = None
+    """As it was printed, with its source, where there is something to stand beside."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else was measured: scores of the runs, settings, versions, curves."""
+
+
+class Records:
+    """The rows of one file; at most one for each experiment, row and number of steps."""
+
+    def __init__(self, path: Path):
+        """Read what is there.
+
+        Raises:
+            RunFolderError: The file is no list of rows.
+        """
+        self.path = path
+        try:
+            told = json.loads(path.read_text()) if path.exists() else []
+            self.rows = [Row(**row) for row in told]
+        except (TypeError, ValueError) as error:
+            raise RunFolderError(f"{path} holds no rows of results ({error}). Move it away to begin anew.") from error
+
+    def find(self, experiment: str, row: str, steps: int) -> Row | None:
+        """The row, where it was measured already."""
+        return next(
+            (told for told in self.rows if (told.experiment, told.row, told.steps) == (experiment, row, steps)), None
+        )
+
+    def add(self, row: Row) -> None:
+        """Add a row, or put it in the place of an earlier one."""
+        old = self.find(row.experiment, row.row, row.steps)
+        self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
+        write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())

@@ -1,0 +1,77 @@
+"""Many runs in a few numbers: interquartile means, and intervals by stratified bootstrap.
+
+Agarwal et al. 2021, Deep reinforcement learning at the edge of the statistical precipice (arXiv:2108.13264). An
+interquartile mean hides dead runs; tables show their share beside it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from selftune.errors import SettingError
+
+Statistic = Callable[[Float[np.ndarray, " N"]], float]
+
+
+class Interval(NamedTuple):
+    """An estimate and the ends of its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def interquartile_mean(scores: Sequence[float] | Float[np.ndarray, " N"]) -> float:
+    """The mean of the middle half of the scores; a score on a quartile counts by its part inside.
+
+    Raises:
+        SettingError: There are no scores.
+    """
+    ordered = np.sort(_scores(scores))
+    count = len(ordered)
+    begins, ends = np.arange(count) / count, np.arange(1, count + 1) / count
+    inside = np.clip(np.minimum(ends, 0.75) - np.maximum(begins, 0.25), 0.0, None)
+    return float((inside * ordered).sum() / inside.sum())
+
+
+def mean(scores: Sequence[float] | Float[np.ndarray, " N"]) -> float:
+    """The plain mean."""
+    return float(_scores(scores).mean())
+
+
+def bootstrap(
+    strata: Sequence[Sequence[float] | Float[np.ndarray, " N"]],
+    statistic: Statistic = interquartile_mean,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """A percentile interval by resampling runs within each stratum, with an explicit generator.
+
+    Args:
+        strata: Scores of runs; one stratum for each environment or task, resampled apart.
+        statistic: Of all scores together.
+        confidence: In (0, 1).
+        resamples: How many.
+        seed: Of the resampling; equal seeds give equal intervals.
+
+    Raises:
+        SettingError: A stratum is empty, or the confidence is not in (0, 1).
+    """
+    if not 0.0 < confidence < 1.0:
+        raise SettingError(f"bootstrap(confidence={confidence}): expected a number between 0 and 1, such as 0.95.")
+    groups = [_scores(stratum) for stratum in strata]
+    chance = np.random.default_rng(seed)
+    drawn = [chance.choice(group, (resamples, len(group))) for group in groups]
+    values = np.array([statistic(row) for row in np.concatenate(drawn, axis=1)])
+    low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Interval(float(statistic(np.concatenate(groups))), float(low), float(high))
+
+
+def _scores(scores: Sequence[float] | Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    array = np.asarray(scores, float).reshape(-1)
+    if not len(array):
+        raise SettingError("Got no scores, expected those of at least one run.")
+    return array
