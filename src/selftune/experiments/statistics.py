@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from selftune.errors import SettingError
 
@@ -23,7 +24,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def interquartile_mean(scores: Sequence[float] | Float[np.ndarray, " N"]) -> float:
+def interquartile_mean(scores: ArrayLike) -> float:
     """The mean of the middle half of the scores; a score on a quartile counts by its part inside.
 
     Raises:
@@ -36,13 +37,13 @@ def interquartile_mean(scores: Sequence[float] | Float[np.ndarray, " N"]) -> flo
     return float((inside * ordered).sum() / inside.sum())
 
 
-def mean(scores: Sequence[float] | Float[np.ndarray, " N"]) -> float:
+def mean(scores: ArrayLike) -> float:
     """The plain mean."""
     return float(_scores(scores).mean())
 
 
 def bootstrap(
-    strata: Sequence[Sequence[float] | Float[np.ndarray, " N"]],
+    strata: Sequence[ArrayLike],
     statistic: Statistic = interquartile_mean,
     confidence: float = 0.95,
     resamples: int = 2000,
@@ -70,7 +71,7 @@ def bootstrap(
     return Interval(float(statistic(np.concatenate(groups))), float(low), float(high))
 
 
-def _scores(scores: Sequence[float] | Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+def _scores(scores: ArrayLike) -> Float[np.ndarray, " N"]:
     array = np.asarray(scores, float).reshape(-1)
     if not len(array):
         raise SettingError("Got no scores, expected those of at least one run.")
