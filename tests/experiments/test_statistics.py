@@ -42,4 +42,4 @@ def test_nothing_to_count_is_refused():
     with pytest.raises(SettingError, match="at least one run"):
         bootstrap([[1.0], []])
     with pytest.raises(SettingError, match="between 0 and 1"):
-        bootstrap([[1.0]], confidence=95)
+        bootstrap([[1.0]], confidence=95.0)
