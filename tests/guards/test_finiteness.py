@@ -20,7 +20,12 @@ def culprits(info) -> set[str]:
     return {name for name, fired in info.guards.items() if fired}
 
 
-EVERYTHING_MOVING = {"numeric/meta_grad/cost", "numeric/meta_grad/learning_rate", "numeric/eta/cost"}
+EVERYTHING_MOVING = {
+    "numeric/meta_grad/cost",
+    "numeric/meta_grad/learning_rate",
+    "numeric/eta/cost",
+    "numeric/meta_state",
+}
 
 
 @pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
@@ -76,7 +81,7 @@ def test_only_one_metaparameter_is_to_blame():
     new_meta, new_state, info = tuning.update(meta, state, window(1), batch(2), KEY)
     assert same_bits(new_state, state)
     assert same_bits(new_meta._replace(updates=meta.updates), meta)
-    assert culprits(info) == {"numeric/meta_grad/cost", "numeric/eta/cost"}
+    assert culprits(info) == {"numeric/meta_grad/cost", "numeric/meta_state", "numeric/eta/cost"}
 
 
 def test_a_bare_step_is_looked_at_too():
@@ -102,3 +107,14 @@ def test_counters_and_integers_are_no_culprits():
     _, state, info = tuning.update(tuning.init(state), state, jnp.array([1.0]), jnp.asarray(0.0), KEY)
     assert state[1] == 1
     assert culprits(info) == set()
+
+
+def test_in_the_state_of_the_meta_optimizer():
+    # A meta-gradient of about 1e10 * 1e12 is finite in single precision, and its square, which Adam averages, is not.
+    tuning, meta, state = start([numeric()])
+    meta, state, _ = tuning.update(meta, state, window(1), batch(2), KEY)
+    (x, y), (seen, truth) = batch(3), window(4)
+    new_meta, new_state, info = tuning.update(meta, state, (seen, 1e10 * truth), (x, 1e12 * y), KEY)
+    assert culprits(info) == {"numeric/meta_state"}
+    assert same_bits(new_state, state)
+    assert same_bits(new_meta._replace(updates=meta.updates), meta)

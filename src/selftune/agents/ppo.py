@@ -30,7 +30,10 @@ from selftune.tuning import Meta, TunerInfo
 from selftune.types import Array, Bool, Int, PRNGKey, Transitions
 
 DEFAULTS = PPOSettings()
-START = {"learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+START = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "entropy_cost": 3e-3}
+"""Found on LunarLander-v3, one seed each, 1M steps: 4 epochs at a rate of 1e-3 and an entropy cost of 0.01 end near 190
+and fall back from better; 10 epochs at these end at 249 and rise throughout. Rewards are scaled and advantages are not
+standardized, so that an entropy cost weighs more here than it does elsewhere."""
 RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"))
 
 NAMES = (*COMMON, "clip_range", "kl_cost")

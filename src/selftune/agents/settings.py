@@ -60,7 +60,7 @@ class PPOSettings(ActorCriticSettings):
     """Whether vectors of numbers are standardized by their running mean and deviation."""
     scale_rewards: bool = True
     """Whether rewards are divided by the running deviation of the discounted return."""
-    epochs: int = 4
+    epochs: int = 10
     """How often each rollout is gone through."""
     minibatches: int = 4
     """Updates an epoch; each sees the whole trajectories of `num_envs / minibatches` environments."""

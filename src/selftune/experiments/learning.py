@@ -44,6 +44,9 @@ class Task(NamedTuple):
         return self.bar * WORST if self.bar > 0 else self.bar / WORST
 
 
+NARROW = {"hidden": (128, 128), "batch_size": 128}
+"""Of SAC: an eighth of the arithmetic of its defaults, so that two cores make 300 000 updates in a quarter of an hour."""
+
 TASKS = [
     Task("CartPole-v1", "a2c", 300_000, 475),
     Task("CartPole-v1", "impala", 300_000, 475),
@@ -52,10 +55,10 @@ TASKS = [
     Task("Acrobot-v1", "a2c", 500_000, -100),
     Task("Acrobot-v1", "ppo", 500_000, -100),
     Task("Pendulum-v1", "ppo", 300_000, -250),
-    Task("Pendulum-v1", "sac", 30_000, -250),
+    Task("Pendulum-v1", "sac", 30_000, -250, settings=NARROW),
     Task("LunarLander-v3", "ppo", 1_000_000, 200),
     Task("HalfCheetah-v5", "ppo", 1_000_000, 2000, seeds=3),
-    Task("HalfCheetah-v5", "sac", 300_000, 4000, seeds=3),
+    Task("HalfCheetah-v5", "sac", 300_000, 4000, seeds=3, settings=NARROW),
     Task("catch", "a2c", 200_000, 1.0),
     Task("recall", "ppo", 200_000, 1.0, settings={"memory": 32}),
 ]
@@ -86,7 +89,9 @@ def bench_learning(
     for task in TASKS:
         if only and task.name not in only:
             continue
-        told = results.setdefault(task.name, {"steps": task.steps, "bar": task.bar, "runs": {}})
+        told = results.setdefault(
+            task.name, {"steps": task.steps, "bar": task.bar, "settings": dict(task.settings), "runs": {}}
+        )
         for seed in range(task.seeds if seeds is None else seeds):
             if str(seed) in told["runs"]:
                 continue

@@ -11,9 +11,10 @@ from selftune.metaparams import Spec
 def numeric() -> Guard:
     """Keep everything as it was when any value of an update is not finite.
 
-    Looked at: the inner loss and gradient, the outer loss, the new state of the learner, every meta-gradient and every
-    new metaparameter. If one holds a NaN or an infinity, parameters, metaparameters and both optimizers' states stay
-    as they were, and the culprits are named: `numeric/loss`, `numeric/gradient`, `numeric/meta_loss`, `numeric/state`,
+    Looked at: the inner loss and gradient, the outer loss, the new states of the learner and of the meta-optimizer,
+    every meta-gradient and every new metaparameter. If one holds a NaN or an infinity, parameters, metaparameters and
+    both optimizers' states stay as they were, and the culprits are named: `numeric/loss`, `numeric/gradient`,
+    `numeric/meta_loss`, `numeric/state`, `numeric/meta_state` (the square of a finite meta-gradient can overflow),
     `numeric/meta_grad/<name>`, `numeric/eta/<name>`.
     """
 
@@ -23,6 +24,7 @@ def numeric() -> Guard:
             {"loss": steps.loss, "gradient": steps.gradient_norm} if isinstance(steps, StepInfo) else {"step": steps}
         )
         looked_at |= {"meta_loss": attempt.info.meta_loss, "state": (after.state, after.estimator_state)}
+        looked_at |= {"meta_state": after.opt_state}
         looked_at |= {f"meta_grad/{name}": leaf for name, leaf in attempt.meta_grad.items()}
         looked_at |= {f"eta/{name}": leaf for name, leaf in after.meta_params.items()}
         healthy = {name: _tree.finite(tree) for name, tree in looked_at.items()}
