@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
 
 NARROW = {"hidden": (128, 128), "batch_size": 128}
-"""Of SAC: an eighth of the arithmetic of its defaults, so that two cores make 300 000 updates in a quarter of an hour."""
+"""Of SAC: an eighth of the arithmetic of its defaults; 300 000 updates take two cores a quarter of an hour."""
 
 TASKS = [
     Task("CartPole-v1", "a2c", 300_000, 475),

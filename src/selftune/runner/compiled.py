@@ -4,12 +4,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from selftune.agents import Agent, AgentState, Choice
+from selftune.metaparams import tuned
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, PyTree, Transitions
+from selftune.types import Array, Float, Int, PRNGKey, PyTree, Transitions
+
+
+class Told(eqx.Module):
+    """What a person wants to know of an update, in two small arrays: thirty would take longer to fetch than to make."""
+
+    eta: Float[Array, " M"]
+    """The tuned metaparameters, each averaged where it is more than one number."""
+    guards: Int[Array, " G"]
+    names: tuple[tuple[str, ...], tuple[str, ...]] = eqx.field(static=True)
+    """Of the metaparameters, and of the guards."""
+
+    def fetch(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Both by name, on the host; waits for the update."""
+        eta, guards = (np.asarray(numbers).tolist() for numbers in (self.eta, self.guards))
+        return dict(zip(self.names[0], eta, strict=True)), dict(zip(self.names[1], guards, strict=True))
 
 
 class Compiled(NamedTuple):
@@ -21,6 +39,8 @@ class Compiled(NamedTuple):
     """Uses up the state's experience, so that a replay is never copied."""
     actor: Callable[[AgentState], PyTree]
     """What acting needs, in arrays of its own."""
+    improve: Callable[[AgentState, Transitions, PRNGKey], tuple[AgentState, PyTree, Told]]
+    """`learn`, `actor` and what there is to tell, in one program."""
 
 
 def compiled(agent: Agent) -> Compiled:
@@ -38,8 +58,23 @@ def compiled(agent: Agent) -> Compiled:
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
         return learn_from(state.experience, state._replace(experience=()), batch, key)
 
-    @jax.jit
-    def actor(state: AgentState) -> PyTree:
+    def own(state: AgentState) -> PyTree:
         return jax.tree.map(jnp.copy, agent.actor(state))  # not shared with what learning uses up
 
-    return Compiled(act, learn, actor)
+    @partial(jax.jit, donate_argnums=0)
+    def improve_from(experience: PyTree, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple:
+        state, info = agent.learn(state._replace(experience=experience), batch, key)
+        return state, own(state), _told(agent, info)
+
+    def improve(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, PyTree, Told]:
+        return improve_from(state.experience, state._replace(experience=()), batch, key)
+
+    return Compiled(act, learn, jax.jit(own), improve)
+
+
+def _told(agent: Agent, info: TunerInfo) -> Told:
+    moving, guards = tuple(tuned(agent.spec)), tuple(info.guards)
+    eta = [jnp.mean(jnp.asarray(info.eta[name])) for name in moving]
+    fired = [jnp.asarray(info.guards[name], jnp.int32) for name in guards]
+    stacked = jnp.stack(eta) if eta else jnp.zeros(0), jnp.stack(fired) if fired else jnp.zeros(0, jnp.int32)
+    return Told(*stacked, (moving, guards))

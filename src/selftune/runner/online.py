@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +31,10 @@ from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, heard, plain_space, seen, spoken
 from selftune.runner.plan import agent_named, by_name, names, settled, starts, whole
 from selftune.spaces import Box, Discrete, Space
-from selftune.tuning import TunerInfo
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
+Learned: TypeAlias = tuple[AgentState, Any, tuple[dict[str, float], dict[str, int]]]
+"""The state, what acts now, and metaparameters and guards by name."""
 
 
 class OnlineAgent:
@@ -217,9 +218,9 @@ class OnlineAgent:
         else:
             self._learning = self._pool.submit(self._learned, self._state, batch, key)
 
-    def _learned(self, state: AgentState, batch: Any, key: Any) -> tuple[AgentState, Any, TunerInfo]:
-        state, info = self._functions.learn(state, batch, key)
-        return jax.block_until_ready((state, self._functions.actor(state), info))
+    def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
+        state, actor, told = self._functions.improve(state, batch, key)
+        return state, actor, told.fetch()
 
     def _take_over(self, wait: bool = False) -> None:
         """Accept what the thread has learned, if it is done or is to be waited for."""
@@ -227,12 +228,10 @@ class OnlineAgent:
             learning, self._learning = self._learning, None
             self._accept(learning.result())
 
-    def _accept(self, learned: tuple[AgentState, Any, TunerInfo]) -> None:
-        self._state, self._actor, info = learned
+    def _accept(self, learned: Learned) -> None:
+        self._state, self._actor, (self._eta, guards) = learned
         self.updates += 1
-        eta, guards = jax.device_get(({name: info.eta[name] for name in self._eta}, info.guards))
-        self._eta = {name: float(np.mean(value)) for name, value in eta.items()}
-        fired = {name: int(count) for name, count in guards.items() if count}
+        fired = {name: count for name, count in guards.items() if count}
         self._fired.update(fired)
         if fired:
             self._tell("guard", fired)
