@@ -38,6 +38,13 @@ def test_documented_bounds_are_admitted_and_finite(name, end):
     assert float(entry.constraint.forward(coordinate)) == pytest.approx(value, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", VOCABULARY)
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_bounds_are_admitted_as_a_run_folder_gives_them_back(name, end):
+    # 1e-8 in single precision is 9.99999994e-9; SAC's runs could not be resumed.
+    build_spec(VOCABULARY, [], {name: float(jnp.float32(getattr(VOCABULARY[name], end)))}, SETTINGS)
+
+
 def test_errors_say_what_can_be_tuned():
     with pytest.raises(UnknownMetaParamError, match="did you mean 'learning_rate'"):
         build_spec(VOCABULARY, ["learning_rat"], {}, SETTINGS)

@@ -107,7 +107,8 @@ def _within_bounds(name: str, value: Any) -> Any:
     entry = VOCABULARY[name]
     if isinstance(value, bool) or not isinstance(value, float | int):
         raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
-    if not (math.isfinite(value) and entry.lowest <= value <= entry.highest):
+    lowest, highest = entry.lowest - 1e-6 * abs(entry.lowest), entry.highest + 1e-6 * abs(entry.highest)
+    if not (math.isfinite(value) and lowest <= value <= highest):  # but for the rounding to single precision
         raise ConstraintError(
             f"init: {name} = {value:g} is outside its bounds; expected {entry.lowest:g} to {entry.highest:g} "
             f"({entry.effect})."

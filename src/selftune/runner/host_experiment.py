@@ -22,7 +22,7 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
 
     Their own states cannot be stored: a resumed experiment begins new episodes.
     """
-    act, learn, actor = compiled(agent)
+    act, learn, actor, _ = compiled(agent)
     rollout = Rollout(env, act, agent.rollout_length)
 
     def start(key: PRNGKey) -> Session:
