@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +26,18 @@ LARGEST = 2**31 - 1
 """Steps are counted in 32 bits on the device."""
 LONGEST_WALK = 1_000_000
 
+Checked: TypeAlias = Any
+"""What may come from a file: checked by hand when a schedule is made, so that a mistake gets a message for people."""
+
 
 @dataclass(frozen=True)
 class Change:
     """One field of a world, and what becomes of it.
 
     Attributes:
-        field: What changes: a field of the world's physics or a map outside of it, such as `reward_factor`.
-        values: The table, as the values themselves; or
-        factors: the table, as factors of the field's own value. A random walk has one entry: where it begins.
+        field: A text: what changes, a field of the world's physics or a map outside of it, such as `reward_factor`.
+        values: The table, a list of numbers: the values themselves; or
+        factors: the table as factors of the field's own value. A random walk has one entry: where it begins.
         kind: `"abrupt"`: entry after entry. `"gradual"`: straight from each to the next. `"periodic"`: along half a
             cosine, so that two entries swing with a period of `2 every`. `"random_walk"`: entry after entry of a walk.
         every: Environment steps, summed over parallel environments, from one entry to the next.
@@ -46,17 +49,17 @@ class Change:
         length: Entries of a walk.
     """
 
-    field: str
-    values: Sequence[float] | None = None
-    factors: Sequence[float] | None = None
-    kind: str = "abrupt"
-    every: int = 100_000
-    start: int = 0
-    recurring: bool = True
-    deviation: float | None = None
-    low: float | None = None
-    high: float | None = None
-    length: int | None = None
+    field: Checked
+    values: Checked = None
+    factors: Checked = None
+    kind: Checked = "abrupt"
+    every: Checked = 100_000
+    start: Checked = 0
+    recurring: Checked = True
+    deviation: Checked = None
+    low: Checked = None
+    high: Checked = None
+    length: Checked = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.field, str) or not self.field.strip():
@@ -88,18 +91,18 @@ class Change:
         object.__setattr__(self, "length", 1000 if self.length is None else self.length)
         if whole(f"{self.field}: length", self.length, 2) > LONGEST_WALK:
             raise SettingError(f"{self.field}: length = {self.length}: expected at most {LONGEST_WALK} entries.")
-        if len(self.given) != 1 or not self.low <= self.given[0] <= self.high or self.low == self.high:  # pyright: ignore
+        if len(self.given) != 1 or not self.low <= self.given[0] <= self.high or self.low == self.high:
             raise SettingError(
                 f"{self.field}: a random walk from {list(self.given)} in [{self.low}, {self.high}]: expected one entry "
                 "to begin with, between low and high, and low below high."
             )
-        if not self.deviation > 0:  # pyright: ignore[reportOptionalOperand]
+        if not self.deviation > 0:
             raise SettingError(f"{self.field}: deviation = {self.deviation}: expected a number above 0.")
 
     @property
     def given(self) -> tuple[float, ...]:
         """The table as it was given."""
-        return tuple(self.factors if self.values is None else self.values)  # pyright: ignore[reportArgumentType]
+        return tuple(self.factors if self.values is None else self.values)
 
     def boundaries(self, steps: int, table: np.ndarray) -> Iterator[int]:
         """Steps in (0, `steps`) at which the level jumps, or begins or ends a way to another entry."""
@@ -127,9 +130,9 @@ class Drift:
             appended to the observation, which must be a vector; else the change is hidden.
     """
 
-    changes: Sequence[Change] = ()
-    seed: int = 0
-    announced: bool = False
+    changes: Checked = ()
+    seed: Checked = 0
+    announced: Checked = False
 
     def __post_init__(self) -> None:
         changes = self.changes
