@@ -7,7 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from selftune.agents import Agent
+from selftune.agents import Agent, recipe_for
 from selftune.agents.catalogue import AGENTS
 from selftune.envs import Environment, HostEnv, open_env
 from selftune.errors import RunFolderError, SettingError, did_you_mean
@@ -43,11 +43,13 @@ class Plan:
     seed: int = 0
     checkpoint_every: int = 100_000
     """Environment steps between two checkpoints."""
+    tuner: str = "meta_gradient"
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, str):
             raise SettingError(f"env = {self.env!r}: expected an environment's name, such as 'CartPole-v1'.")
         agent_named(self.agent)
+        recipe_for(self.tuner, self.agent)
         for name, lowest in {"steps": 1, "seed": 0, "checkpoint_every": 1}.items():
             whole(name, getattr(self, name), lowest)
 
@@ -64,7 +66,8 @@ class Plan:
         settings = settled(default, {"lifetime": min(self.steps, LARGEST), **self.settings}, {"lifetime"})
         env = open_env(self.env, settings.num_envs) if env is None else env
         try:
-            agent = make(env.observation_space, env.action_space, tune=self.tune, init=self.init, settings=settings)
+            spaces, recipe = (env.observation_space, env.action_space), recipe_for(self.tuner, self.agent)
+            agent = make(*spaces, tune=self.tune, init=self.init, settings=settings, recipe=recipe)
         except BaseException:
             if isinstance(env, HostEnv):
                 env.close()
@@ -72,6 +75,7 @@ class Plan:
         config = {
             "env": self.env,
             "agent": self.agent,
+            "tuner": self.tuner,
             "steps": self.steps,
             "checkpoint_every": self.checkpoint_every,
             "tune": list(tuned(agent.spec)),
@@ -84,6 +88,8 @@ class Plan:
     def command(self, out: Path | str | None) -> str:
         """The line that makes the same run again."""
         words = ["selftune", "train", self.env, "--agent", self.agent]
+        if self.tuner != Plan.tuner:
+            words += ["--tuner", self.tuner]
         if self.tune is not None:
             words += ["--tune", *(self.tune or ["none"])]
         if self.init:
@@ -106,7 +112,7 @@ def planned(config: Mapping[str, Any]) -> Plan:
         told = config["settings"]
         changes = starts(told["init"]), by_name("settings", told["settings"])
         counts = told["steps"], config["seed"], told["checkpoint_every"]
-        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts)
+        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, told.get("tuner", Plan.tuner))
     except (KeyError, TypeError, SettingError) as error:
         raise RunFolderError(
             f"config.json does not say how the run was made ({type(error).__name__}: {error}); it was written by "

@@ -31,6 +31,7 @@ def train(
     env: str,
     agent: str = "a2c",
     *,
+    tuner: str = Plan.tuner,
     tune: Sequence[str] | None = None,
     init: Mapping[str, float] | None = None,
     steps: int = 500_000,
@@ -45,6 +46,7 @@ def train(
     Args:
         env: An environment's name: Gymnasium's id, such as `"CartPole-v1"`, or one of those that `selftune envs` lists.
         agent: `"a2c"`, `"impala"`, `"ppo"`, `"dqn"`, `"q_lambda"`, `"sac"`.
+        tuner: How they are tuned; `selftune.agents.TUNERS` says what each does.
         tune: Metaparameters to learn; the recipe's when omitted; `[]` for a fixed agent.
         init: Where metaparameters start, by name; tuned or not.
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
@@ -63,7 +65,7 @@ def train(
         RunFolderError: The folder already holds a run, or another process writes it.
     """
     changes = starts(init), by_name("settings", settings)
-    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every)
+    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every, tuner)
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else _folder(out)
@@ -106,6 +108,7 @@ def _make(
 ) -> None:
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
+    fixed = fixed if plan.tuner == Plan.tuner else f" · {plan.tuner}"
     display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
