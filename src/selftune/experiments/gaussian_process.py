@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)
-FORGETTING = (0.0, 0.03, 0.1, 0.3)
-NOISES = (0.03, 0.1, 0.3, 1.0)
+LENGTHS = (0.2, 0.5, 1.2)
+FORGETTING = (0.0, 0.05, 0.2)
+NOISES = (0.03, 0.2, 1.0)
 """Variances, beside the data's own of 1."""
 
 

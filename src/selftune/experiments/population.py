@@ -29,6 +29,8 @@ INTERVALS = 25
 RESAMPLE = 0.25
 """Chance that PBT draws a setting anew instead of scaling it (Jaderberg et al. 2017, appendix A)."""
 SCALES = (0.8, 1.2)
+REMEMBERED = 80
+"""Outcomes that PB2 models, the newest."""
 FIRST_MODELLED = 4
 """Outcomes that PB2 must have seen before it models them; it draws until then."""
 
@@ -194,9 +196,8 @@ def _longer(group: Group, level: Float[np.ndarray, " M"], time: int) -> History:
     rise = level - group.level
     known = np.isfinite(rise)
     old, when = group.history, np.full(int(known.sum()), float(time))
-    return History(
-        np.concatenate([old.x, group.x[known]]), np.concatenate([old.t, when]), np.concatenate([old.y, rise[known]])
-    )
+    pairs = zip(old, (group.x[known], when, rise[known]), strict=True)
+    return History(*(np.concatenate(pair)[-REMEMBERED:] for pair in pairs))
 
 
 def _begun(names: Sequence[str], seed: int, members: int) -> Group:

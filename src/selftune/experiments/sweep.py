@@ -57,6 +57,7 @@ def runs(
     steps: int,
     points: int = 100,
     title: str | None = None,
+    width: int | None = None,
 ) -> Curves:
     """Make many runs.
 
@@ -68,6 +69,8 @@ def runs(
         steps: Environment steps of each run, rounded up to whole chunks.
         points: Chunks, about; the length of the curves.
         title: What a progress bar says; none without it.
+        width: Runs side by side, made up with copies of the last one where there are too few, so that one program
+            serves any number; equally large groups of at most `WIDTH` when omitted.
 
     Raises:
         SettingError: Settings and seeds are not equally many.
@@ -77,8 +80,8 @@ def runs(
         shapes = {name: np.shape(values) for name, values in settings.items()}
         raise SettingError(f"runs got {count} seeds and settings of shapes {shapes}; expected one value a seed.")
     chunk, chunks = plan(fleet.steps_per_update, steps, points)
-    groups = -(-count // WIDTH)
-    size = -(-count // groups)
+    groups = -(-count // (width or WIDTH))
+    size = width or -(-count // groups)
     bar = Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True)
     with bar if title else nullcontext():
         task = bar.add_task(title or "", total=groups * chunks)
