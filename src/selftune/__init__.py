@@ -22,6 +22,7 @@ _HOMES = {
     "estimators": "bootstrapped evolution forward implicit matching mixture truncated",
     "tuning": "Meta Tuner TunerInfo audit tuner",
     "types": "Transitions",
+    "envs.drift": "Change Drift",
     "runner.training": "resume train",
     "runner.run": "Run",
     "runner.online": "OnlineAgent",

@@ -8,6 +8,7 @@ from selftune import (
     optim as optim,
     spaces as spaces,
 )
+from selftune.envs.drift import Change as Change, Drift as Drift
 from selftune.estimators import (
     bootstrapped as bootstrapped,
     evolution as evolution,

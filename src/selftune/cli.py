@@ -32,6 +32,7 @@ def train(
     set: tuple[str, ...] = (),
     steps: int = Plan.steps,
     seed: int = 0,
+    drift: str | None = None,
     checkpoint_every: int = Plan.checkpoint_every,
     out: Path | None = None,
 ) -> None:
@@ -45,6 +46,7 @@ def train(
         set: Changes to the agent's settings, as NAME=VALUE, such as num_envs=8 hidden=128,128.
         steps: Environment steps, summed over parallel environments.
         seed: Of all randomness.
+        drift: How the environment changes: a file of JSON, or the JSON itself; see `selftune envs --drift`.
         checkpoint_every: Environment steps between two checkpoints.
         out: The run folder.
     """
@@ -59,6 +61,7 @@ def train(
         settings=_pairs("--set", set),
         steps=steps,
         seed=seed,
+        drift=drift,
         checkpoint_every=checkpoint_every,
         out=out,
     )
@@ -83,6 +86,8 @@ def evaluate(
     video: Path | None = None,
 ) -> None:
     """Returns of the learned policy without chance and without learning, and a film of it.
+
+    An environment that drifts stays as it was in the last step of the training.
 
     Args:
         folder: The run folder.
@@ -109,11 +114,21 @@ def export(folder: Annotated[Path, tyro.conf.Positional], out: Path | None = Non
     Console().print(f"exported: {export_policy(folder, out or folder / 'export')}", highlight=False)
 
 
-def envs() -> None:
-    """List the environments that are installed here, and what an extra would add."""
-    from selftune.runner.listing import listing
+def envs(
+    env: Annotated[str | None, tyro.conf.Positional] = None,
+    drift: bool = False,
+) -> None:
+    """List the environments that are installed here, and what an extra would add; or what can change in them.
 
-    Console().print(listing())
+    Args:
+        env: With --drift, one environment, by name.
+        drift: List what can change: in every world written in JAX, or in ENV.
+    """
+    from selftune.runner.listing import drift_listing, listing
+
+    if env is not None and not drift:
+        raise SettingError(f"envs got {env!r}; expected --drift as well: selftune envs --drift {env}")
+    Console().print(drift_listing(env) if drift else listing())
 
 
 def report(

@@ -6,7 +6,7 @@ forgets that it would, and the next call is a true step.
 
 import difflib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -14,6 +14,18 @@ from jaxtyping import Bool, Shaped
 from selftune.envs.extras import require
 from selftune.envs.host import HostEnv
 from selftune.errors import SettingError
+
+
+def refuse_drift(name: str) -> NoReturn:
+    """Always.
+
+    Raises:
+        SettingError: Nothing can change in EnvPool's environments.
+    """
+    raise SettingError(
+        f"{name} cannot drift: EnvPool's environments live in C++, where no constant can be reached. Give Gymnasium's "
+        "own, such as HalfCheetah-v5."
+    )
 
 
 def make_envpool(name: str, num_envs: int, **settings: Any) -> HostEnv:

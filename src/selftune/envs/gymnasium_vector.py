@@ -2,26 +2,32 @@
 
 import difflib
 import importlib
+from functools import partial
 from typing import Any
 
 from selftune.envs.atari import make_atari
+from selftune.envs.drift import Drift
 from selftune.envs.host import HostEnv
 from selftune.errors import MissingExtraError, SettingError
 
 
-def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
+def make(
+    env_id: str, num_envs: int, *, drift: Drift | None = None, held: int | None = None, **settings: Any
+) -> HostEnv:
     """Make `num_envs` copies of a registered environment.
 
     CartPole runs as Gymnasium's own vector implementation, which is about twice as fast, and Atari as ale-py's (see
-    `selftune.envs.atari`); every other environment runs one copy after the other.
+    `selftune.envs.atari`); every other environment, and whatever drifts, runs one copy after the other.
 
     Args:
         env_id: Gymnasium's id, such as "CartPole-v1"; "module:Name-v0" imports the module first.
         num_envs: `B`, at least 1.
+        drift: How the copies change, all alike.
+        held: An environment step: the copies stay as they are there.
         settings: passed on to the environment, such as `max_episode_steps`.
 
     Raises:
-        SettingError: if no such environment is registered, or `num_envs` is smaller than 1.
+        SettingError: if no such environment is registered, `num_envs` is smaller than 1, or it cannot change so.
         UnsupportedSpaceError: if a space is neither Discrete nor a Box (of one axis, for actions).
         MissingExtraError: if the environment needs a package that is not installed.
     """
@@ -31,24 +37,72 @@ def make(env_id: str, num_envs: int, **settings: Any) -> HostEnv:
     if num_envs < 1:
         raise SettingError(f"Got num_envs={num_envs}, expected at least one environment.")
     spec = _find(env_id)
+    changes = drift is not None and bool(drift.changes)
     if spec.namespace == "ALE":
+        if changes:
+            raise _cartridge(env_id)
         return make_atari(spec, num_envs, **settings)
-    reset_where = _NATIVE.get(str(spec.vector_entry_point))
+    reset_where = None if changes else _NATIVE.get(str(spec.vector_entry_point))
     if reset_where:
         settings["vectorization_mode"] = "vector_entry_point"
     else:
         settings["vectorization_mode"] = "sync"
         settings["vector_kwargs"] = {"autoreset_mode": AutoresetMode.DISABLED}
+    if drift is not None and changes:
+        settings["wrappers"] = [_wrapper(drift, num_envs, held)]
     try:
         env = gymnasium.make_vec(spec, num_envs, **settings)
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise _missing(env_id, str(spec.entry_point), error) from error
+    except SettingError:
+        raise
     except Exception as error:
         raise SettingError(
             f"{env_id} could not be made ({type(error).__name__}: {error}), expected an environment that "
             "gymnasium.make_vec can make. Mend it, or give another one."
         ) from error
-    return HostEnv(env, reset_where)
+    return HostEnv(env, reset_where, partial(_call, env, "go_to") if changes and held is None else None)
+
+
+def _call(env, name, *given):
+    """A method of every copy."""
+    env.call(name, *given)
+
+
+def _wrapper(drift, num_envs, held):
+    """What makes each copy drift; with `held`, stand still."""
+    from selftune.envs.drift.gymnasium_wrapper import Drifting
+
+    stride, begin = (num_envs, 0) if held is None else (0, held)
+    return partial(Drifting, drift=drift, stride=stride, begin=begin)
+
+
+def host_fields(env_id: str) -> dict[str, Any]:
+    """Everything that can change in an environment, by name, as it is when nothing does.
+
+    Raises:
+        SettingError: No such environment is registered, or it is Atari's.
+        MissingExtraError: It needs a package that is not installed.
+    """
+    import gymnasium
+
+    from selftune.envs.drift.gymnasium_wrapper import fields_of
+
+    spec = _find(env_id)
+    if spec.namespace == "ALE":
+        raise _cartridge(env_id)
+    try:
+        env = gymnasium.make(spec)
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise _missing(env_id, str(spec.entry_point), error) from error
+    try:
+        return fields_of(env)
+    finally:
+        env.close()
+
+
+def _cartridge(env_id):
+    return SettingError(f"{env_id} cannot drift: a cartridge has no constants to change. Leave the drift out.")
 
 
 def _reset_cartpole(env, mask):

@@ -73,6 +73,7 @@ class HostEnv:
         self,
         env: VectorEnv,
         reset_where: Callable[[Any, np.ndarray], np.ndarray] | None = None,
+        go_to: Callable[[int], Any] | None = None,
     ):
         """Drive a Gymnasium vector environment.
 
@@ -80,6 +81,7 @@ class HostEnv:
             env: one made with `AutoresetMode.DISABLED`, or any that comes with its own `reset_where`.
             reset_where: `reset_where(env, mask)` begins new episodes where mask [B] is true, keeps `env` from
                 resetting them once more, and returns the first observations [F, ...] of those `F`.
+            go_to: `go_to(step)` makes environments that drift go on as after so many environment steps.
 
         Raises:
             SettingError: if the environment would reset by itself.
@@ -92,6 +94,7 @@ class HostEnv:
         self.action_space = describe_actions(env.single_action_space)
         self._env = env
         self._reset_where = reset_where or _reset_by_mask
+        self._go_to = go_to or (lambda step: None)
 
     def reset(self, seed: int) -> Shaped[np.ndarray, "B ..."]:
         """Begin `B` new episodes.
@@ -136,6 +139,10 @@ class HostEnv:
             finished_returns,
             finished_lengths,
         )
+
+    def go_to(self, step: int) -> None:
+        """Where the environments drift, go on as after so many environment steps; nothing elsewhere."""
+        self._go_to(step)
 
     def _native(self, action: np.ndarray) -> np.ndarray:
         """From what an agent gives to what the environments take."""

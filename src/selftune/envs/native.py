@@ -15,6 +15,11 @@ from selftune.spaces import Box, Discrete, Space
 from selftune.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 
+def unchanged(params: PyTree, step: Any) -> PyTree:
+    """The physics of a world that does not drift."""
+    return params
+
+
 class Environment(NamedTuple):
     """One world; pure functions of one environment, batched by `jax.vmap`."""
 
@@ -29,6 +34,9 @@ class Environment(NamedTuple):
     """`step(key, state, action, params) -> (observation, state, reward, terminated, truncated, info)`; never resets."""
     render: Callable[[PyTree, PyTree], Any] | None = None
     """`render(state, params) -> [H, W, 3]` uint8, on the host."""
+    physics: Callable[[PyTree, Any], PyTree] = unchanged
+    """`physics(params, step) -> params`: what `params` have become after `step` environment steps, an int32 that is
+    summed over parallel environments; see `selftune.envs.drift`."""
 
 
 class Worlds(NamedTuple):

@@ -84,6 +84,8 @@ def evaluate_run(
 ) -> Float[np.ndarray, " E"]:
     """Returns of the policy in a run's last checkpoint, in episodes that training did not see.
 
+    Where the environment drifts, it stays as it was in the last step of the training.
+
     Args:
         folder: The run folder.
         episodes: How many, at least 1.
@@ -96,20 +98,26 @@ def evaluate_run(
     """
     if episodes < 1:
         raise SettingError(f"eval got episodes={episodes}; expected at least 1.")
-    agent, actor, plan = learned(folder)
-    env = open_env(plan.env, episodes)
+    agent, actor, plan, step = _learned(folder)
+    env = open_env(plan.env, episodes, plan.drift, held=step - 1)
     try:
         returns = evaluate(agent, actor, env, episodes, seed)
     finally:
         if isinstance(env, HostEnv):
             env.close()
     if video is not None:
-        film(agent, actor, plan.env, seed, Path(video))
+        film(agent, actor, plan.env, seed, Path(video), plan.drift, step - 1)
     return returns
 
 
 def learned(folder: Path | str) -> tuple[Agent, PyTree, Plan]:
     """The agent of a run, what it needs to act, and how the run was made."""
+    agent, actor, plan, _ = _learned(folder)
+    return agent, actor, plan
+
+
+def _learned(folder: Path | str) -> tuple[Agent, PyTree, Plan, int]:
+    """The same, and the environment steps of the training."""
     opened = RunFolder.open(folder)
     plan = planned(opened.config)
     agent, experiment, _ = plan.build()
@@ -117,4 +125,4 @@ def learned(folder: Path | str) -> tuple[Agent, PyTree, Plan]:
         session = Checkpoints(opened.path).latest(experiment.example()).tree
     finally:
         experiment.close()
-    return agent, agent.actor(session.agent), plan
+    return agent, agent.actor(session.agent), plan, int(session.update) * experiment.steps_per_update

@@ -38,7 +38,7 @@ def export_policy(folder: Path | str, out: Path | str) -> Path:
     from safetensors.numpy import save
 
     agent, actor, plan = learned(folder)
-    observation_space, action_space = spaces_of(plan.env)
+    observation_space, action_space = spaces_of(plan.env, plan.drift)
     dtype = observation_space.dtype if isinstance(observation_space, Box) else "float32"
 
     def policy(observation: Any, carry: Any, first: Any) -> tuple[Any, Any]:

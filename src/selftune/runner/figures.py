@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from selftune.runner import axes
 from selftune.runner.readable import has_horizon, label, number
-from selftune.runner.series import RunSeries, running_mean, thin
+from selftune.runner.series import RunSeries, drift_edges, running_mean, thin
 
 COLOURS = 8
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -83,6 +83,14 @@ class Figures:
             self._metaparameter(name, lines, gradients.get(name, []))
             for name, lines in values.items()
             if any(np.nanmax(line.y) > np.nanmin(line.y) for line in lines)
+        ]
+
+    def drift(self) -> list[Card]:
+        """What changed in the world, as it was; with a line where the schedule says that it changes."""
+        lines = self._grouped(lambda run: run.named("drift"))
+        return [
+            Card(label(name), self._figure([self._traces(found, "y")], [axes.spaced("value", _values(found))], 200))
+            for name, found in lines.items()
         ]
 
     def _metaparameter(self, name: str, values: list[Line], gradients: list[Line]) -> Card:
@@ -163,7 +171,9 @@ class Figures:
             placed["yaxis"] = vertical[0] | {"domain": [0.42, 1]}
             placed["yaxis2"] = vertical[1] | {"domain": [0, 0.3]}
             placed["xaxis"] = placed["xaxis"] | {"anchor": "y2"}
-        return {"data": list(chain.from_iterable(traces)), "layout": {**_LAYOUT, "height": height, **placed}}
+        edges = sorted({edge for run in self._runs for edge in drift_edges(run)})
+        marks = {"shapes": [_mark(edge) for edge in edges]} if edges else {}
+        return {"data": list(chain.from_iterable(traces)), "layout": {**_LAYOUT, "height": height, **placed, **marks}}
 
 
 _STEPS = {
@@ -192,6 +202,12 @@ _LAYOUT: dict[str, Any] = {
     "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "var(--line)", "activecolor": "var(--soft)"},
     "showlegend": False,
 }
+
+
+def _mark(step: float) -> dict[str, Any]:
+    """A line through the whole plot where the world changed."""
+    where = {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
+    return where | {"line": {"color": "var(--soft)", "width": 1, "dash": "dot"}}
 
 
 def _ordered(lines: Sequence[Line]) -> list[tuple[int, Line]]:

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from selftune.agents import Agent
-from selftune.envs import Environment, native, open_env, open_for_filming
+from selftune.envs import Environment, HostEnv, native, open_env, open_for_filming
+from selftune.envs.drift import Drift
 from selftune.errors import MissingExtraError, RunFolderError, SettingError
 from selftune.types import PyTree
 
@@ -18,8 +19,10 @@ LONGEST = 600
 MILLISECONDS = 33
 
 
-def film(agent: Agent, actor: PyTree, env: str, seed: int, file: Path) -> Path:
-    """Write an animated GIF of one episode under the likeliest actions.
+def film(
+    agent: Agent, actor: PyTree, env: str, seed: int, file: Path, drift: Drift | None = None, held: int | None = None
+) -> Path:
+    """Write an animated GIF of one episode under the likeliest actions; `drift` and `held` as in `open_env`.
 
     Raises:
         SettingError: The environment cannot be drawn, or the file's name does not end in .gif.
@@ -32,8 +35,11 @@ def film(agent: Agent, actor: PyTree, env: str, seed: int, file: Path) -> Path:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError('Films need Pillow: pip install "selftune[film]"') from error
-    world = open_env(env, 1) if env.islower() and ":" not in env else None
-    frames = _native(agent, actor, world, seed) if isinstance(world, Environment) else _host(agent, actor, env, seed)
+    world = open_env(env, 1, drift, held=held) if env.islower() and ":" not in env else None
+    if isinstance(world, Environment):
+        frames = _native(agent, actor, world, seed)
+    else:
+        frames = _host(agent, actor, open_for_filming(env, drift, held=held), seed)
     images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +65,7 @@ def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Iterato
             return
 
 
-def _host(agent: Agent, actor: PyTree, name: str, seed: int) -> Iterator[Any]:
-    env = open_for_filming(name)
+def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> Iterator[Any]:
     decide, carry, first = jax.jit(agent.decide), agent.rest(1), np.ones(1, bool)
     try:
         observation = env.reset(seed)

@@ -39,6 +39,7 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
         return jax.eval_shape(start, jax.random.key(0))
 
     def resume(session: Session) -> Session:
+        env.go_to(int(session.update) * agent.num_envs * agent.rollout_length)
         words = [*np.ravel(jax.random.key_data(session.key)).tolist(), int(session.update)]
         rollout.begin(int(np.random.SeedSequence(words).generate_state(1)[0]))
         return session

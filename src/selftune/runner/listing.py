@@ -1,9 +1,12 @@
 """What `selftune envs` prints: the environments that are installed here, and what an extra would add."""
 
 from importlib.util import find_spec
+from typing import Any
 
+import numpy as np
 from rich.table import Table
 
+from selftune.envs.opening import what_can_drift
 from selftune.envs.worlds import WORLDS
 
 EXTRAS = {
@@ -26,6 +29,25 @@ def listing() -> Table:
         here = "yes" if find_spec(module) else f'pip install "selftune\\[{extra}]"'
         table.add_row(suite, examples, here)
     return table
+
+
+def drift_listing(env: str | None = None) -> Table:
+    """A table of what can change in one environment, or in every world written in JAX."""
+    table = Table("environment", "field", "as it is")
+    for name in [env] if env is not None else sorted(WORLDS):
+        for place, (field, value) in enumerate(what_can_drift(name).items()):
+            table.add_row("" if place else name, field, _short(value))
+        table.add_section()
+    return table
+
+
+def _short(value: Any) -> str:
+    """A number, or the shape of an array and its range."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{array.item():g}" if array.dtype != bool else str(value).lower()
+    shape = "x".join(map(str, array.shape))
+    return f"{shape} numbers from {array.min():.4g} to {array.max():.4g}"
 
 
 def _registered() -> str:

@@ -47,22 +47,23 @@ def native_functions(agent: Agent, env: Environment) -> Native:
     def begin(key: PRNGKey) -> Session:
         root, agent_key, world_key = jax.random.split(key, 3)
         state = agent.init(agent_key)
-        worlds = native.begin(env, env.params, world_key, agent.num_envs)
+        worlds = native.begin(env, env.physics(env.params, jnp.int32(0)), world_key, agent.num_envs)
         session = Session(state, agent.actor(state), agent.rest(agent.num_envs), worlds, root, jnp.zeros((), jnp.int32))
         return _tree.strong(session)
 
     def rollout(session: Session, physics: PyTree, key: PRNGKey) -> tuple[Session, Transitions, NativeStep]:
-        def step(standing: tuple[PyTree, Worlds], key: PRNGKey) -> tuple[tuple, tuple]:
-            carry, worlds = standing
+        def step(standing: tuple[PyTree, Worlds], now: tuple[PRNGKey, Int[Array, ""]]) -> tuple[tuple, tuple]:
+            (carry, worlds), (key, count) = standing, now
             act_key, world_key = jax.random.split(key)
             choice = agent.act(session.actor, carry, worlds.observation, worlds.first, act_key)
-            moved, told = native.advance(env, physics, worlds, choice.action, world_key)
+            moved, told = native.advance(env, env.physics(physics, count), worlds, choice.action, world_key)
             ends = told.reward, told.terminated, told.truncated
             seen = Transitions(worlds.observation, choice.action, *ends, told.next_observation, choice.notes)
             return (choice.carry, moved), (seen, told)
 
         keys = jax.random.split(key, agent.rollout_length)
-        (carry, worlds), (batch, told) = jax.lax.scan(step, (session.carry, session.worlds), keys)
+        counts = agent.num_envs * (session.update * agent.rollout_length + jnp.arange(agent.rollout_length))
+        (carry, worlds), (batch, told) = jax.lax.scan(step, (session.carry, session.worlds), (keys, counts))
         return session._replace(carry=carry, worlds=worlds), batch, told
 
     def update(physics: PyTree, session: Session, _: None) -> tuple[Session, tuple[NativeStep, TunerInfo]]:

@@ -10,6 +10,7 @@ from typing import Any
 from selftune.agents import Agent
 from selftune.agents.catalogue import AGENTS
 from selftune.envs import Environment, HostEnv, open_env
+from selftune.envs.drift import Drift, plain, read, to_json
 from selftune.errors import RunFolderError, SettingError, did_you_mean
 from selftune.metaparams import tuned, values
 from selftune.runner.host_experiment import host_experiment
@@ -43,6 +44,8 @@ class Plan:
     seed: int = 0
     checkpoint_every: int = 100_000
     """Environment steps between two checkpoints."""
+    drift: Drift | None = None
+    """How the environment changes."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, str):
@@ -50,6 +53,10 @@ class Plan:
         agent_named(self.agent)
         for name, lowest in {"steps": 1, "seed": 0, "checkpoint_every": 1}.items():
             whole(name, getattr(self, name), lowest)
+        if self.drift is not None and self.steps > LARGEST:
+            raise SettingError(
+                f"steps = {self.steps}: a schedule of changes counts at most {LARGEST} environment steps."
+            )
 
     def build(self, env: Environment | HostEnv | None = None) -> tuple[Agent, Experiment, dict[str, Any]]:
         """The agent, the experiment, and all that was resolved, for `config.json`.
@@ -62,7 +69,7 @@ class Plan:
         """
         make, default = agent_named(self.agent)
         settings = settled(default, {"lifetime": min(self.steps, LARGEST), **self.settings}, {"lifetime"})
-        env = open_env(self.env, settings.num_envs) if env is None else env
+        env = open_env(self.env, settings.num_envs, self.drift) if env is None else env
         try:
             agent = make(env.observation_space, env.action_space, tune=self.tune, init=self.init, settings=settings)
         except BaseException:
@@ -77,7 +84,7 @@ class Plan:
             "tune": list(tuned(agent.spec)),
             "init": {entry: float(value) for entry, value in values(agent.spec).items()},
             "settings": asdict(settings),
-        }
+        } | ({} if self.drift is None else {"drift": plain(self.drift)})
         native = isinstance(env, Environment)
         return agent, native_experiment(agent, env) if native else host_experiment(agent, env), config
 
@@ -90,6 +97,8 @@ class Plan:
             words += ["--init", *(f"{name}={value:g}" for name, value in self.init.items())]
         if self.settings:
             words += ["--set", *(f"{name}={_spoken(value)}" for name, value in self.settings.items())]
+        if self.drift is not None:
+            words += ["--drift", to_json(self.drift)]
         words += ["--steps", str(self.steps), "--seed", str(self.seed)]
         if self.checkpoint_every != Plan.checkpoint_every:
             words += ["--checkpoint-every", str(self.checkpoint_every)]
@@ -106,7 +115,8 @@ def planned(config: Mapping[str, Any]) -> Plan:
         told = config["settings"]
         changes = starts(told["init"]), by_name("settings", told["settings"])
         counts = told["steps"], config["seed"], told["checkpoint_every"]
-        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts)
+        drift = read(told["drift"]) if "drift" in told else None
+        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, drift)
     except (KeyError, TypeError, SettingError) as error:
         raise RunFolderError(
             f"config.json does not say how the run was made ({type(error).__name__}: {error}); it was written by "

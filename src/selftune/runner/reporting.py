@@ -110,8 +110,10 @@ def _plots(figures: Figures) -> str:
         "Beneath each value its meta-gradient: the slope of the meta-objective along the metaparameter's "
         "unconstrained coordinate. Where it flickers about zero there is little left to gain."
     )
+    changed = "What drifted: values, or factors of what they were. A dotted line in every plot marks a change."
     sections = (
         ("Return", returned, "wide", figures.returns()),
+        ("The world", changed, "half", figures.drift()),
         ("Metaparameters", slope, "half", figures.metaparameters()),
         ("Guards", "How often each has fired since the start.", "half", figures.guards()),
         ("Losses and diagnostics", "", "third", figures.others()),

@@ -42,12 +42,36 @@ class RunSeries:
         return ((key, column) for key, column in self.columns.items() if _kind(key) == "other")
 
 
+def drift_edges(run: RunSeries, most: int = 60) -> list[float]:
+    """Environment steps within the rows at which the world changed, as the run's schedule says.
+
+    None where there are more than `most`, or the file does not say.
+    """
+    drift = run.settings.get("drift")
+    changes = drift.get("changes") if isinstance(drift, dict) else None
+    last = float(run.steps[-1]) if run.steps.size else 0.0
+    edges: set[float] = set()
+    for change in changes if isinstance(changes, list) else []:
+        told = change if isinstance(change, dict) else {}
+        every, start = finite(told.get("every")), finite(told.get("start"))
+        table = told.get("values") or told.get("factors") or ()
+        if not (every >= 1 and start >= 0 and isinstance(table, list)):
+            continue
+        entries = finite(told.get("length")) if told.get("kind") == "random_walk" else len(table)
+        times = math.inf if told.get("recurring", True) else entries - 1
+        first = 0 if told.get("kind") in ("gradual", "periodic") and start > 0 else 1
+        times = min(times, (last - start) // every)
+        if entries > 1 and times - first < most:
+            edges |= {start + place * every for place in range(first, int(times) + 1)}
+    return sorted(edge for edge in edges if edge < last) if len(edges) <= most else []
+
+
 _PLACED = ("step", "update", "wall_time", "return_mean", "return_episodes", "steps_per_second")
 
 
 def _kind(key: str) -> str:
     kind, slash, _ = key.partition("/")
-    if slash and kind in ("eta", "meta_grad", "guard"):
+    if slash and kind in ("eta", "meta_grad", "guard", "drift"):
         return kind
     return key if key in _PLACED else "other"
 

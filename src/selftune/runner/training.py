@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selftune.envs.drift import Drift, read
 from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.displaying import Display
@@ -36,6 +37,7 @@ def train(
     steps: int = 500_000,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    drift: Drift | Mapping[str, Any] | Path | str | None = None,
     checkpoint_every: int = Plan.checkpoint_every,
     out: Path | str | None = None,
     progress: bool = True,
@@ -50,6 +52,7 @@ def train(
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
         seed: Of all randomness.
         settings: Changes to the agent's settings, which nothing tunes, such as `{"num_envs": 8}`.
+        drift: How the environment changes: a `Drift`, or one in JSON: as a mapping, a text, or the name of a file.
         checkpoint_every: Environment steps between two checkpoints.
         out: The run folder; `runs/<env>-<agent>-<number>` when omitted.
         progress: Whether to show the run while it goes.
@@ -63,7 +66,8 @@ def train(
         RunFolderError: The folder already holds a run, or another process writes it.
     """
     changes = starts(init), by_name("settings", settings)
-    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every)
+    schedule = None if drift is None else read(drift)
+    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every, schedule)
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else _folder(out)
@@ -78,7 +82,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     """Take up a run where its last checkpoint was made.
 
     In worlds written in JAX the run goes on bitwise as if it had never stopped (same machine and versions; times
-    aside). Environments on the host begin new episodes: their states cannot be stored; nothing else is lost.
+    aside). Environments on the host begin new episodes: their states cannot be stored; nothing else is lost. A drift
+    goes on where it stood.
 
     Args:
         path: The run folder.
@@ -143,7 +148,7 @@ def _run(
             rows.include(told)
             beat()
             if done % every == 0 or done == updates:
-                row = rows.take(done)
+                row = rows.take(done) | _drifted(plan, done * per_update)
                 folder.log(row)
                 show(row)
                 if done * per_update - saved >= plan.checkpoint_every and done < updates:
@@ -160,6 +165,12 @@ def _run(
         raise
     finally:
         checkpoints.close()
+
+
+def _drifted(plan: Plan, step: int) -> dict[str, float]:
+    """Where each changing field stood at the last of so many environment steps: a value, or a factor of its own."""
+    levels = {} if plan.drift is None else plan.drift.levels(step - 1)
+    return {f"drift/{name}": float(level) for name, level in levels.items()}
 
 
 def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
