@@ -19,7 +19,7 @@ _HOMES = {
     "metaparams": "BoundNotice MetaParam contextual free interval one_minus per_layer per_parameter positive scalar "
     "simplex unit values",
     "learning": "Acted Learner LearnerState Memory learner",
-    "estimators": "bootstrapped evolution forward implicit matching mixture truncated",
+    "estimators": "bootstrapped evolution forward hoof implicit matching mixture truncated undifferentiated",
     "tuning": "Meta Tuner TunerInfo audit tuner",
     "types": "Transitions",
     "envs.drift": "Change Drift",

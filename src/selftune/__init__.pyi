@@ -13,10 +13,12 @@ from selftune.estimators import (
     bootstrapped as bootstrapped,
     evolution as evolution,
     forward as forward,
+    hoof as hoof,
     implicit as implicit,
     matching as matching,
     mixture as mixture,
     truncated as truncated,
+    undifferentiated as undifferentiated,
 )
 from selftune.learning import (
     Acted as Acted,

@@ -27,6 +27,7 @@ from selftune.runner.training import resume as resume_training, train as run_tra
 def train(
     env: Annotated[str, tyro.conf.Positional],
     agent: str = "a2c",
+    tuner: str = Plan.tuner,
     tune: tuple[str, ...] | None = None,
     init: tuple[str, ...] = (),
     set: tuple[str, ...] = (),
@@ -41,6 +42,7 @@ def train(
     Args:
         env: An environment's name, such as CartPole-v1 or cartpole; `selftune envs` lists them.
         agent: Which agent: a2c, impala, ppo, dqn, q_lambda, sac.
+        tuner: How they are tuned: meta_gradient, fixed, annealed, kl_adaptive, hoof, prodigy …
         tune: Metaparameters to learn, by name; omitted, the recipe chooses; "none" for a fixed agent.
         init: Where metaparameters start, as NAME=VALUE.
         set: Changes to the agent's settings, as NAME=VALUE, such as num_envs=8 hidden=128,128.
@@ -56,6 +58,7 @@ def train(
     run = run_training(
         env,
         agent,
+        tuner=tuner,
         tune=names,
         init={name: _number(name, value) for name, value in _pairs("--init", init).items()},
         settings=_pairs("--set", set),

@@ -9,9 +9,11 @@ from selftune.agents.recipe import Recipe
 from selftune.agents.sac import SACSettings, sac
 from selftune.agents.settings import ActorCriticSettings, PPOSettings
 from selftune.agents.synchronous import a2c, impala
+from selftune.agents.tuners import TUNERS, recipe_for
 from selftune.agents.vocabulary import VOCABULARY, Entry
 
 __all__ = [
+    "TUNERS",
     "VOCABULARY",
     "ActorCriticSettings",
     "Agent",
@@ -30,6 +32,7 @@ __all__ = [
     "impala",
     "ppo",
     "q_lambda",
+    "recipe_for",
     "sac",
     "td_lambda",
 ]

@@ -101,7 +101,7 @@ def dqn(
     num_actions = count_actions(action_space, "dqn")
     rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
+    spec = q_spec(recipe.chosen(tune), init, names, START)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, START, learning, judge, truncated(settings.unroll), recipe)
@@ -147,7 +147,8 @@ def dqn(
 
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
-    return protected(Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))
+    agent = Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
+    return recipe.around(protected(agent))
 
 
 def _time_steps(settings: DQNSettings) -> tuple[int, int]:

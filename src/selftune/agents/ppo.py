@@ -8,7 +8,7 @@ as one-step meta-gradients leave out everything before their step. The cost is o
 rollout.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from selftune import _tree
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
+from selftune.agents.rounds import Round, epochs_of_minibatches, some
 from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
@@ -26,7 +27,7 @@ from selftune.learning import Acted, LearnerState, StepInfo
 from selftune.metaparams import values
 from selftune.objectives import actor_critic_meta_loss, proximal_loss
 from selftune.spaces import Space
-from selftune.tuning import Meta, TunerInfo
+from selftune.tuning import Meta, Tuner, TunerInfo
 from selftune.types import Array, Bool, Int, PRNGKey, Transitions
 
 DEFAULTS = PPOSettings()
@@ -50,7 +51,8 @@ class Experience(NamedTuple):
     """What PPO remembers beside its parameters."""
 
     senses: Senses
-    last: Last
+    last: Last | tuple[()]
+    """Nothing where nothing is differentiated."""
 
 
 def ppo(
@@ -85,21 +87,43 @@ def ppo(
     spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
-    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, START)
-    size = settings.num_envs // settings.minibatches
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, START)
+    way = (_whole if recipe.estimator else _judged)(tuning, parts.example, settings)
 
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
         state = learning.init(parts.init(params_key), values(spec))
         meta = tuning.init(state, None, meta_key)
-        minibatch = _some(parts.example, jnp.arange(size))
-        _, acted, _ = jax.eval_shape(tuning.act, meta, state, minibatch)
-        scale = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), acted.scale)
-        last = Last(jnp.asarray(False), state, Acted(minibatch, scale))
-        return AgentState(state, meta, Experience(parts.senses(), last))
+        return AgentState(state, meta, Experience(parts.senses(), way.begin(meta, state)))
 
     def actor(state: AgentState) -> Actor:
         return current_actor(tuning, parts, settings, state)
+
+    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        known, seen = parts.prepare(state.experience.senses, actor(state), batch)
+        learned, meta, last, info = way.improve(state, seen, key)
+        known = absorb(known, batch, info.steps.aux["value_loss"][-1])
+        return AgentState(learned, meta, Experience(known, last)), info
+
+    counts = settings.num_envs, settings.rollout_length
+    return recipe.around(Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts))
+
+
+class _Way(NamedTuple):
+    """How a round is learned from and tuned."""
+
+    begin: Callable[[Meta, LearnerState], Last | tuple[()]]
+    improve: Callable[[AgentState, Transitions, PRNGKey], tuple[LearnerState, Meta, Last | tuple[()], TunerInfo]]
+
+
+def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
+    """The last update of a round is differentiated when the next rollout judges it."""
+
+    def begin(meta: Meta, state: LearnerState) -> Last:
+        minibatch = some(example, jnp.arange(settings.num_envs // settings.minibatches))
+        _, acted, _ = jax.eval_shape(tuning.act, meta, state, minibatch)
+        scale = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), acted.scale)
+        return Last(jnp.asarray(False), state, Acted(minibatch, scale))
 
     def judge(state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[Meta, TunerInfo]:
         last = state.experience.last
@@ -109,44 +133,33 @@ def ppo(
     def descend(meta: Meta, state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Last, StepInfo]:
         def update(carry: tuple, chosen: Int[Array, " S"]) -> tuple[tuple, StepInfo]:
             state, _, _ = carry
-            moved, acted, info = tuning.act(meta, state, _some(seen, chosen))
+            moved, acted, info = tuning.act(meta, state, some(seen, chosen))
             return (moved, state, acted.scale), info
 
-        rounds = [jax.random.permutation(k, settings.num_envs) for k in jax.random.split(key, settings.epochs)]
-        order = jnp.concatenate(rounds).reshape(-1, size)
+        order = epochs_of_minibatches(key, settings.num_envs, settings.epochs, settings.minibatches)
         begun = (state.learner, state.learner, state.experience.last.acted.scale)
         (moved, start, scale), infos = jax.lax.scan(update, begun, order)
-        return moved, Last(jnp.asarray(True), start, Acted(_some(seen, order[-1]), scale)), infos
+        return moved, Last(jnp.asarray(True), start, Acted(some(seen, order[-1]), scale)), infos
 
-    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+    def improve(state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Meta, Last, TunerInfo]:
         judge_key, order_key = jax.random.split(key)
-        known, seen = parts.prepare(state.experience.senses, actor(state), batch)
         meta, info = judge(state, seen, judge_key)
         learned, last, steps = descend(meta, state, seen, order_key)
         whole = _tree.finite((learned, steps.loss))
         learned, last = _tree.where(whole, (learned, last), (state.learner, state.experience.last))
-        known = absorb(known, batch, steps.aux["value_loss"][-1])
         guards = info.guards | {"numeric/round": jnp.where(whole, 0, 1)}
-        info = info._replace(steps=steps, guards=guards)
-        return AgentState(learned, meta, Experience(known, last)), info
+        return learned, meta, last, info._replace(steps=steps, guards=guards)
 
-    return Agent(
-        "ppo",
-        spec,
-        begin,
-        actor,
-        parts.rest,
-        parts.act,
-        parts.decide,
-        learn,
-        settings.num_envs,
-        settings.rollout_length,
-    )
+    return _Way(begin, improve)
 
 
-def _some(batch: Transitions, chosen: Int[Array, " S"]) -> Transitions:
-    """The whole trajectories of some environments; the context is one for all."""
-    notes = dict(batch.notes)
-    context = notes.pop("context")
-    picked = jax.tree.map(lambda leaf: leaf[:, chosen], batch._replace(notes=notes))
-    return picked._replace(notes=picked.notes | {"context": context})
+def _whole(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
+    """Nothing is differentiated: the tuner sees the whole round as one update."""
+
+    def improve(state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Meta, tuple[()], TunerInfo]:
+        tune_key, order_key = jax.random.split(key)
+        order = epochs_of_minibatches(order_key, settings.num_envs, settings.epochs, settings.minibatches)
+        meta, learned, info = tuning.update(state.meta, state.learner, with_axis(Round(seen, order)), None, tune_key)
+        return learned, meta, (), info
+
+    return _Way(lambda meta, state: (), improve)

@@ -81,7 +81,7 @@ def q_lambda(
     """
     num_actions = count_actions(action_space, "q_lambda")
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.tune if tune is None else tune, init, names, START)
+    spec = q_spec(recipe.chosen(tune), init, names, START)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, START, learning, judge, truncated(1), recipe)
@@ -101,5 +101,5 @@ def q_lambda(
         return Actor(state.learner.params, current(tuning, state)["epsilon"])
 
     act, decide = epsilon_greedy(network, num_actions)
-    envs, length = settings.num_envs, settings.rollout_length
-    return Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, envs, length)
+    counts = settings.num_envs, settings.rollout_length
+    return recipe.around(Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import optax
 
 from selftune.agents.agent import AgentState
-from selftune.agents.recipe import Recipe
+from selftune.agents.recipe import Case, Recipe
 from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import UnsupportedSpaceError
 from selftune.estimators import Estimator
-from selftune.guards import numeric, range
 from selftune.learning import Learner, LearnerState, Memory, learner
 from selftune.metaparams import Spec
 from selftune.networks import Network
@@ -61,8 +60,10 @@ def q_tuner(
 
     The judge is differentiated in `eta` too: the losses of `selftune.objectives.q_learning` read only `epsilon` there.
     """
-    guards = [range(bounds(spec), recipe.leak, priors(spec, start)), numeric()]
-    return tuner(spec, learning, meta_loss, estimator, recipe.optimizer(), guards, through={"eta"})
+    case = Case(spec, bounds(spec), priors(spec, start), estimator.window)
+    estimator = recipe.estimator(case) if recipe.estimator else estimator
+    moved, held = recipe.optimizer(recipe, case), recipe.guards(recipe, case)
+    return tuner(spec, learning, meta_loss, estimator, moved, held, through={"eta"})
 
 
 def current(tuning: Tuner, state: AgentState) -> Eta:

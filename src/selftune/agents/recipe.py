@@ -1,14 +1,71 @@
-"""The recipe: what is tuned and how, when the user says nothing. All its constants stand here."""
+"""The recipe: what is tuned and how, when the user says nothing. All its constants stand here.
 
-from collections.abc import Callable
+A recipe is composed: what is tuned, how its gradient is estimated, what moves it, what holds it, and which rule the
+networks descend by. The rivals of the meta-gradient are other recipes; `selftune.agents.tuners` lists them.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import optax
 
+from selftune.agents.agent import Agent
+from selftune.errors import SettingError
+from selftune.estimators import Estimator
+from selftune.estimators.searching import Value
 from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
 from selftune.metaparams import Spec, tuned
-from selftune.types import PyTree, Scalar
+from selftune.optim import adam, clip_by_global_norm
+from selftune.types import Eta, PyTree, Scalar
+
+Descent = Callable[[Scalar | float, Eta], optax.GradientTransformation]
+"""`descend(rate, eta)`: the rule of one network."""
+
+
+class Case(NamedTuple):
+    """What an agent tells its recipe about itself."""
+
+    spec: Spec
+    bounds: dict[str, tuple[float, float]]
+    """Documented bounds of what is tuned."""
+    priors: dict[str, float]
+    """Where what is tuned starts when nobody says otherwise."""
+    window: int = 1
+    """Inner updates that the tuner is given at once."""
+    distance: Distance | None = None
+    """How far an update has moved the policy; `None` where there is none to hold."""
+    part: Callable[[Scalar], PyTree] = lambda factor: factor
+    """The trust region's factor as a tree prefix of the parameters."""
+    value: Value | None = None
+    """What an update is worth, estimated on the data that it was made from."""
+    updates: int | None = None
+    """Updates of the tuner in the agent's lifetime."""
+
+
+def clipped_adam(rate: Scalar | float, eta: Eta) -> optax.GradientTransformation:
+    """Adam under a clipped gradient, on all parameters as one vector."""
+    clip = clip_by_global_norm(eta["max_grad_norm"])
+    return optax.flatten(optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])))
+
+
+def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
+    """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
+    return optax.adam(recipe.meta_learning_rate, eps=1e-15)
+
+
+def in_trust(recipe: "Recipe", case: Case) -> list[Guard]:
+    """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
+    if case.distance is None:
+        return [range(case.bounds, recipe.leak, case.priors), numeric()]
+    if not tuned(case.spec):
+        return [numeric()]
+    return [
+        trust_region(case.distance, recipe.policy_bound, case.part, rates=["learning_rate"]),
+        range(case.bounds, recipe.leak, case.priors),
+        numeric(),
+    ]
 
 
 @dataclass(frozen=True)
@@ -21,28 +78,35 @@ class Recipe:
     """Step of Adam in unconstrained coordinates: at most about 2 % of a rate, an update."""
     policy_bound: float = 0.01
     """Largest mean Kullback-Leibler divergence of the policy in one update."""
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
-        return optax.adam(self.meta_learning_rate, eps=1e-15)
-
     leak: float = 0.01
     """Fraction of the way back to its default that a metaparameter goes at every update, in unconstrained coordinates:
     what a gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+    tunable: tuple[str, ...] | None = None
+    """All that can be tuned in this way; `None` for everything that the agent has."""
+    estimator: Callable[[Case], Estimator] | None = None
+    """Instead of the agent's own way to differentiate. It sees all that the agent learns from a rollout as one update:
+    PPO's round is one."""
+    optimizer: Callable[["Recipe", Case], optax.GradientTransformation] = meta_adam
+    """What moves the metaparameters."""
+    guards: Callable[["Recipe", Case], list[Guard]] = in_trust
+    """What must hold after each update."""
+    descend: Descent = clipped_adam
+    """What moves each network of an actor-critic."""
+    around: Callable[[Agent], Agent] = lambda agent: agent
+    """What watches over the finished agent."""
 
-    def guards(
-        self,
-        spec: Spec,
-        distance: Distance,
-        part: Callable[[Scalar], PyTree],
-        bounds: dict[str, tuple[float, float]],
-        priors: dict[str, float],
-    ) -> list[Guard]:
-        """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
-        if not tuned(spec):
-            return [numeric()]
-        return [
-            trust_region(distance, self.policy_bound, part, rates=["learning_rate"]),
-            range(bounds, self.leak, priors),
-            numeric(),
-        ]
+    def chosen(self, tune: Sequence[str] | None) -> tuple[str, ...]:
+        """What is tuned: the user's names, or the recipe's.
+
+        Raises:
+            SettingError: A name that this recipe cannot tune.
+        """
+        if tune is None:
+            return self.tune
+        refused = set() if self.tunable is None else set(tune) - set(self.tunable)
+        if refused:
+            can = f"can tune {', '.join(self.tunable)}" if self.tunable else "tunes nothing"
+            raise SettingError(
+                f"tune = {sorted(refused)}: this tuner {can}; leave tune out, or choose tuner='meta_gradient'."
+            )
+        return tuple(tune)

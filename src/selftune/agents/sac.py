@@ -16,7 +16,7 @@ from selftune import _tree
 from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState, Choice
 from selftune.agents.protection import protected
-from selftune.agents.recipe import Recipe
+from selftune.agents.recipe import Case, Recipe
 from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
 from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import SettingError, UnsupportedSpaceError
@@ -116,18 +116,20 @@ def sac(
         "target_entropy": -float(num_actions),
     }
     names = [field.name for field in fields(settings)]
-    spec = build_spec(NAMES, recipe.tune if tune is None else tune, init, names, defaults)
+    spec = build_spec(NAMES, recipe.chosen(tune), init, names, defaults)
 
     capacity = _time_steps(settings)
     networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)
     model, learning = networks.model, soft_learner(networks.model)
+    far = soft_policy_divergence(model)
+    case = Case(spec, bounds(spec), priors(spec, defaults), settings.unroll, far, policy_only)
     tuning = tuner(
         spec,
         learning,
         soft_actor_critic_meta_loss(model, settings.outer_discount),
-        truncated(settings.unroll, "mixed"),
-        recipe.optimizer(),
-        recipe.guards(spec, soft_policy_divergence(model), policy_only, bounds(spec), priors(spec, defaults)),
+        recipe.estimator(case) if recipe.estimator else truncated(settings.unroll, "mixed"),
+        recipe.optimizer(recipe, case),
+        recipe.guards(recipe, case),
     )
 
     def begin(key: PRNGKey) -> AgentState:
@@ -186,7 +188,8 @@ def sac(
         return AgentState(learned, meta, experience), info
 
     counts = settings.num_envs, settings.rollout_length
-    return protected(Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))
+    agent = Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
+    return recipe.around(protected(agent))
 
 
 def _num_actions(space: Space) -> int:

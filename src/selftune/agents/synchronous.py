@@ -100,7 +100,7 @@ def _build(
     spec = actor_critic_spec(names, tune, init, settings, recipe)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)
-    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings)
 
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
@@ -116,16 +116,5 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
-    return Agent(
-        name,
-        spec,
-        begin,
-        actor,
-        parts.rest,
-        parts.act,
-        parts.decide,
-        learn,
-        settings.num_envs,
-        settings.rollout_length,
-        lag,
-    )
+    counts = settings.num_envs, settings.rollout_length
+    return recipe.around(Agent(name, spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag))

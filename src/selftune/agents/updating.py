@@ -10,17 +10,19 @@ import optax
 
 from selftune.agents.agent import AgentState
 from selftune.agents.body import Actor, Body
-from selftune.agents.recipe import Recipe
+from selftune.agents.recipe import Case, Descent, Recipe
+from selftune.agents.rounds import rollout_of, whole_round
 from selftune.agents.senses import CONTEXT, context
 from selftune.agents.settings import ActorCriticSettings
 from selftune.agents.vocabulary import bounds, build_spec, priors
+from selftune.errors import SettingError
 from selftune.estimators import truncated
 from selftune.learning import Learner, LearnerState, Memory, learner
 from selftune.metaparams import MetaParam, Spec, contextual
 from selftune.objectives import policy_divergence
-from selftune.optim import adam, clip_by_global_norm
+from selftune.objectives.actor_critic import surrogate_value
 from selftune.tuning import Tuner, tuner
-from selftune.types import Eta, Loss, PyTree, Scalar
+from selftune.types import Eta, Loss, PyTree, Rule, Scalar
 
 COMMON = (
     "learning_rate",
@@ -52,40 +54,59 @@ def actor_critic_spec(
         init.setdefault("critic_learning_rate", init["learning_rate"])
     scopes = dict.fromkeys(settings.contextual, contextual(CONTEXT))
     fixed = [field.name for field in fields(settings)]
-    return build_spec(names, recipe.tune if tune is None else tune, init, fixed, defaults, scopes)
+    if recipe.estimator is not None and scopes:
+        raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
+    return build_spec(names, recipe.chosen(tune), init, fixed, defaults, scopes)
 
 
 def actor_critic_tuner(
-    spec: Spec, body: Body, loss: Loss, meta_loss: Loss, recipe: Recipe, defaults: Mapping[str, float] | None = None
+    spec: Spec,
+    body: Body,
+    loss: Loss,
+    meta_loss: Loss,
+    recipe: Recipe,
+    settings: ActorCriticSettings,
+    defaults: Mapping[str, float] | None = None,
 ) -> tuple[Learner, Tuner]:
-    """The learner of an actor-critic, and the tuner around it."""
-    distance = policy_divergence(body.model)
-    learning = learner(loss, actor_critic_rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
+    """The learner of an actor-critic, and the tuner around it.
+
+    Where the recipe has an estimator of its own, the tuner is given `Round`s: all updates from a rollout are one.
+    """
+    far, worth = policy_divergence(body.model), surrogate_value(body.model, settings.outer)
+    learning = learner(loss, actor_critic_rule(recipe.descend), freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
+    case = Case(
+        spec,
+        bounds(spec),
+        priors(spec, defaults),
+        distance=lambda old, new, batch: far(old, new, rollout_of(batch)),
+        part=_policy_only,
+        value=lambda before, after, batch: worth(before.params, after.params, rollout_of(batch)),
+        updates=-(-settings.lifetime // (settings.num_envs * settings.rollout_length)),
+    )
     tuning = tuner(
         spec,
-        learning,
+        whole_round(learning) if recipe.estimator else learning,
         meta_loss,
-        truncated(1),
-        recipe.optimizer(),
-        recipe.guards(spec, distance, _policy_only, bounds(spec), priors(spec, defaults)),
-        context=lambda batch: batch.notes["context"],
+        recipe.estimator(case) if recipe.estimator else truncated(1),
+        recipe.optimizer(recipe, case),
+        recipe.guards(recipe, case),
+        context=lambda batch: rollout_of(batch).notes["context"],
     )
     return learning, tuning
 
 
-def actor_critic_rule(eta: Eta) -> optax.GradientTransformation:
-    """Adam for the policy at its rate, and for both critics at theirs; each clipped by its own norm."""
+def actor_critic_rule(descend: Descent) -> Rule:
+    """One rule for the policy at its rate, and for both critics at theirs; each sees its own gradient alone."""
 
-    def descend(rate: Scalar | float) -> optax.GradientTransformation:
-        clip = clip_by_global_norm(eta["max_grad_norm"])
-        return optax.flatten(optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])))
+    def rule(eta: Eta) -> optax.GradientTransformation:
+        rules: dict[Hashable, optax.GradientTransformation] = {
+            "policy": descend(eta["learning_rate"], eta),
+            "critic": descend(eta["critic_learning_rate"], eta),
+            "outer_critic": descend(eta["critic_learning_rate"], eta),
+        }
+        return optax.partition(rules, {name: name for name in rules})
 
-    rules: dict[Hashable, optax.GradientTransformation] = {
-        "policy": descend(eta["learning_rate"]),
-        "critic": descend(eta["critic_learning_rate"]),
-        "outer_critic": descend(eta["critic_learning_rate"]),
-    }
-    return optax.partition(rules, {name: name for name in rules})
+    return rule
 
 
 def current_actor(tuning: Tuner, body: Body, settings: ActorCriticSettings, state: AgentState) -> Actor:

@@ -117,6 +117,24 @@ def policy_divergence(model: ActorCritic) -> Callable[[Params, Params, Transitio
     return distance
 
 
+def surrogate_value(model: ActorCritic, outer: Outer) -> Callable[[Params, Params, Transitions], Scalar]:
+    """`value(old, new, batch)`: what the new policy would earn, from the actions of the one that acted.
+
+    The weighted importance-sampling estimate `sum(w A) / sum(w)`, `w` the ratio of new to acting probability of one
+    step's action, `A` the advantage under the judge's constants and the old outer critic. Its ranking of policies has
+    far less variance than its values. Paul et al. 2019 (https://arxiv.org/abs/1902.06583) weigh the returns of short
+    trajectories by the products of their ratios; here credit beyond the rollout comes from the critic.
+    """
+
+    def value(old: Params, new: Params, batch: Transitions) -> Scalar:
+        advantage = advantages(model, old["outer_critic"], batch, outer.discount, outer.trace_decay)
+        chosen, _ = policy_terms(model, new["policy"], batch)
+        weight = jax.nn.softmax((chosen - batch.notes["log_probability"]).ravel())
+        return (weight * advantage.ravel()).sum()
+
+    return value
+
+
 def advantages(
     model: ActorCritic, critic: Params, batch: Transitions, discount: Scalar | float, trace_decay: Scalar | float
 ) -> Float[Array, "T B"]:

@@ -1,5 +1,6 @@
 """Update rules: differentiable in every constant, or adapting their own step sizes."""
 
+from selftune.optim import parameter_free
 from selftune.optim.autostepping import AutostepState, autostep
 from selftune.optim.eligibility import EligibilityState, TrueOnlineState, eligibility_traces, true_online_td
 from selftune.optim.hypergradients import (
@@ -47,6 +48,7 @@ __all__ = [
     "lion",
     "momentum",
     "multiplicative_hypergradient_descent",
+    "parameter_free",
     "rmsprop",
     "scale_by_learning_rate",
     "sgd",

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from selftune.agents import AgentState, Choice
+from selftune.agents import AgentState, Choice, recipe_for
 from selftune.envs import describe_actions, describe_observations
 from selftune.envs.native import stretch
 from selftune.errors import SettingError
@@ -29,7 +29,7 @@ from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, heard, plain_space, seen, spoken
-from selftune.runner.plan import agent_named, by_name, names, settled, starts, whole
+from selftune.runner.plan import Plan, agent_named, by_name, names, settled, starts, whole
 from selftune.spaces import Box, Discrete, Space
 from selftune.tuning import TunerInfo
 
@@ -53,6 +53,7 @@ class OnlineAgent:
         agent: str = "a2c",
         *,
         seed: int = 0,
+        tuner: str = Plan.tuner,
         tune: Sequence[str] | None = None,
         init: Mapping[str, float] | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -66,6 +67,7 @@ class OnlineAgent:
             action_space: The same.
             agent: Which agent; see `selftune.train`.
             seed: Of all randomness.
+            tuner: How they are tuned; `selftune.agents.TUNERS` says what each does.
             tune: Metaparameters to learn; the recipe's when omitted; none when empty.
             init: Where metaparameters start, by name.
             settings: Changes to the agent's settings.
@@ -88,9 +90,10 @@ class OnlineAgent:
         self.action_space: Space = plain_space(action_space, describe_actions)
         tune, init, settings = names(tune), starts(init), by_name("settings", settings)
         self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
-        self._asked["settings"] = settings
+        self._asked |= {"settings": settings, "tuner": tuner}
         chosen = settled(default, {"num_envs": 1, "minibatches": 1, **settings}, {"minibatches"})
-        self._agent = make(self.observation_space, self.action_space, tune=tune, init=init, settings=chosen)
+        spaces, recipe = (self.observation_space, self.action_space), recipe_for(tuner, agent)
+        self._agent = make(*spaces, tune=tune, init=init, settings=chosen, recipe=recipe)
         self._functions = compiled(self._agent)
         self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
         self._on_event = on_event

@@ -7,7 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from selftune.agents import Agent
+from selftune.agents import Agent, recipe_for
 from selftune.agents.catalogue import AGENTS
 from selftune.envs import Environment, HostEnv, open_env
 from selftune.envs.drift import Drift, plain, read, to_json
@@ -46,11 +46,13 @@ class Plan:
     """Environment steps between two checkpoints."""
     drift: Drift | None = None
     """How the environment changes."""
+    tuner: str = "meta_gradient"
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, str):
             raise SettingError(f"env = {self.env!r}: expected an environment's name, such as 'CartPole-v1'.")
         agent_named(self.agent)
+        recipe_for(self.tuner, self.agent)
         for name, lowest in {"steps": 1, "seed": 0, "checkpoint_every": 1}.items():
             whole(name, getattr(self, name), lowest)
         if self.drift is not None and self.steps > LARGEST:
@@ -71,7 +73,8 @@ class Plan:
         settings = settled(default, {"lifetime": min(self.steps, LARGEST), **self.settings}, {"lifetime"})
         env = open_env(self.env, settings.num_envs, self.drift) if env is None else env
         try:
-            agent = make(env.observation_space, env.action_space, tune=self.tune, init=self.init, settings=settings)
+            spaces, recipe = (env.observation_space, env.action_space), recipe_for(self.tuner, self.agent)
+            agent = make(*spaces, tune=self.tune, init=self.init, settings=settings, recipe=recipe)
         except BaseException:
             if isinstance(env, HostEnv):
                 env.close()
@@ -79,6 +82,7 @@ class Plan:
         config = {
             "env": self.env,
             "agent": self.agent,
+            "tuner": self.tuner,
             "steps": self.steps,
             "checkpoint_every": self.checkpoint_every,
             "tune": list(tuned(agent.spec)),
@@ -91,6 +95,8 @@ class Plan:
     def command(self, out: Path | str | None) -> str:
         """The line that makes the same run again."""
         words = ["selftune", "train", self.env, "--agent", self.agent]
+        if self.tuner != Plan.tuner:
+            words += ["--tuner", self.tuner]
         if self.tune is not None:
             words += ["--tune", *(self.tune or ["none"])]
         if self.init:
@@ -116,7 +122,8 @@ def planned(config: Mapping[str, Any]) -> Plan:
         changes = starts(told["init"]), by_name("settings", told["settings"])
         counts = told["steps"], config["seed"], told["checkpoint_every"]
         drift = read(told["drift"]) if "drift" in told else None
-        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, drift)
+        tuner = told.get("tuner", Plan.tuner)
+        return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, drift, tuner)
     except (KeyError, TypeError, SettingError) as error:
         raise RunFolderError(
             f"config.json does not say how the run was made ({type(error).__name__}: {error}); it was written by "

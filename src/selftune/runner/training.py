@@ -32,6 +32,7 @@ def train(
     env: str,
     agent: str = "a2c",
     *,
+    tuner: str = Plan.tuner,
     tune: Sequence[str] | None = None,
     init: Mapping[str, float] | None = None,
     steps: int = 500_000,
@@ -47,6 +48,7 @@ def train(
     Args:
         env: An environment's name: Gymnasium's id, such as `"CartPole-v1"`, or one of those that `selftune envs` lists.
         agent: `"a2c"`, `"impala"`, `"ppo"`, `"dqn"`, `"q_lambda"`, `"sac"`.
+        tuner: How they are tuned; `selftune.agents.TUNERS` says what each does.
         tune: Metaparameters to learn; the recipe's when omitted; `[]` for a fixed agent.
         init: Where metaparameters start, by name; tuned or not.
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
@@ -67,7 +69,7 @@ def train(
     """
     changes = starts(init), by_name("settings", settings)
     schedule = None if drift is None else read(drift)
-    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every, schedule)
+    plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every, schedule, tuner)
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else _folder(out)
@@ -111,6 +113,7 @@ def _make(
 ) -> None:
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
+    fixed = fixed if plan.tuner == Plan.tuner else f" · {plan.tuner}"
     display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()

@@ -1,0 +1,61 @@
+"""`annealed`: metaparameters that follow the clock, as an optimizer that needs no gradient."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from selftune.errors import SettingError
+from selftune.metaparams import MetaParam, Spec, tuned
+from selftune.types import Array, Int, MetaParams, PyTree
+
+
+class AnnealedState(NamedTuple):
+    """Where the coordinates began, and how many updates ago."""
+
+    start: MetaParams
+    count: Int[Array, ""]
+
+
+def annealed(spec: Spec, updates: int, lowest: dict[str, float]) -> optax.GradientTransformation:
+    """Everything that is tuned goes linearly from where it starts to 0, in constrained values, and then stays.
+
+    After `n` updates a value is `max(start * (1 - n / updates), lowest)`.
+
+    Args:
+        spec: Metaparameters by name.
+        updates: When 0 is reached, at least 1.
+        lowest: `{name: value}` above 0: coordinates of 0 are infinitely far away.
+
+    Raises:
+        SettingError: No updates, or a metaparameter without a lowest value.
+    """
+    moving = tuned(spec)
+    if updates < 1 or set(moving) - set(lowest):
+        raise SettingError(
+            f"annealed(updates={updates}): expected at least 1, and a lowest value for each of {moving}."
+        )
+
+    def init(meta_params: MetaParams) -> AnnealedState:
+        return AnnealedState(meta_params, jnp.zeros((), jnp.int32))
+
+    def update(
+        meta_grad: MetaParams, state: AnnealedState, meta_params: MetaParams | None = None
+    ) -> tuple[MetaParams, AnnealedState]:
+        assert meta_params is not None
+        left = jnp.maximum(1.0 - (state.count + 1) / updates, 0.0)
+        steps = {name: _step(moving[name], state.start[name], x, left, lowest[name]) for name, x in meta_params.items()}
+        return steps, AnnealedState(state.start, state.count + 1)
+
+    return optax.GradientTransformation(init, update)  # pyright: ignore[reportArgumentType]
+
+
+def _step(entry: MetaParam, start: PyTree, now: PyTree, left: Array, lowest: float) -> PyTree:
+    """From the present coordinates to those of the fraction of the start that is left."""
+
+    def step(start: Array, now: Array) -> Array:
+        value = jnp.maximum(entry.constraint.forward(start) * left, lowest)
+        return (entry.constraint.inverse(value) - now).astype(now.dtype)
+
+    return jax.tree.map(step, start, now)
