@@ -78,6 +78,4 @@ def _told(before: Session, after: Session, chunk: Chunk) -> Told:
 
 def _scalars(eta: Mapping[str, PyTree]) -> dict[str, Float[Array, "..."]]:
     """Each metaparameter as one array, whatever its scope."""
-    return {
-        name: jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(value)]) for name, value in eta.items()
-    }
+    return {name: jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(value)]) for name, value in eta.items()}

@@ -57,9 +57,7 @@ def extended(process: Process, x: Float[np.ndarray, "M D"], t: float, y: Float[n
     """The same process with more data."""
     when = np.concatenate([process.t, np.full(len(x), float(t))])
     values = np.concatenate([_values(process), y])
-    return _given(
-        np.concatenate([process.x, x]), when, values, process.length, process.forgetting, process.noise
-    )
+    return _given(np.concatenate([process.x, x]), when, values, process.length, process.forgetting, process.noise)
 
 
 def choose(process: Process, t: float, count: int, chance: np.random.Generator) -> Float[np.ndarray, "count D"]:
@@ -72,7 +70,9 @@ def choose(process: Process, t: float, count: int, chance: np.random.Generator) 
     for _ in range(count):
         width = np.sqrt(0.2 + max(0.0, np.log(0.4 * len(process.x))))
         dimension = process.x.shape[1]
-        near = np.clip(process.x[chance.integers(len(process.x), size=256)] + chance.normal(0, 0.1, (256, dimension)), 0, 1)
+        near = np.clip(
+            process.x[chance.integers(len(process.x), size=256)] + chance.normal(0, 0.1, (256, dimension)), 0, 1
+        )
         candidates = np.concatenate([chance.random((768, dimension)), near])
         expected, deviation = predict(process, candidates, t)
         best = int(np.argmax(expected + width * deviation))

@@ -240,4 +240,3 @@ def _levels(interval: Sequence[Told], steps: int, continuing: bool) -> Float[np.
 def _scaled(name: str, x: Float[np.ndarray, " M"], scale: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
     value = from_unit(name, x)
     return to_unit(name, 1.0 - (1.0 - value) * scale if name == "discount" else value * scale)
-

@@ -17,11 +17,11 @@ import numpy as np
 import selftune
 from selftune.envs.drift.standards import KINDS
 from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.cell import Cell, Extent, Lab
 from selftune.experiments.nonstationary.changing import OFF
-from selftune.experiments.nonstationary.methods import METHODS, method
+from selftune.experiments.nonstationary.methods import METHODS
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
-from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.records import Records, Row
 from selftune.experiments.sweep import Curves
 
@@ -49,10 +49,10 @@ REDUCED_KINDS = ("abrupt", OFF)
 
 def bench_drift(
     out: Path,
-    envs: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    methods: Sequence[str] = (),
-    extent: Extent = REDUCED,
+    envs: Sequence[str],
+    kinds: Sequence[str],
+    methods: Sequence[str],
+    extent: Extent,
     command: str = "selftune bench drift",
     say: Callable[[str], None] = print,
     settings: Mapping[str, Any] | None = None,
@@ -61,10 +61,10 @@ def bench_drift(
 
     Args:
         out: The results, a JSON file of rows.
-        envs: Keys of `TASKS`; the reduced choice when empty.
-        kinds: `"abrupt"`, `"gradual"`, `"periodic"`, `"reward"`, `"observation"`, and `"none"` for a world that does not
-            change; the reduced choice when empty.
-        methods: Keys of `METHODS`; all when empty.
+        envs: Keys of `TASKS`.
+        kinds: `"abrupt"`, `"gradual"`, `"periodic"`, `"reward"`, `"observation"`, and `"none"` for a world that does
+            not change.
+        methods: Keys of `METHODS`.
         extent: How much of everything.
         command: What measures it again, as it is written into every row.
         say: Where a line after each row goes.
@@ -72,12 +72,7 @@ def bench_drift(
 
     Returns:
         The rows of what was asked for, in its order.
-
-    Raises:
-        SettingError: An unknown name.
     """
-    envs, kinds, methods = envs or REDUCED_ENVS, kinds or REDUCED_KINDS, methods or tuple(METHODS)
-    _check(envs, kinds, methods)
     records, rows = Records(out), []
     for name in envs:
         lab = Lab(name, TASKS[name].agent, TASKS[name].continuing, extent, settings or {})
@@ -87,10 +82,40 @@ def bench_drift(
     return rows
 
 
-def chosen_extent(full: bool, seeds: int | None, steps: int | None) -> Extent:
-    """The full extent or the reduced one, with another number of seeds or steps."""
+class Asked(NamedTuple):
+    """What is to be measured."""
+
+    envs: tuple[str, ...]
+    kinds: tuple[str, ...]
+    methods: tuple[str, ...]
+    extent: Extent
+
+
+def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int | None = None) -> Asked:
+    """Worlds, kinds of change and methods, from their names in any order; of what is not named, the usual choice.
+
+    Raises:
+        SettingError: An unknown name.
+    """
+    everything = {"envs": tuple(TASKS), "kinds": (*KINDS, OFF), "methods": tuple(METHODS)}
+    usual = everything if full else {**everything, "envs": REDUCED_ENVS, "kinds": REDUCED_KINDS}
+    known = [name for names in everything.values() for name in names]
+    for name in only:
+        if name not in known:
+            raise SettingError(
+                f"The bench has no world, kind of change or method {name!r}; {did_you_mean(name, known)}"
+            )
+    chosen = {part: tuple(name for name in names if name in only) for part, names in everything.items()}
     extent = FULL if full else REDUCED
-    return replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
+    extent = replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
+    return Asked(*(chosen[part] or usual[part] for part in everything), extent)
+
+
+def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | None) -> str:
+    """The line that measures it again."""
+    words = ["selftune bench drift", *(["--only", *only] if only else []), *(["--full"] if full else [])]
+    numbers = {"--seeds": seeds, "--steps": steps}
+    return " ".join([*words, *(f"{name} {value}" for name, value in numbers.items() if value is not None)])
 
 
 class _Bench:
@@ -162,7 +187,13 @@ class _Bench:
             "machine": f"{platform.machine()} {jax.default_backend()}",
         }
         return Row(
-            self._experiment, name, self._cell.steps, lab.extent.seeds, **numbers, command=self._command, details=details
+            self._experiment,
+            name,
+            self._cell.steps,
+            lab.extent.seeds,
+            **numbers,
+            command=self._command,
+            details=details,
         )
 
 
@@ -170,14 +201,3 @@ def shares(stream: Stream, steps: int) -> np.ndarray:
     """Each regime's share of the time."""
     lengths = np.diff([0, *stream.changes, steps])
     return np.bincount(np.asarray(stream.regimes), weights=lengths) / steps
-
-
-def _check(envs: Sequence[str], kinds: Sequence[str], methods: Sequence[str]) -> None:
-    for name in envs:
-        if name not in TASKS:
-            raise SettingError(f"The bench has no world {name!r}; {did_you_mean(name, TASKS)}")
-    for kind in kinds:
-        if kind not in (*KINDS, OFF):
-            raise SettingError(f"There is no kind of change {kind!r}; {did_you_mean(kind, (*KINDS, OFF))}")
-    for name in methods:
-        method(name)

@@ -4,17 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
-from selftune.experiments import measures
 from selftune.experiments.drawing_settings import TEST, TUNING, draw
 from selftune.experiments.fleet import Fleet, fleet
 from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.changing import Changing, changing, drift_of, middles, physics_of, standing, stream_of
+from selftune.experiments.nonstationary.changing import (
+    Changing,
+    changing,
+    drift_of,
+    middles,
+    physics_of,
+    standing,
+    stream_of,
+)
 from selftune.experiments.nonstationary.methods import METHODS, SEARCHED, defaults, maker, method, random_policy
 from selftune.experiments.population import populations
-from selftune.experiments.sweep import Curves, Physics, plan, runs
+from selftune.experiments.sweep import Curves, Physics, runs
 
 FINALISTS = 4
 """Fixed settings that are run again, each with as many other seeds, before one is chosen."""
@@ -67,11 +75,11 @@ class Lab:
             self.fleets[key] = fleet(random_policy(env, make({})) if name == "random" else make, env)
         return self.fleets[key]
 
-    def every(self) -> int:
-        """Environment steps between two changes: whole chunks, so that a change falls between two of them."""
+    def lengths(self) -> tuple[int, int]:
+        """Points of a curve between two changes, and environment steps of each: changes fall between two of them."""
         per_update, length = self.fleet("fixed").steps_per_update, self.extent.steps / self.extent.regimes
-        chunk = max(1, round(length / self.extent.points / per_update)) * per_update
-        return max(1, round(length / chunk)) * chunk
+        steps = max(1, round(length / self.extent.points / per_update)) * per_update
+        return max(1, round(length / steps)), steps
 
 
 class Cell:
@@ -88,12 +96,13 @@ class Cell:
 
     def __init__(self, lab: Lab, kind: str):
         self.lab, self.kind = lab, kind
-        every = lab.every()
+        points, length = lab.lengths()
+        every = points * length
         self.steps = every * lab.extent.regimes
         self._drift = drift_of(lab.name, kind, every)
         self.stream: Stream = stream_of(self._drift, self.steps)
         self._physics = physics_of(lab.world, self._drift)
-        self._points = lab.extent.regimes * max(1, every // self._chunk(every))
+        self._points = points * lab.extent.regimes
 
     def random(self) -> Curves:
         """The random policy."""
@@ -124,7 +133,7 @@ class Cell:
         columns = []
         for middle in middles(self._drift, self.steps):
             still = standing(self._physics, middle)
-            key = b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(still(0.0)))
+            key = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
             if key not in self.lab.oracles:
                 self.lab.oracles[key] = self._area(self.fixed(self.best_setting(still), still))
             columns.append(self.lab.oracles[key])
@@ -146,12 +155,6 @@ class Cell:
             for seeds in _chunks(self._test(), together)
         ]  # fmt: skip
         return joined(parts, extent.seeds)
-
-    def _chunk(self, every: int) -> int:
-        """Steps of one point."""
-        return plan(self.lab.fleet("fixed").steps_per_update, every, self.lab.extent.points)[0] * self.lab.fleet(
-            "fixed"
-        ).steps_per_update
 
     def _runs(self, name: str, settings: Mapping[str, Any], seeds: Any, physics: Physics) -> Curves:
         title = f"{self.lab.name} {self.kind} {name}"
@@ -180,12 +183,3 @@ def joined(parts: list[Curves], count: int) -> Curves:
 def _chunks(seeds: range, size: int) -> list[list[int]]:
     """Groups of equal size; seeds beyond the last fill it."""
     return [[start + more for more in range(size)] for start in range(seeds.start, seeds.stop, size)]
-
-
-def _leaves(tree: Any) -> list:
-    import jax
-
-    return jax.tree.leaves(tree)
-
-
-__all__ = ["Cell", "Extent", "Lab", "joined", "measures"]
