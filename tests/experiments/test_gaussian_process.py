@@ -15,7 +15,8 @@ def test_a_known_function_is_found_again():
     process = fit(x, np.zeros(len(x)), y)
     grid = np.stack([np.linspace(0, 1, 21), np.full(21, 0.5)], axis=1)
     expected, spread = predict(process, grid, 0.0)
-    assert np.abs(expected * deviation + mean + 12 * (grid[:, 0] - 0.7) ** 2).max() < 0.4
+    truth = -12 * (grid[:, 0] - 0.7) ** 2
+    assert np.abs(expected * deviation + mean - truth)[2:].max() < 0.3, "but for the very edge, where no data are"
     assert spread.max() < 0.7
 
 

@@ -72,10 +72,12 @@ def _told(before: Session, after: Session, chunk: Chunk) -> Told:
     ended = jnp.where(chunk.finished, chunk.returns, 0.0).sum()
     # Every reward is in the return of an episode that ended or that goes on.
     reward = ended + after.worlds.returns.sum() - before.worlds.returns.sum()
-    eta = {name: jnp.mean(jnp.asarray(value)) for name, value in _scalars(chunk.info.eta).items()}
-    return Told(chunk.finished.sum().astype(jnp.float32), ended, reward, eta)
+    return Told(chunk.finished.sum().astype(jnp.float32), ended, reward, eta_means(chunk.info.eta))
 
 
-def _scalars(eta: Mapping[str, PyTree]) -> dict[str, Float[Array, "..."]]:
-    """Each metaparameter as one array, whatever its scope."""
-    return {name: jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(value)]) for name, value in eta.items()}
+def eta_means(eta: Mapping[str, PyTree]) -> dict[str, Float[Array, ""]]:
+    """Each metaparameter as one number, whatever its scope: the mean of its entries."""
+    return {
+        name: jnp.concatenate([jnp.ravel(jnp.asarray(leaf)) for leaf in jax.tree.leaves(value)]).mean()
+        for name, value in eta.items()
+    }

@@ -26,12 +26,29 @@ from selftune.experiments.records import Records, Row
 from selftune.experiments.sweep import Curves
 
 
+class Host(NamedTuple):
+    """What is measured on the host at most."""
+
+    kinds: tuple[str, ...]
+    seeds: int
+    draws: int
+
+
 class Task(NamedTuple):
     """Who learns in a world."""
 
     agent: str
     continuing: bool = False
     """Whether there are no episodes: the level is a reward per step."""
+    host: Host | None = None
+    """What less is done where the environments are on the host, one run after another."""
+
+    def extent(self, asked: Extent) -> Extent:
+        """How much is measured here."""
+        if self.host is None:
+            return asked
+        seeds, draws = min(asked.seeds, self.host.seeds), min(asked.draws, self.host.draws)
+        return replace(asked, seeds=seeds, draws=draws, width=asked.members)
 
 
 TASKS: Mapping[str, Task] = {
@@ -39,6 +56,7 @@ TASKS: Mapping[str, Task] = {
     "acrobot": Task("a2c"),
     "pendulum": Task("ppo"),
     "two_colors": Task("a2c", continuing=True),
+    "HalfCheetah-v5": Task("ppo", host=Host(kinds=("abrupt", OFF), seeds=3, draws=16)),
 }
 REFERENCES = ("random", "best_fixed", "oracle")
 FULL = Extent(steps=600_000, regimes=6, seeds=10, draws=64)
@@ -75,8 +93,11 @@ def bench_drift(
     """
     records, rows = Records(out), []
     for name in envs:
-        lab = Lab(name, TASKS[name].agent, TASKS[name].continuing, extent, settings or {})
+        task = TASKS[name]
+        lab = Lab(name, task.agent, task.continuing, task.extent(extent), settings or {})
         for kind in kinds:
+            if task.host and kind not in task.host.kinds:
+                continue
             bench = _Bench(Cell(lab, kind), records, command, say)
             rows += [bench.row(one) for one in (*REFERENCES, *methods)]
     return rows

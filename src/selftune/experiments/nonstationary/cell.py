@@ -8,11 +8,15 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from selftune.envs.drift import Drift
+from selftune.envs.gymnasium_vector import make
+from selftune.envs.worlds import WORLDS
 from selftune.experiments.drawing_settings import TEST, TUNING, draw
 from selftune.experiments.fleet import Fleet, fleet
+from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.measures import Stream
 from selftune.experiments.nonstationary.changing import (
-    Changing,
+    OFF,
     changing,
     drift_of,
     middles,
@@ -61,18 +65,31 @@ class Lab:
     """By the physics of a standing world: the levels of its best setting."""
 
     @property
-    def world(self) -> Changing:
-        """The world."""
-        return changing(self.name)
+    def native(self) -> bool:
+        """Whether the world is written in JAX."""
+        return self.name in WORLDS
 
-    def fleet(self, name: str) -> Fleet:
-        """The program of a method; all that are fixed share one."""
+    def spaces(self) -> Any:
+        """Whatever has the world's `observation_space` and `action_space`."""
+        if self.native:
+            return changing(self.name).env
+        host = make(self.name, 1)
+        host.close()
+        return host
+
+    def fleet(self, name: str, kind: str = OFF, drift: Drift | None = None) -> Fleet:
+        """The program of a method; all that are fixed share one, and in a world written in JAX so do all kinds of change."""
         told = METHODS.get(name)
-        key = name if told is None or told.tuner != "fixed" else "fixed"
+        chosen = name if told is None or told.tuner != "fixed" else "fixed"
+        key = chosen if self.native else f"{chosen} {kind}"
         if key not in self.fleets:
-            env = self.world.env
-            make = maker(self.agent, env, METHODS.get(key, METHODS["fixed"]), self.extent.steps, self.settings)
-            self.fleets[key] = fleet(random_policy(env, make({})) if name == "random" else make, env)
+            spaces = self.spaces()
+            agent = maker(self.agent, spaces, METHODS.get(chosen, METHODS["fixed"]), self.extent.steps, self.settings)
+            agent = random_policy(spaces, agent({})) if name == "random" else agent
+            if self.native:
+                self.fleets[key] = fleet(agent, spaces)
+            else:
+                self.fleets[key] = host_fleet(agent, lambda: make(self.name, agent({}).num_envs, drift=drift))
         return self.fleets[key]
 
     def lengths(self) -> tuple[int, int]:
@@ -101,7 +118,7 @@ class Cell:
         self.steps = every * lab.extent.regimes
         self._drift = drift_of(lab.name, kind, every)
         self.stream: Stream = stream_of(self._drift, self.steps)
-        self._physics = physics_of(lab.world, self._drift)
+        self._physics: Physics = physics_of(changing(lab.name), self._drift) if lab.native else lambda step: step
         self._points = points * lab.extent.regimes
 
     def random(self) -> Curves:
@@ -133,7 +150,8 @@ class Cell:
         columns = []
         for middle in middles(self._drift, self.steps):
             still = standing(self._physics, middle)
-            key = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
+            key = b"" if self.lab.native else self.kind.encode()
+            key += b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
             if key not in self.lab.oracles:
                 self.lab.oracles[key] = self._area(self.fixed(self.best_setting(still), still))
             columns.append(self.lab.oracles[key])
@@ -143,10 +161,10 @@ class Cell:
         """One method, from the literature's defaults, or a population."""
         told, extent = method(name), self.lab.extent
         if told.strategy is None:
-            setting = self._all(defaults(self.lab.agent, self.lab.world.env))
+            setting = self._all(defaults(self.lab.agent, self.lab.spaces()))
             return self._runs(name, setting, self._test(), self._physics)
         together = max(1, extent.width // extent.members)
-        program, names = self.lab.fleet(name), SEARCHED[self.lab.agent]
+        program, names = self._program(name), SEARCHED[self.lab.agent]
         parts = [
             populations(
                 program, self._physics, told.strategy, names, seeds, self.steps, extent.members, self._points,
@@ -158,8 +176,11 @@ class Cell:
 
     def _runs(self, name: str, settings: Mapping[str, Any], seeds: Any, physics: Physics) -> Curves:
         title = f"{self.lab.name} {self.kind} {name}"
-        program, width = self.lab.fleet(name), self.lab.extent.width
+        program, width = self._program(name), self.lab.extent.width if self.lab.native else len(seeds)
         return runs(program, physics, settings, list(seeds), self.steps, self._points, title, width)
+
+    def _program(self, name: str) -> Fleet:
+        return self.lab.fleet(name, self.kind, self._drift)
 
     def _area(self, curves: Curves) -> Float[np.ndarray, " N"]:
         return np.nan_to_num(curves.level(self.lab.continuing).mean(axis=1), nan=-1e9)

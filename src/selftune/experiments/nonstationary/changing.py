@@ -22,7 +22,7 @@ OFF = "none"
 
 
 class Changing(NamedTuple):
-    """A world, and how to change it from outside."""
+    """A world written in JAX, and how to change it from outside."""
 
     env: Environment
     """Stands still; its `params` hold every map that a standard change needs, each changing nothing."""
@@ -63,7 +63,7 @@ def physics_of(one: Changing, drift: Drift) -> Physics:
 
 def standing(physics: Physics, step: int) -> Physics:
     """The world as it is at one step, for ever."""
-    now = physics(step)
+    now = physics(float(step))
     return lambda _: now
 
 
