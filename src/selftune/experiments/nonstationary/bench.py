@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-import selftune
+from selftune import __version__
 from selftune.envs.drift.standards import KINDS
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.measures import Stream, by_regime, normalised, told
@@ -204,7 +204,7 @@ class _Bench:
             "changes": list(self._cell.stream.changes),
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
-            "versions": {"selftune": selftune.__version__, "jax": jax.__version__},
+            "versions": {"selftune": __version__, "jax": jax.__version__},
             "machine": f"{platform.machine()} {jax.default_backend()}",
         }
         return Row(

@@ -78,7 +78,7 @@ class Lab:
         return host
 
     def fleet(self, name: str, kind: str = OFF, drift: Drift | None = None) -> Fleet:
-        """The program of a method; all that are fixed share one, and in a world written in JAX so do all kinds of change."""
+        """The program of a method; fixed ones share one, and so do all kinds of change of a world written in JAX."""
         told = METHODS.get(name)
         chosen = name if told is None or told.tuner != "fixed" else "fixed"
         key = chosen if self.native else f"{chosen} {kind}"
