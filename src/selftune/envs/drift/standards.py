@@ -13,10 +13,16 @@ STANDARDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "half_length": {"factors": (1.0, 0.4, 2.0)},
             "force": {"factors": (1.0, -1.0, 0.6)},
         },
+        "smooth": {
+            "gravity": {"factors": (1.0, 2.0, 0.5)},
+            "half_length": {"factors": (1.0, 0.4, 2.0)},
+            "force": {"factors": (1.0, 0.6, 1.5)},
+        },
         "reward": {"reward_factor": {"values": (1.0, 5.0, 0.2)}},
     },
     "acrobot": {
         "dynamics": {"torque": {"factors": (1.0, -1.0, 1.5)}, "mass_2": {"factors": (1.0, 0.7, 1.2)}},
+        "smooth": {"torque": {"factors": (1.0, 0.7, 1.5)}, "mass_2": {"factors": (1.0, 0.7, 1.2)}},
         "reward": {"reward_factor": {"values": (1.0, 5.0, 0.2)}},
     },
     "pendulum": {
@@ -36,7 +42,8 @@ STANDARDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "reward": {"reward_factor": {"values": (1.0, 5.0, 0.2)}},
     },
 }
-"""By environment and by what changes: the tables of its fields."""
+"""By environment and by what changes: the tables of its fields. A force that abruptly changes its sign must not do so
+smoothly: nothing can be done while it is nearly zero, so that smooth changes have tables of their own."""
 
 KINDS = ("abrupt", "gradual", "periodic", "reward", "observation")
 
@@ -61,6 +68,7 @@ def standard(env_name: str, kind: str = "abrupt", every: int = 100_000) -> Drift
         tables: Mapping[str, Any] = {"observation_factor": {"values": (1.0, -1.0)}}
     else:
         what = "reward" if kind == "reward" or env_name == "two_colors" else "dynamics"
-        tables = STANDARDS[env_name][what]
+        smooth = what == "dynamics" and kind in ("gradual", "periodic") and "smooth" in STANDARDS[env_name]
+        tables = STANDARDS[env_name]["smooth" if smooth else what]
     way = kind if kind in ("gradual", "periodic") else "abrupt"
     return Drift(tuple(Change(field, kind=way, every=every, **table) for field, table in tables.items()))
