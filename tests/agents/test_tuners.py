@@ -1,0 +1,155 @@
+"""Every tuner moves what it should, and nothing else."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from selftune import _tree
+from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, ppo, q_lambda, recipe_for
+from selftune.agents.catalogue import AGENTS
+from selftune.agents.restarting import Detection, restarting
+from selftune.agents.tuners import OWN
+from selftune.errors import SettingError
+from selftune.guards import numeric, range as within, trust_region
+from selftune.optim import adam, clip_by_global_norm
+
+from .setting import CHOICES, SEEN, learned, rollout
+
+SMALL = ActorCriticSettings(num_envs=4, rollout_length=8, hidden=(16,))
+SMALL_PPO = PPOSettings(num_envs=4, rollout_length=8, hidden=(16,), epochs=2, minibatches=2)
+
+
+def build(tuner, **options):
+    return a2c(SEEN, CHOICES, recipe=recipe_for(tuner, "a2c"), **{"settings": SMALL} | options)
+
+
+def test_the_meta_gradient_is_each_agents_own_recipe():
+    assert set(OWN) == set(AGENTS)
+    for name, recipe in OWN.items():
+        assert recipe_for("meta_gradient", name) is recipe
+
+
+def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
+    def guards(recipe, case):
+        assert case.distance is not None
+        trust = trust_region(case.distance, 0.01, case.part, rates=["learning_rate"])
+        return [trust, within(case.bounds, 0.01, case.priors), numeric()]
+
+    def descend(rate, eta):
+        rule = adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
+        return optax.flatten(optax.chain(clip_by_global_norm(eta["max_grad_norm"]), rule))
+
+    spelled = Recipe(optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend)
+    told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
+
+
+def test_kl_adaptive_moves_both_rates_by_the_rule_and_draws_may_be_traced():
+    """Tiny steps: both rates grow by 1.5 an update, 2 times: 2.25; nothing else is tuned."""
+
+    @jax.jit
+    def run(rate):
+        agent = build("kl_adaptive", init={"learning_rate": rate})
+        state = agent.init(jax.random.key(0))
+        for update, batch in enumerate(batches):
+            state, info = agent.learn(state, batch, jax.random.key(update))
+        return info.eta, info.meta_grad
+
+    example = build("kl_adaptive")
+    state = jax.jit(example.init)(jax.random.key(0))
+    batches = [rollout(example, state, update) for update in (0, 1)]
+    eta, meta_grad = jax.vmap(run)(jnp.array([1e-5, 1e-4]))
+    assert set(meta_grad) == {"learning_rate", "critic_learning_rate"}
+    for name in meta_grad:
+        assert eta[name].tolist() == pytest.approx([2.25e-5, 2.25e-4], rel=1e-4)
+    assert eta["discount"].tolist() == pytest.approx([0.99, 0.99])
+
+
+def test_kl_adaptive_sees_a_whole_round_of_ppo():
+    rate = 3e-3
+    recipe = recipe_for("kl_adaptive", "ppo")
+    agent = ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=recipe, init={"learning_rate": rate})
+    start = jax.jit(agent.init)(jax.random.key(0))
+    _, state, info = learned(agent, 1)
+    far = float(info.steps.distance[-1])
+    factor = 1 / 1.5 if far > 0.02 else 1.5 if far < 0.005 else 1.0
+    assert far > 0.0
+    assert float(info.eta["learning_rate"]) == pytest.approx(rate * factor, rel=1e-4)
+    counts = [leaf for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32]
+    assert {int(count) for count in counts} == {4}, "two epochs of two minibatches"
+    assert jax.tree.structure(start) == jax.tree.structure(state)
+
+
+def test_annealing_ends_with_the_lifetime():
+    """Four updates of 32 steps: half of the rate is left after two."""
+    agent = build("annealed", settings=replace(SMALL, lifetime=128), init={"learning_rate": 1e-2})
+    _, _, info = learned(agent, 2)
+    assert set(info.meta_grad) == {"learning_rate", "critic_learning_rate"}
+    assert float(info.eta["learning_rate"]) == pytest.approx(5e-3, rel=1e-4)
+
+
+def test_hoof_searches_what_the_policys_update_depends_on():
+    agent = build("hoof")
+    _, _, info = learned(agent, 2)
+    assert set(info.meta_grad) == {"learning_rate", "discount", "trace_decay", "entropy_cost"}
+    assert float(info.steps.distance[-1]) <= 0.01
+    assert any(float(info.eta[name]) != pytest.approx(float(build("hoof").spec[name].value)) for name in info.meta_grad)
+    assert float(info.eta["critic_learning_rate"]) == pytest.approx(7e-4)
+
+
+@pytest.mark.parametrize("name", ["prodigy", "held"])
+def test_what_moves_nothing_learns_all_the_same(name):
+    agent = build(name)
+    start = jax.jit(agent.init)(jax.random.key(0))
+    _, state, info = learned(agent, 2)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, start.meta.meta_params, state.meta.meta_params))
+    assert set(info.meta_grad) == (set(OWN["a2c"].tune) if name == "held" else set())
+    assert _tree.finite(state)
+    old, new = (jax.tree.leaves(s.learner.params["policy"])[0] for s in (start, state))
+    assert not jnp.array_equal(old, new)
+
+
+def test_held_settings_are_state_that_can_be_moved_from_outside_without_compiling_again():
+    agent = build("held")
+    learn, state, _ = learned(agent, 1)
+    moved = state.meta.meta_params | {"learning_rate": jnp.log(jnp.asarray(1e-2))}
+    state = state._replace(meta=state.meta._replace(meta_params=moved))
+    _, info = learn(state, rollout(agent, state, 1), jax.random.key(1))
+    assert float(info.eta["learning_rate"]) == pytest.approx(1e-2)
+    assert learn._cache_size() == 1
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 1e9])
+def test_a_detected_change_starts_everything_anew(threshold):
+    """A threshold below 0 is a change at every update; a very high one never is."""
+    recipe = replace(recipe_for("reset_on_change", "a2c"), around=restarting(Detection(threshold=threshold)))
+    agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=recipe)
+    _, state, info = learned(agent, 2)
+    counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}
+    assert counts == ({0} if threshold < 0 else {2})
+    assert int(info.guards["restart"]) == (1 if threshold < 0 else 0)
+
+
+def test_what_does_not_fit_is_refused_with_what_would():
+    with pytest.raises(SettingError, match="kl_adaptive"):
+        recipe_for("kl_adaptiv", "a2c")
+    with pytest.raises(SettingError, match=r"suits the agents a2c, impala, ppo.*fixed"):
+        recipe_for("hoof", "dqn")
+    with pytest.raises(SettingError, match=r"discount.*can tune learning_rate, critic_learning_rate"):
+        build("kl_adaptive", tune=["discount"])
+    with pytest.raises(SettingError, match="tunes nothing"):
+        build("fixed", tune=["discount"])
+    with pytest.raises(SettingError, match="contextual"):
+        build("held", settings=replace(SMALL, contextual=("discount",)))
+
+
+def test_every_choice_can_be_built_for_every_agent_it_suits():
+    for name, choice in TUNERS.items():
+        assert choice.effect
+        for agent in choice.agents:
+            assert isinstance(recipe_for(name, agent), Recipe)
+    agent = q_lambda(SEEN, CHOICES, recipe=recipe_for("fixed", "q_lambda"))
+    assert agent.spec["learning_rate"] == 2e-3

@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import pytest
+
+from selftune.errors import EstimatorError
+from selftune.estimators import hoof, undifferentiated
+from selftune.estimators.searching import select
+
+from .setting import make
+
+RANGES = {"learning_rate": (jnp.log(1e-3), jnp.log(1.0))}
+
+
+def fit(before, after, batch):
+    """How well the new parameters fit the batch of the update."""
+    x, y = batch
+    return -jnp.square(x @ after.params["w"] - y).mean()
+
+
+def test_the_best_within_the_bound_is_chosen():
+    distances = jnp.array([0.005, 0.02, 0.01, 0.001])
+    assert int(select(jnp.array([1.0, 9.0, 3.0, 2.0]), distances, 0.01)) == 2
+    assert int(select(jnp.array([1.0, 9.0, jnp.nan, 2.0]), distances, 0.01)) == 3
+    assert int(select(jnp.array([1.0, 9.0, 3.0, 2.0]), distances, 1e-4)) == 3, "all too far: the nearest"
+    assert int(select(jnp.ones(2), jnp.array([jnp.nan, 5.0]), 0.01)) == 1
+
+
+def test_the_state_is_that_of_the_chosen_settings_which_beat_the_present_ones():
+    setting = make()
+    step, state, _, info = setting.estimate(hoof(fit, RANGES, 0.01, candidates=6))
+    chosen = jax.tree.map(lambda now, way: now - way, setting.meta_params, step)
+    batch = jax.tree.map(lambda leaf: leaf[0], setting.batches)
+    again, _ = setting.problem.step(chosen, setting.state, batch)
+    present, _ = setting.problem.step(setting.meta_params, setting.state, batch)
+    assert again.params["w"].tolist() == pytest.approx(state.params["w"].tolist(), rel=1e-4)
+    assert float(fit(None, state, batch)) > float(fit(None, present, batch))
+    assert float(info.meta_loss) == pytest.approx(-float(fit(None, state, batch)), rel=1e-4)
+
+
+def test_without_differentiation_the_updates_are_the_same_and_the_judge_is_never_asked():
+    def never(*arguments):
+        raise AssertionError("the judge was asked")
+
+    setting = make()
+    silent = setting._replace(problem=setting.problem._replace(meta_loss=never))
+    gradient, state, _, info = silent.estimate(undifferentiated(3))
+    expected = setting.state
+    for k in range(3):
+        batch = jax.tree.map(lambda leaf, k=k: leaf[k], setting.batches)
+        expected, _ = setting.problem.step(setting.meta_params, expected, batch)
+    assert state.params["w"].tolist() == pytest.approx(expected.params["w"].tolist(), rel=1e-6)
+    assert all(float(leaf) == 0.0 for leaf in jax.tree.leaves(gradient))
+    assert info.steps.loss.shape == (3,)
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(EstimatorError, match="candidates"):
+        hoof(fit, {}, 0.01, candidates=1)
+    with pytest.raises(EstimatorError, match="unroll"):
+        undifferentiated(0)
