@@ -7,6 +7,7 @@ selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
 selftune bench learning
+selftune bench drift --only two_colors abrupt
 """
 
 import sys
@@ -151,29 +152,52 @@ def report(
 
 
 def bench(
-    what: Annotated[Literal["learning"], tyro.conf.Positional],
+    what: Annotated[Literal["learning", "drift"], tyro.conf.Positional],
     only: tuple[str, ...] = (),
     seeds: int | None = None,
+    steps: int | None = None,
+    full: bool = False,
     out: Path | None = None,
 ) -> None:
     """Measure selftune on this machine; goes on where it was interrupted.
 
     Args:
-        what: "learning": every agent on its tasks, against a stated bar.
-        only: Tasks by name, such as CartPole-v1/ppo; all when omitted.
+        what: "learning": every agent on its tasks, against a stated bar. "drift": methods in worlds that change.
+        only: Tasks by name, such as CartPole-v1/ppo; of "drift" worlds, kinds of change and methods, such as cartpole
+            abrupt meta_gradient; all when omitted.
         seeds: Seeds a task, instead of its own number.
-        out: The results; results/learning.json when omitted.
+        steps: Environment steps of each run, instead of the bench's own number; of "drift".
+        full: The whole protocol, for hours, instead of a reduced one; of "drift".
+        out: The results; results/learning.json or results/drift.json when omitted.
     """
+    BENCHES[what](out or Path("results", f"{what}.json"), only, seeds, full, steps)
+
+
+def _bench_learning(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
     from selftune.experiments.learning import bench_learning
 
     console = Console()
-    results = bench_learning(out or Path("results", f"{what}.json"), only, seeds, lambda line: console.print(line))
+    results = bench_learning(out, only, seeds, lambda line: console.print(line))
     table = Table("task", "steps", "bar", "median", "worst", "held")
     for name, told in results.items():
         numbers = (f"{told[key]:g}" if key in told else "" for key in ("steps", "bar", "median", "worst"))
         table.add_row(name, *numbers, "yes" if told.get("held") else "no")
     console.print(table)
 
+
+def _bench_drift(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
+    from selftune.experiments.nonstationary.bench import asked, bench_drift, command
+    from selftune.experiments.nonstationary.rendering import table
+
+    console = Console()
+    choice = asked(only, full, seeds, steps)
+    rows = bench_drift(
+        out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
+    )
+    console.print(table(rows))
+
+
+BENCHES = {"learning": _bench_learning, "drift": _bench_drift}
 
 COMMANDS = {
     "train": train,

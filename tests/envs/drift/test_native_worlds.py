@@ -101,7 +101,8 @@ def test_announced_changes_are_appended_to_the_observation():
     np.testing.assert_array_equal(
         play(env, jnp.int32(0), 15)[0][:4], play(drifting(world("cartpole"), drift), jnp.int32(0), 15)[0]
     )
-    assert env.render(world("cartpole").reset(jax.random.key(0), None)[1], env.params).shape[-1] == 3
+    assert env.render is not None
+    assert env.render(env.reset(jax.random.key(0), env.params)[1], env.params).shape[-1] == 3
     with pytest.raises(SettingError, match="vector of floats"):
         drifting(world("catch"), Drift([Change("wind", values=[0.0, 0.5])], announced=True))
 

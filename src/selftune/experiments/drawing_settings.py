@@ -1,0 +1,72 @@
+"""Initial settings that nobody tuned, drawn as protocol R says: the same draws for every method.
+
+learning_rate 10^U(-5,-1)    entropy_cost 10^U(-4,0)      value_cost 10^U(-2,0.7)
+1 - discount 10^U(-3,-0.5)   trace_decay U(0.02,0.98)     clip_range U(0.05,0.5)
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from selftune.errors import SettingError, did_you_mean
+from selftune.types import Float
+
+TEST, TUNING = 0, 1_000_000
+"""Where the seeds of the runs that are told begin, and of the runs by which a setting is chosen: disjoint."""
+
+
+def _power(lowest: float, highest: float) -> tuple[float, float, Callable]:
+    return lowest, highest, lambda x: 10.0**x
+
+
+RANGES: Mapping[str, tuple[float, float, Callable]] = {
+    "learning_rate": _power(-5.0, -1.0),
+    "entropy_cost": _power(-4.0, 0.0),
+    "value_cost": _power(-2.0, 0.7),
+    "discount": (-3.0, -0.5, lambda x: 1.0 - 10.0**x),
+    "trace_decay": (0.02, 0.98, lambda x: x),
+    "clip_range": (0.05, 0.5, lambda x: x),
+}
+"""Lowest and highest of a uniform draw, and what becomes of it."""
+
+
+def draw(names: Iterable[str], count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
+    """Initial settings by name; `critic_learning_rate`, where it is asked for, equals `learning_rate`.
+
+    Args:
+        names: Keys of `RANGES`, or `critic_learning_rate`.
+        count: How many, `N`.
+        seed: Of the draws. A name's draws do not depend on which others are asked for.
+
+    Raises:
+        SettingError: A name without a range.
+    """
+    shared = {"critic_learning_rate": "learning_rate"}
+    ranges = {name: shared.get(name, name) for name in names}
+    for name, source in ranges.items():
+        if source not in RANGES:
+            raise SettingError(f"There is no range to draw {name!r} from; {did_you_mean(name, RANGES)}")
+    uniform = unit_draws(count, seed)
+    return {name: from_unit(source, uniform[source]).astype(np.float32) for name, source in ranges.items()}
+
+
+def unit_draws(count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
+    """Uniform in [0, 1], for every name of `RANGES`."""
+    chance = np.random.default_rng(seed)
+    return {name: chance.random(count) for name in RANGES}
+
+
+def from_unit(name: str, uniform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """From [0, 1] to the values of a range."""
+    lowest, highest, transform = RANGES[name]
+    return transform(lowest + (highest - lowest) * np.asarray(uniform, float))
+
+
+def to_unit(name: str, value: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The inverse of `from_unit`; values outside the range are put on its nearest end."""
+    lowest, highest, _ = RANGES[name]
+    value = np.asarray(value, float)
+    back = {"discount": lambda v: np.log10(np.maximum(1.0 - v, 1e-12))}
+    linear = {"trace_decay", "clip_range"}
+    raw = value if name in linear else back.get(name, lambda v: np.log10(np.maximum(v, 1e-12)))(value)
+    return np.clip((raw - lowest) / (highest - lowest), 0.0, 1.0)

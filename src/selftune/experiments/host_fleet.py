@@ -1,0 +1,94 @@
+"""The same as `fleet` for environments on the host: one run after another, chunk by chunk, with programs they share.
+
+Copies of a population's member take its agent along, not its environments, whose states cannot be stored.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from selftune.agents import AgentState, Choice
+from selftune.envs.host import HostEnv
+from selftune.experiments.fleet import Fleet, Make, Settings, Told, eta_means
+from selftune.runner.rollouts import Rollout
+from selftune.runner.session import Session
+from selftune.tuning import TunerInfo
+from selftune.types import PRNGKey, PyTree, Transitions
+
+
+def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
+    """An agent in environments on the host, for many runs.
+
+    Args:
+        make: The agent.
+        open_envs: The environments of one run; where they drift, `physics` is the environment step in the middle of
+            the chunk, and they go on from half a chunk before it.
+    """
+    agent = make({})
+    per_update = agent.num_envs * agent.rollout_length
+    open_now: list[tuple[HostEnv, Rollout]] = []
+
+    @jax.jit
+    def start(settings: Settings, key: PRNGKey) -> Session:
+        root, agent_key = jax.random.split(key)
+        state = make(settings).init(agent_key)
+        return Session(state, (), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
+
+    @jax.jit
+    def act(actor: PyTree, carry: PyTree, observation: Any, first: Any, key: PRNGKey) -> tuple[Choice, PRNGKey]:
+        key, now = jax.random.split(key)
+        return agent.act(actor, carry, observation, first, now), key
+
+    @jax.jit
+    def actor(settings: Settings, state: AgentState) -> PyTree:
+        return make(settings).actor(state)
+
+    @jax.jit
+    def learn(settings: Settings, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        return make(settings).learn(state, batch, key)
+
+    def begin(settings: Settings, keys: PRNGKey) -> Session:
+        while open_now:
+            open_now.pop()[0].close()
+        begun = []
+        for number in range(len(keys)):
+            env = open_envs()
+            open_now.append((env, Rollout(env, act, agent.rollout_length)))
+            begun.append(start(_of(settings, number), keys[number]))
+            words = np.ravel(jax.random.key_data(keys[number])).tolist()
+            open_now[-1][1].begin(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        return _stacked(begun)
+
+    def one(settings: Settings, session: Session, rollout: Rollout, updates: int) -> tuple[Session, Told]:
+        reward, info = 0.0, None
+        for _ in range(updates):
+            act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
+            batch, carry = rollout.collect(actor(settings, session.agent), session.carry, act_key)
+            learned, info = learn(settings, session.agent, batch, learn_key)
+            session = session._replace(agent=learned, carry=carry, update=session.update + 1)
+            reward += float(np.asarray(batch.reward, float).sum())
+        assert info is not None, "a chunk has at least one update"
+        returns, _ = rollout.take_finished()
+        counts = (np.float32(value) for value in (len(returns), returns.sum(), reward))
+        return session, Told(*map(jnp.asarray, counts), eta_means(info.eta))
+
+    def advance(settings: Settings, sessions: Session, physics: PyTree, updates: int) -> tuple[Session, Told]:
+        moved = []
+        for number, (env, rollout) in enumerate(open_now):
+            env.go_to(max(0, round(physics - updates * per_update / 2)))
+            moved.append(one(_of(settings, number), _of(sessions, number), rollout, updates))
+        after, told = zip(*moved, strict=True)
+        return _stacked(after), _stacked(told)
+
+    return Fleet(begin, advance, per_update)
+
+
+def _of(tree: PyTree, number: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+def _stacked(trees: Any) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -1,0 +1,224 @@
+"""`selftune bench drift`: protocol N, row after row, each written when it is there.
+
+for each world and kind of change
+    random, best_fixed, oracle      what 0, 1 and the most mean
+    every method                    its score between them
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from selftune import __version__
+from selftune.envs.drift.standards import KINDS
+from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.measures import Stream, by_regime, normalised, told
+from selftune.experiments.nonstationary.cell import Cell, Extent, Lab
+from selftune.experiments.nonstationary.changing import OFF
+from selftune.experiments.nonstationary.methods import METHODS
+from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
+from selftune.experiments.records import Records, Row
+from selftune.experiments.sweep import Curves
+
+
+class Host(NamedTuple):
+    """What is measured on the host at most."""
+
+    kinds: tuple[str, ...]
+    seeds: int
+    draws: int
+
+
+class Task(NamedTuple):
+    """Who learns in a world."""
+
+    agent: str
+    continuing: bool = False
+    """Whether there are no episodes: the level is a reward per step."""
+    host: Host | None = None
+    """What less is done where the environments are on the host, one run after another."""
+
+    def extent(self, asked: Extent) -> Extent:
+        """How much is measured here."""
+        if self.host is None:
+            return asked
+        seeds, draws = min(asked.seeds, self.host.seeds), min(asked.draws, self.host.draws)
+        return replace(asked, seeds=seeds, draws=draws, width=asked.members)
+
+
+TASKS: Mapping[str, Task] = {
+    "cartpole": Task("a2c"),
+    "acrobot": Task("a2c"),
+    "pendulum": Task("ppo"),
+    "two_colors": Task("a2c", continuing=True),
+    "HalfCheetah-v5": Task("ppo", host=Host(kinds=("abrupt", OFF), seeds=3, draws=16)),
+}
+REFERENCES = ("random", "best_fixed", "oracle")
+FULL = Extent(steps=600_000, regimes=6, seeds=10, draws=64)
+REDUCED = Extent(steps=200_000, regimes=4, seeds=4, draws=8, members=4, width=8, points=12)
+REDUCED_ENVS = ("cartpole", "two_colors")
+REDUCED_KINDS = ("abrupt", OFF)
+
+
+def bench_drift(
+    out: Path,
+    envs: Sequence[str],
+    kinds: Sequence[str],
+    methods: Sequence[str],
+    extent: Extent,
+    command: str = "selftune bench drift",
+    say: Callable[[str], None] = print,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Row]:
+    """Measure whatever is not in the results yet.
+
+    Args:
+        out: The results, a JSON file of rows.
+        envs: Keys of `TASKS`.
+        kinds: `"abrupt"`, `"gradual"`, `"periodic"`, `"reward"`, `"observation"`, and `"none"` for a world that does
+            not change.
+        methods: Keys of `METHODS`.
+        extent: How much of everything.
+        command: What measures it again, as it is written into every row.
+        say: Where a line after each row goes.
+        settings: Changes to the agents' own settings.
+
+    Returns:
+        The rows of what was asked for, in its order.
+    """
+    records, rows = Records(out), []
+    for name in envs:
+        task = TASKS[name]
+        lab = Lab(name, task.agent, task.continuing, task.extent(extent), settings or {})
+        for kind in kinds:
+            if task.host and kind not in task.host.kinds:
+                continue
+            bench = _Bench(Cell(lab, kind), records, command, say)
+            rows += [bench.row(one) for one in (*REFERENCES, *methods)]
+    return rows
+
+
+class Asked(NamedTuple):
+    """What is to be measured."""
+
+    envs: tuple[str, ...]
+    kinds: tuple[str, ...]
+    methods: tuple[str, ...]
+    extent: Extent
+
+
+def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int | None = None) -> Asked:
+    """Worlds, kinds of change and methods, from their names in any order; of what is not named, the usual choice.
+
+    Raises:
+        SettingError: An unknown name.
+    """
+    everything = {"envs": tuple(TASKS), "kinds": (*KINDS, OFF), "methods": tuple(METHODS)}
+    usual = everything if full else {**everything, "envs": REDUCED_ENVS, "kinds": REDUCED_KINDS}
+    known = [name for names in everything.values() for name in names]
+    for name in only:
+        if name not in known:
+            raise SettingError(
+                f"The bench has no world, kind of change or method {name!r}; {did_you_mean(name, known)}"
+            )
+    chosen = {part: tuple(name for name in names if name in only) for part, names in everything.items()}
+    extent = FULL if full else REDUCED
+    extent = replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
+    return Asked(*(chosen[part] or usual[part] for part in everything), extent)
+
+
+def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | None) -> str:
+    """The line that measures it again."""
+    words = ["selftune bench drift", *(["--only", *only] if only else []), *(["--full"] if full else [])]
+    numbers = {"--seeds": seeds, "--steps": steps}
+    return " ".join([*words, *(f"{name} {value}" for name, value in numbers.items() if value is not None)])
+
+
+class _Bench:
+    """The rows of one cell; what they are measured against is read from the rows before them."""
+
+    def __init__(self, cell: Cell, records: Records, command: str, say: Callable[[str], None]):
+        self._cell, self._records, self._command, self._say = cell, records, command, say
+        self._experiment = f"{cell.lab.name} {cell.kind}"
+
+    def row(self, name: str) -> Row:
+        """The row of that name, measured unless it is there."""
+        known = self._records.find(self._experiment, name, self._cell.steps)
+        if known is not None and known.seeds == self._cell.lab.extent.seeds:
+            return known
+        row = self._written(name, self._measured(name))
+        self._records.add(row)
+        self._say(f"{self._experiment} {name}: {row.ours:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]")
+        return row
+
+    def _measured(self, name: str) -> dict[str, Any]:
+        match name:
+            case "random":
+                levels = self._by_regime(self._cell.random())
+                return {**told(np.zeros(len(levels))), "levels": rounded(levels.mean(axis=0)), "dead": 1.0}
+            case "best_fixed":
+                setting = self._cell.best_setting()
+                curves = self._cell.fixed(setting)
+                best = mean_levels(curves, self._cell.stream, self._cell.lab.continuing)
+                return self._scored(curves, References(self._levels("random"), best, best)) | {"setting": setting}
+            case "oracle":
+                return self._oracle()
+        return self._scored(self._cell.method(name), self._references())
+
+    def _oracle(self) -> dict[str, Any]:
+        random, best = self._levels("random"), self._levels("best_fixed")
+        if self._cell.kind == OFF:  # one regime: the oracle is the best fixed setting
+            row = self.row("best_fixed")
+            scores = np.asarray(row.details["scores"])
+            return {**told(scores), "scores": rounded(scores), "levels": rounded(best)}
+        levels = self._cell.oracle()
+        scores = normalised(levels, random, best, self._shares())
+        return {**told(scores), "scores": rounded(scores), "levels": rounded(levels.mean(axis=0))}
+
+    def _scored(self, curves: Curves, references: References) -> dict[str, Any]:
+        return scored(curves, self._cell.stream, self._cell.lab.continuing, references)
+
+    def _references(self) -> References:
+        return References(*(self._levels(name) for name in REFERENCES))
+
+    def _levels(self, name: str) -> np.ndarray:
+        return np.asarray(self.row(name).details["levels"])
+
+    def _by_regime(self, curves: Curves) -> np.ndarray:
+        return by_regime(curves.level(self._cell.lab.continuing), curves.steps, self._cell.stream)[0]
+
+    def _shares(self) -> np.ndarray:
+        return shares(self._cell.stream, self._cell.steps)
+
+    def _written(self, name: str, measured: dict[str, Any]) -> Row:
+        numbers = {key: measured.pop(key) for key in ("ours", "ci_low", "ci_high")}
+        lab = self._cell.lab
+        details = {
+            **measured,
+            "agent": lab.agent,
+            "changes": list(self._cell.stream.changes),
+            "regimes": list(self._cell.stream.regimes),
+            "draws": lab.extent.draws,
+            "versions": {"selftune": __version__, "jax": jax.__version__},
+            "machine": f"{platform.machine()} {jax.default_backend()}",
+        }
+        return Row(
+            self._experiment,
+            name,
+            self._cell.steps,
+            lab.extent.seeds,
+            **numbers,
+            command=self._command,
+            details=details,
+        )
+
+
+def shares(stream: Stream, steps: int) -> np.ndarray:
+    """Each regime's share of the time."""
+    lengths = np.diff([0, *stream.changes, steps])
+    return np.bincount(np.asarray(stream.regimes), weights=lengths) / steps

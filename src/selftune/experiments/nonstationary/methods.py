@@ -1,0 +1,119 @@
+"""What competes in protocol N, each as an agent for a world and a number of steps."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selftune.agents import Agent, AgentState, Choice
+from selftune.agents.catalogue import AGENTS
+from selftune.agents.tuners import recipe_for
+from selftune.envs.native import Environment
+from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.fleet import Make
+from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, Strategy
+from selftune.metaparams import values
+from selftune.spaces import Discrete
+from selftune.tuning import TunerInfo
+
+
+class Method(NamedTuple):
+    """One row of the table."""
+
+    tuner: str
+    """A name that `recipe_for` knows."""
+    strategy: Strategy | None = None
+    """Of a population, whose members are fixed."""
+    contextual: bool = False
+    """Whether what is tuned is a function of its context."""
+
+
+METHODS: Mapping[str, Method] = {
+    "fixed": Method("fixed"),
+    "annealed": Method("annealed"),
+    "kl_adaptive": Method("kl_adaptive"),
+    "hoof": Method("hoof"),
+    "prodigy": Method("prodigy"),
+    "dog": Method("dog"),
+    "dowg": Method("dowg"),
+    "schedule_free": Method("schedule_free"),
+    "reset_on_change": Method("reset_on_change"),
+    "random_search": Method("fixed", RANDOM_SEARCH),
+    "pbt": Method("fixed", PBT),
+    "pb2": Method("fixed", PB2),
+    "meta_gradient": Method("meta_gradient"),
+    "meta_gradient_reset": Method("meta_gradient_reset"),
+    "meta_gradient_context": Method("meta_gradient", contextual=True),
+}
+"""All begin with the literature's defaults, but for populations, which draw (protocol R)."""
+
+SEARCHED: Mapping[str, tuple[str, ...]] = {
+    "a2c": ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay"),
+    "ppo": ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay", "clip_range"),
+}
+"""In what fixed settings and members of populations differ."""
+
+
+def method(name: str) -> Method:
+    """A method by its name.
+
+    Raises:
+        SettingError: There is none.
+    """
+    if name not in METHODS:
+        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, METHODS)}")
+    return METHODS[name]
+
+
+def maker(agent: str, env: Environment, told: Method, steps: int, settings: Mapping[str, Any] | None = None) -> Make:
+    """The agent of a method as a function of its initial values.
+
+    Args:
+        agent: A key of `SEARCHED`.
+        env: Its world.
+        told: The method.
+        steps: The agent's lifetime, in environment steps.
+        settings: Changes to the agent's own settings.
+    """
+    build, defaults = AGENTS[agent]
+    recipe = recipe_for(told.tuner, agent)
+    contextual = tuple(recipe.tune) if told.contextual else ()
+    chosen = replace(defaults, lifetime=steps, contextual=contextual, **(settings or {}))
+    return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
+
+
+def defaults(agent: str, env: Environment) -> dict[str, float]:
+    """The literature's values of all that is searched, and the critic's rate."""
+    built = values(AGENTS[agent][0](env.observation_space, env.action_space, tune=[]).spec)
+    return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate")}
+
+
+def random_policy(env: Environment, like: Agent) -> Callable[[Any], Agent]:
+    """An agent that draws its actions evenly and learns nothing, with another agent's counts."""
+    space = env.action_space
+
+    def act(actor: Any, carry: Any, observation: Any, first: Any, key: Any) -> Choice:
+        if isinstance(space, Discrete):
+            return Choice(jax.random.randint(key, first.shape, 0, space.n, jnp.int32))
+        return Choice(jax.random.uniform(key, (*first.shape, *space.shape), jnp.float32, -1.0, 1.0))
+
+    def learn(state: AgentState, batch: Any, key: Any) -> tuple[AgentState, TunerInfo]:
+        nothing: Any = ()
+        return state, TunerInfo({}, {}, {}, jnp.zeros(()), (), nothing)
+
+    nothing: Any = ()
+    still = AgentState(nothing, nothing)
+    agent = like._replace(
+        name="random",
+        spec={},
+        init=lambda key: still,
+        actor=lambda state: (),
+        rest=lambda count: (),
+        act=act,
+        decide=lambda actor, carry, observation, first: act(actor, carry, observation, first, jax.random.key(0)),
+        learn=learn,
+        lag=0,
+    )
+    return lambda init: agent

@@ -1,0 +1,94 @@
+"""From curves to a row of results: everything that protocol N tells of a method in one world."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from selftune.experiments.measures import (
+    Stream,
+    aligned,
+    by_regime,
+    final_return,
+    normalised,
+    recovery,
+    regret,
+    segments,
+    told,
+)
+from selftune.experiments.sweep import Curves
+
+SHOWN = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay", "clip_range")
+"""Metaparameters whose way around a change is kept."""
+BEFORE, AFTER = 0.25, 0.75
+"""Of the time between two changes: how much of it is kept around a change."""
+
+
+class References(NamedTuple):
+    """Levels by regime, on the average of the test's runs."""
+
+    random: Float[np.ndarray, " G"]
+    best: Float[np.ndarray, " G"]
+    oracle: Float[np.ndarray, " G"]
+
+
+def scored(curves: Curves, stream: Stream, continuing: bool, references: References) -> dict[str, Any]:
+    """Estimate, interval, and the details of a row."""
+    level = filled(curves.level(continuing), references.random)
+    levels, shares = by_regime(level, curves.steps, stream)
+    scores = normalised(levels, references.random, references.best, shares)
+    return {
+        **told(scores),
+        "scores": rounded(scores),
+        "levels": rounded(levels.mean(axis=0)),
+        "area": rounded(level.mean(axis=1)),
+        "total_reward": rounded(curves.reward.sum(axis=1)),
+        "final": rounded(level[:, -1] if continuing else final_return(curves.returns, curves.episodes, curves.steps)),
+        "regret_to_best": float(np.mean(regret(levels, references.best, shares))),
+        "regret_to_oracle": float(np.mean(regret(levels, references.oracle, shares))),
+        **_recovered(level, curves, stream, references.random),
+        "around": _around(curves, level, stream),
+    }
+
+
+def scores_of(levels: Float[np.ndarray, "N G"], curves: Curves, stream: Stream, references: References) -> Any:
+    """Normalised scores of runs of which only their levels by regime are known."""
+    _, shares = by_regime(curves.reward, curves.steps, stream)
+    return normalised(levels, references.random, references.best, shares)
+
+
+def mean_levels(curves: Curves, stream: Stream, continuing: bool) -> Float[np.ndarray, " G"]:
+    """Levels by regime, on the average of runs."""
+    return np.nanmean(by_regime(curves.level(continuing), curves.steps, stream)[0], axis=0)
+
+
+def filled(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N P"]:
+    """A run without a single episode, or with no number, counts as the worst of the random policy."""
+    return np.nan_to_num(level, nan=float(random.min()), posinf=float(random.min()), neginf=float(random.min()))
+
+
+def rounded(values: Any) -> list[float]:
+    """Six digits, as they go to disk."""
+    return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]
+
+
+def _recovered(level: np.ndarray, curves: Curves, stream: Stream, random: np.ndarray) -> dict[str, Any]:
+    if not stream.changes:
+        return {}
+    waits = recovery(level, curves.steps, stream, random[np.asarray(stream.regimes)])
+    middle = float(np.median(waits))
+    return {"recovered": float(np.isfinite(waits).mean()), "recovery_steps": middle if np.isfinite(middle) else None}
+
+
+def _around(curves: Curves, level: np.ndarray, stream: Stream) -> Mapping[str, Any]:
+    """Level and metaparameters around a change."""
+    if not stream.changes:
+        return {}
+    points = int(np.bincount(segments(curves.steps, stream)).min())
+    window = max(1, int(BEFORE * points)), max(1, int(AFTER * points))
+    shown = {"level": level, **{name: curves.eta[name] for name in SHOWN if name in curves.eta}}
+    means = {name: aligned(values, curves.steps, stream, *window) for name, values in shown.items()}
+    return {
+        name: {key: rounded(value) for key, value in mean._asdict().items()} for name, mean in means.items() if mean
+    }

@@ -1,0 +1,242 @@
+"""Populations: several members learn at once, and the steps of all of them are counted.
+
+random search   members as they were drawn
+PBT             now and then the worst quarter copies members of the best quarter, and changes their settings a little
+PB2             the same, with the settings chosen by a Gaussian-process bandit
+
+Jaderberg et al. 2017, Population based training of neural networks (arXiv:1711.09846); Parker-Holder et al. 2020
+(arXiv:2002.02518). What the user would have had at each moment is the return of the member that was best in the
+interval before: that is the population's curve.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from selftune.errors import SettingError
+from selftune.experiments import gaussian_process
+from selftune.experiments.drawing_settings import draw, from_unit, to_unit
+from selftune.experiments.fleet import Fleet, Told
+from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
+from selftune.runner.session import Session
+
+INTERVALS = 25
+"""How often in a run members are compared."""
+RESAMPLE = 0.25
+"""Chance that PBT draws a setting anew instead of scaling it (Jaderberg et al. 2017, appendix A)."""
+SCALES = (0.8, 1.2)
+REMEMBERED = 80
+"""Outcomes that PB2 models, the newest."""
+FIRST_MODELLED = 4
+"""Outcomes that PB2 must have seen before it models them; it draws until then."""
+
+
+class History(NamedTuple):
+    """What PB2 learns from: settings in [0, 1], when they were tried, and by how much the level rose meanwhile."""
+
+    x: Float[np.ndarray, "N D"]
+    t: Float[np.ndarray, " N"]
+    y: Float[np.ndarray, " N"]
+
+
+Explore = Callable[[Float[np.ndarray, "M D"], History, np.random.Generator], Float[np.ndarray, "M D"]]
+"""`explore(settings, history, chance)`: new settings for members that copied these, in [0, 1]."""
+
+
+class Strategy(NamedTuple):
+    """How a population changes its members' settings; never, where there is nothing to explore with."""
+
+    name: str
+    explore: Callable[[Sequence[str]], Explore] | None
+
+
+def perturbed(names: Sequence[str]) -> Explore:
+    """PBT's step: each setting times 0.8 or 1.2, or drawn anew; rates of the horizon as 1 - discount."""
+
+    def explore(settings: np.ndarray, history: History, chance: np.random.Generator) -> np.ndarray:
+        scales = chance.choice(SCALES, settings.shape)
+        anew = chance.random(settings.shape) < RESAMPLE
+        moved = np.stack([_scaled(name, settings[:, d], scales[:, d]) for d, name in enumerate(names)], axis=1)
+        return np.where(anew, chance.random(settings.shape), moved)
+
+    return explore
+
+
+def modelled(names: Sequence[str]) -> Explore:
+    """PB2's step: where the upper confidence bound of the rise in return is highest, given everything so far."""
+
+    def explore(settings: np.ndarray, history: History, chance: np.random.Generator) -> np.ndarray:
+        if len(history.y) < FIRST_MODELLED:
+            return chance.random(settings.shape)
+        spread = history.y.std()
+        y = (history.y - history.y.mean()) / (spread if spread > 0 else 1.0)
+        process = gaussian_process.fit(history.x, history.t, y)
+        return gaussian_process.choose(process, float(history.t.max()) + 1.0, len(settings), chance)
+
+    return explore
+
+
+RANDOM_SEARCH = Strategy("random search", None)
+PBT = Strategy("PBT", perturbed)
+PB2 = Strategy("PB2", modelled)
+
+
+class Group(NamedTuple):
+    """One population among those that are advanced together."""
+
+    x: Float[np.ndarray, "M D"]
+    """The members' settings, in [0, 1]."""
+    best: int
+    """The member in use."""
+    level: Float[np.ndarray, " M"]
+    """In the interval before."""
+    history: History
+    chance: np.random.Generator
+
+
+def populations(
+    fleet: Fleet,
+    physics: Physics,
+    strategy: Strategy,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    steps: int,
+    members: int = 8,
+    points: int = 100,
+    continuing: bool = False,
+) -> Curves:
+    """Make populations, one a seed, all of them side by side.
+
+    Args:
+        fleet: The agent in its world, whose settings nothing else tunes.
+        physics: Of the world after so many steps, all members' summed.
+        strategy: What they do.
+        names: Settings that members differ in, keys of `RANGES`; the critic's rate follows `learning_rate`.
+        seeds: Of the populations: of their draws and of their members' keys.
+        steps: Environment steps of a population, summed over its members.
+        members: `M` of each, at least 4.
+        points: Length of the curves, about.
+        continuing: Whether a level is a reward per step, for want of episodes.
+
+    Returns:
+        Curves of the members in use, by the steps of whole populations.
+
+    Raises:
+        SettingError: Fewer than 4 members: there is no quarter.
+    """
+    if members < 4:
+        raise SettingError(f"populations(members={members}): expected at least 4, so that there is a best quarter.")
+    chunk, chunks = plan(fleet.steps_per_update * members, steps, points)
+    every = max(1, chunks // INTERVALS)
+    explore = strategy.explore(names) if strategy.explore else None
+    groups = [_begun(names, seed, members) for seed in seeds]
+    sessions = fleet.begin(_settings(names, groups), keys([_key(seed, m) for seed in seeds for m in range(members)]))
+    taken, told, interval = fleet.steps_per_update * chunk * members, [], []
+    for number in range(chunks):
+        sessions, point = fleet.advance(_settings(names, groups), sessions, physics((number + 0.5) * taken), chunk)
+        interval.append(_grouped(jax.device_get(point), len(seeds)))
+        told.append(_in_use(interval[-1], [group.best for group in groups]))
+        if (number + 1) % every == 0:
+            levels = _levels(interval, chunk * fleet.steps_per_update, continuing)
+            sessions, groups = _compared(sessions, groups, levels, (number + 1) // every, explore)
+            interval = []
+    return concatenated([told], len(seeds), taken)
+
+
+def quarters(level: Float[np.ndarray, " M"], chance: np.random.Generator) -> Int[np.ndarray, " M"]:
+    """Whom each member copies: itself, but for the worst quarter, who copy somebody of the best quarter."""
+    order = np.argsort(np.nan_to_num(level, nan=-np.inf), kind="stable")
+    size = max(1, len(level) // 4)
+    sources = np.arange(len(level))
+    sources[order[:size]] = chance.choice(order[-size:], size)
+    return sources
+
+
+def copied(sessions: Session, sources: Int[np.ndarray, " N"]) -> Session:
+    """Whole sessions of others: networks, optimizers, statistics, worlds; each keeps its own random key."""
+    return jax.tree.map(lambda leaf: leaf[jnp.asarray(sources)], sessions)._replace(key=sessions.key)
+
+
+def _compared(
+    sessions: Session,
+    groups: Sequence[Group],
+    levels: Float[np.ndarray, "S M"],
+    time: int,
+    explore: Explore | None,
+) -> tuple[Session, list[Group]]:
+    """After an interval: the best is in use from now on; the worst copy, and explore."""
+    sources, then = [], []
+    for number, (group, level) in enumerate(zip(groups, levels, strict=True)):
+        source, group = _turned(group, level, time, explore)
+        sources.append(source + number * len(level))
+        then.append(group)
+    return (copied(sessions, np.concatenate(sources)) if explore else sessions), then
+
+
+def _turned(
+    group: Group, level: Float[np.ndarray, " M"], time: int, explore: Explore | None
+) -> tuple[Int[np.ndarray, " M"], Group]:
+    members = len(level)
+    best = int(np.argmax(np.nan_to_num(level, nan=-np.inf)))
+    if explore is None:
+        return np.arange(members), group._replace(best=best, level=level)
+    history = _longer(group, level, time)
+    source = quarters(level, group.chance)
+    x = group.x[source]
+    moved = source != np.arange(members)
+    x[moved] = np.clip(explore(x[moved], history, group.chance), 0.0, 1.0)
+    return source, Group(x, best, level[source], history, group.chance)
+
+
+def _longer(group: Group, level: Float[np.ndarray, " M"], time: int) -> History:
+    rise = level - group.level
+    known = np.isfinite(rise)
+    old, when = group.history, np.full(int(known.sum()), float(time))
+    pairs = zip(old, (group.x[known], when, rise[known]), strict=True)
+    return History(*(np.concatenate(pair)[-REMEMBERED:] for pair in pairs))
+
+
+def _begun(names: Sequence[str], seed: int, members: int) -> Group:
+    drawn = draw(names, members, seed)
+    x = np.stack([to_unit(name, drawn[name]) for name in names], axis=1)
+    nothing = History(np.zeros((0, len(names))), np.zeros(0), np.zeros(0))
+    return Group(x, 0, np.full(members, np.nan), nothing, np.random.default_rng([seed, members]))
+
+
+def _settings(names: Sequence[str], groups: Sequence[Group]) -> Mapping[str, Float[jax.Array, " N"]]:
+    x = np.concatenate([group.x for group in groups])
+    values = {name: from_unit(name, x[:, d]) for d, name in enumerate(names)}
+    if "learning_rate" in values:
+        values["critic_learning_rate"] = values["learning_rate"]
+    return {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
+
+
+def _key(seed: int, member: int) -> int:
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+
+
+def _grouped(point: Told, count: int) -> Told:
+    """Leaves [S M] as [S, M]."""
+    return jax.tree.map(lambda leaf: leaf.reshape(count, -1), point)
+
+
+def _in_use(point: Told, best: Sequence[int]) -> Told:
+    rows = np.arange(len(best))
+    return jax.tree.map(lambda leaf: leaf[rows, np.asarray(best)], point)
+
+
+def _levels(interval: Sequence[Told], steps: int, continuing: bool) -> Float[np.ndarray, "S M"]:
+    """Of each member in the interval; no number where no episode ended."""
+    if continuing:
+        return np.mean([point.reward for point in interval], axis=0) / steps
+    episodes = np.sum([point.episodes for point in interval], axis=0)
+    return np.sum([point.returns for point in interval], axis=0) / np.where(episodes > 0, episodes, np.nan)
+
+
+def _scaled(name: str, x: Float[np.ndarray, " M"], scale: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+    value = from_unit(name, x)
+    return to_unit(name, 1.0 - (1.0 - value) * scale if name == "discount" else value * scale)

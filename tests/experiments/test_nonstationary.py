@@ -1,0 +1,98 @@
+"""Protocol N on a minuscule world: what it measures, that it goes on, and that all kinds of change share programs."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from selftune.envs.drift import Change, Drift
+from selftune.envs.drift.standards import KINDS
+from selftune.errors import SettingError
+from selftune.experiments.measures import Stream
+from selftune.experiments.nonstationary.bench import asked, bench_drift, command, shares
+from selftune.experiments.nonstationary.cell import Extent
+from selftune.experiments.nonstationary.changing import (
+    OFF,
+    changing,
+    drift_of,
+    middles,
+    physics_of,
+    standing,
+    stream_of,
+)
+from selftune.experiments.nonstationary.methods import METHODS
+from selftune.experiments.nonstationary.rendering import bar, figure, markdown
+from selftune.experiments.records import Records
+
+TINY = Extent(steps=2048, regimes=2, seeds=2, draws=4, members=4, width=4, points=4)
+SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
+
+
+@pytest.mark.parametrize("name", ["cartpole", "pendulum", "two_colors"])
+def test_every_kind_of_change_is_a_change_of_numbers(name):
+    world = changing(name)
+    shapes = set()
+    for kind in (*KINDS, OFF):
+        told = physics_of(world, drift_of(name, kind, 1000))(1500.0)
+        shapes.add(str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), told)))
+    assert len(shapes) == 1
+    assert world.env.physics(told, 1500) is told, "the world itself stands still"
+
+
+def test_the_numbers_are_those_of_the_schedule():
+    physics = physics_of(changing("cartpole"), drift_of("cartpole", "abrupt", 1000))
+    assert float(physics(500.0).world.gravity) == pytest.approx(9.8)
+    assert float(physics(1500.0).world.gravity) == pytest.approx(19.6)
+    assert float(standing(physics, 1500)(0.0).world.gravity) == pytest.approx(19.6)
+    seen = physics_of(changing("cartpole"), drift_of("cartpole", "observation", 1000))
+    assert [float(seen(step).maps["observation_factor"]) for step in (500.0, 1500.0, 2500.0)] == [1, -1, 1]
+    assert float(seen(1500.0).world.gravity) == pytest.approx(9.8)
+
+
+def test_a_regime_is_known_again_by_its_levels():
+    abrupt = Drift((Change("gravity", factors=(1.0, 2.0), every=10),))
+    assert stream_of(abrupt, 30) == Stream((10, 20), (0, 1, 0))
+    assert middles(abrupt, 30) == [5, 15]
+    assert stream_of(Drift((Change("gravity", factors=(1.0, 2.0), kind="gradual", every=10),)), 30).regimes == (0, 1, 0)
+    assert stream_of(Drift(), 30) == Stream((), (0,))
+    assert shares(Stream((10, 15), (0, 1, 0)), 20).tolist() == [0.75, 0.25]
+
+
+def test_a_bench_goes_on_where_it_stopped(tmp_path):
+    out, said = tmp_path / "drift.json", []
+    whole = bench_drift(out, ["cartpole"], ["abrupt"], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
+    assert [row.row for row in whole] == ["random", "best_fixed", "oracle", "fixed", "pbt"]
+    named = {row.row: row for row in whole}
+    assert named["random"].ours == 0.0
+    assert named["best_fixed"].ours == pytest.approx(1.0, abs=0.5)
+    assert named["pbt"].details["changes"] == [1024]
+    assert len(said) == 5
+
+    kept = [row for row in json.loads(out.read_text()) if row["row"] != "fixed"]
+    out.write_text(json.dumps(kept))
+    again = bench_drift(out, ["cartpole"], ["abrupt"], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
+    assert again == whole, "deterministic"
+    assert len(said) == 6, "only what was missing"
+
+    told = markdown(out)
+    assert "### cartpole, abrupt" in told
+    assert f"| pbt | {named['pbt'].ours:.2f} |" in told
+    drawn = figure(Records(out).rows, "cartpole abrupt", ["fixed", "pbt"], ["level", "learning_rate"])
+    assert len(drawn.data) == 8, "a line and a band for two methods in two panels"
+
+
+def test_names_are_sorted_into_worlds_kinds_and_methods():
+    choice = asked(["abrupt", "pbt", "acrobot"], False, seeds=2)
+    assert choice[:3] == (("acrobot",), ("abrupt",), ("pbt",))
+    assert choice.extent.seeds == 2
+    assert asked([], True).methods == tuple(METHODS)
+    assert set(asked([], True).kinds) == {*KINDS, OFF}
+    with pytest.raises(SettingError, match="meta_gradient"):
+        asked(["metagradient"], False)
+    assert command(["acrobot"], True, 3, None) == "selftune bench drift --only acrobot --full --seeds 3"
+
+
+def test_the_bar_is_half_way_to_a_near_oracle():
+    assert [bar(oracle) for oracle in (3.0, 1.2, 0.9)] == pytest.approx([1.2, 1.1, 1.0])
+    assert np.isfinite(bar(1.0))

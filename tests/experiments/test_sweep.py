@@ -1,0 +1,108 @@
+"""Sweeps and populations: one small program for all tests of this module."""
+
+import jax
+import numpy as np
+import pytest
+
+from selftune.agents.settings import ActorCriticSettings
+from selftune.agents.synchronous import a2c
+from selftune.agents.tuners import recipe_for
+from selftune.envs.worlds import world
+from selftune.errors import SettingError
+from selftune.experiments.fleet import fleet
+from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
+from selftune.experiments.sweep import filled, keys, plan, runs
+from selftune.runner.native_experiment import native_experiment
+
+ENV = world("cartpole")
+SETTINGS = ActorCriticSettings(num_envs=4, rollout_length=16, hidden=(4,))
+
+
+def _agent(init):
+    recipe = recipe_for("fixed", "a2c")
+    return a2c(ENV.observation_space, ENV.action_space, init=init, settings=SETTINGS, recipe=recipe)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return fleet(_agent, ENV)
+
+
+def _physics(step):
+    return ENV.params
+
+
+def test_a_run_among_others_is_the_run_alone(small):
+    starts = {"learning_rate": np.array([1e-3, 1e-1, 1e-3, 1e-3]), "critic_learning_rate": np.array([1e-3] * 4)}
+    curves = runs(small, _physics, starts, [3, 3, 4, 3], 512, points=4, width=4)
+    single = native_experiment(_agent({"learning_rate": 1e-3}), ENV)
+    session, totals = single.begin(3), []
+    for _ in range(4):
+        session, told = single.advance(session, 2)
+        totals.append((told.returns.sum(), len(told.returns)))
+    assert curves.steps.tolist() == [128, 256, 384, 512]
+    assert np.stack([curves.returns[0], curves.episodes[0]], axis=1) == pytest.approx(np.array(totals), rel=1e-4)
+    assert curves.returns[0].tolist() == curves.returns[3].tolist()
+    assert curves.returns[0].tolist() != curves.returns[2].tolist(), "seeds matter"
+    assert curves.returns[0].tolist() != curves.returns[1].tolist(), "settings matter"
+    assert curves.reward == pytest.approx(np.full((4, 4), 128.0)), "every step of cartpole pays 1"
+    assert curves.eta["learning_rate"][:, -1] == pytest.approx(starts["learning_rate"])
+
+
+def test_runs_that_are_too_few_or_too_many_use_the_same_program(small):
+    before = small.advance._cache_size()  # pyright: ignore
+    curves = runs(small, _physics, {}, [0, 1, 2, 3, 4], 256, points=2, width=3)
+    alone = runs(small, _physics, {}, [4], 256, points=2, width=3)
+    assert curves.returns.shape == (5, 2)
+    assert curves.returns[4].tolist() == alone.returns[0].tolist()
+    assert small.advance._cache_size() == before + 1  # pyright: ignore
+
+
+@pytest.mark.parametrize("strategy", [RANDOM_SEARCH, PBT, PB2])
+def test_a_population_takes_the_steps_of_all_members(small, strategy):
+    names = ["learning_rate", "discount"]
+    curves = populations(small, _physics, strategy, names, [0], 512 * 8, members=4, points=8)
+    assert curves.steps[-1] == 512 * 8
+    # What is told is one member's: a fourth of the steps of all.
+    assert curves.reward.sum() == pytest.approx(512 * 8 / 4)
+    learned = np.unique(curves.eta["learning_rate"][0])
+    assert len(learned) >= 2, "the member in use changes"
+    again = populations(small, _physics, strategy, names, [0], 512 * 8, members=4, points=8)
+    assert again.returns.tolist() == curves.returns.tolist()
+
+
+def test_the_worst_quarter_copies_the_best_quarter_whole(small):
+    sources = quarters(np.array([3.0, np.nan, 9, 1, 5, 2, 8, 4]), np.random.default_rng(0))
+    assert [place for place in range(8) if sources[place] != place] == [1, 3]
+    assert set(sources[[1, 3]]) <= {2, 6}
+    sessions = small.begin({}, keys([0, 1, 2]))
+    then = copied(sessions, np.array([0, 2, 2]))
+    for old, new in zip(
+        jax.tree.leaves(sessions._replace(key=())), jax.tree.leaves(then._replace(key=())), strict=True
+    ):
+        assert np.array_equal(_plain(new)[1], _plain(old)[2])
+        assert np.array_equal(_plain(new)[0], _plain(old)[0])
+    assert np.array_equal(_plain(then.key), _plain(sessions.key)), "or copies would do the same for ever"
+
+
+def test_chunks_are_equally_long():
+    assert plan(100, 1000, 5) == (2, 5)
+    assert plan(100, 1001, 5) == (3, 4)
+    assert plan(100, 1, 5) == (1, 1)
+
+
+def test_gaps_are_filled_from_before_or_else_from_after():
+    nan = np.nan
+    assert filled(np.array([[nan, 1, nan, 2], [3, nan, nan, nan]])).tolist() == [[1, 1, 1, 2], [3, 3, 3, 3]]
+    assert np.isnan(filled(np.array([[nan, nan]]))).all()
+
+
+def test_settings_that_do_not_fit_the_seeds_are_refused(small):
+    with pytest.raises(SettingError, match="one value a seed"):
+        runs(small, _physics, {"learning_rate": np.ones(2)}, [0, 1, 2], 100)
+    with pytest.raises(SettingError, match="at least 4"):
+        populations(small, _physics, PBT, ["learning_rate"], [0], 100, members=2)
+
+
+def _plain(leaf):
+    return np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
