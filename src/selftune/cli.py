@@ -7,6 +7,7 @@ selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
 selftune bench learning
+selftune bench published --only tracking
 """
 
 import sys
@@ -133,29 +134,49 @@ def report(
 
 
 def bench(
-    what: Annotated[Literal["learning"], tyro.conf.Positional],
+    what: Annotated[Literal["learning", "published"], tyro.conf.Positional],
     only: tuple[str, ...] = (),
     seeds: int | None = None,
+    full: bool = False,
     out: Path | None = None,
 ) -> None:
     """Measure selftune on this machine; goes on where it was interrupted.
 
     Args:
-        what: "learning": every agent on its tasks, against a stated bar.
-        only: Tasks by name, such as CartPole-v1/ppo; all when omitted.
-        seeds: Seeds a task, instead of its own number.
-        out: The results; results/learning.json when omitted.
+        what: "learning": every agent on its tasks, against a stated bar. "published": what papers report, beside it.
+        only: Tasks or experiments by name, such as CartPole-v1/ppo or tracking; all when omitted.
+        seeds: Seeds a task, instead of its own number; of "learning".
+        full: The published sizes, hours long, instead of the reduced ones; of "published".
+        out: The results; results/learning.json or results/published.json when omitted.
     """
+    BENCHES[what](out or Path("results", f"{what}.json"), only, seeds, full)
+
+
+def _bench_learning(out: Path, only: tuple[str, ...], seeds: int | None, full: bool) -> None:
     from selftune.experiments.learning import bench_learning
 
     console = Console()
-    results = bench_learning(out or Path("results", f"{what}.json"), only, seeds, lambda line: console.print(line))
+    results = bench_learning(out, only, seeds, lambda line: console.print(line))
     table = Table("task", "steps", "bar", "median", "worst", "held")
     for name, told in results.items():
         numbers = (f"{told[key]:g}" if key in told else "" for key in ("steps", "bar", "median", "worst"))
         table.add_row(name, *numbers, "yes" if told.get("held") else "no")
     console.print(table)
 
+
+def _bench_published(out: Path, only: tuple[str, ...], seeds: int | None, full: bool) -> None:
+    from selftune.experiments.published import bench_published
+
+    console = Console()
+    table = Table("experiment", "row", "steps", "runs", "ours", "95 % interval", "published")
+    for row in bench_published(out, only, full, lambda line: console.print(line, highlight=False)):
+        interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
+        cells = (f"{row.steps:,}", str(row.seeds), f"{row.ours:.4g}", _escaped(interval), row.published or "")
+        table.add_row(row.experiment, _escaped(row.row), *cells)
+    console.print(table)
+
+
+BENCHES = {"learning": _bench_learning, "published": _bench_published}
 
 COMMANDS = {
     "train": train,
@@ -179,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _escaped(error: SelftuneError) -> str:
+def _escaped(error: SelftuneError | str) -> str:
     from rich.markup import escape
 
     return escape("\n".join([str(error), *getattr(error, "__notes__", ())]))
