@@ -33,7 +33,8 @@ from selftune.types import Array, Float, Loss, PRNGKey
 
 UPDATES = {"random MDPs": 3, "maze": 8}
 EPISODES = {"random MDPs": 50, "maze": 10}
-RATE = 1.0
+RATES = {"random MDPs": 10.0, "maze": 1.0}
+"""Learning rates; large enough that an update changes what the next one finds."""
 LOGITS = np.linspace(-2.0, 4.0, 10)
 """Of the entropy cost in the maze, as in Vuorio's comparison."""
 FINITE_STEP = 0.1
@@ -71,15 +72,12 @@ class Compared(NamedTuple):
         return float(np.sqrt(spread) / np.linalg.norm(self.truth))
 
 
-def estimators(updates: int) -> Mapping[str, Estimator]:
-    """What is compared, for a window of that many updates."""
-    return {
-        "truncated(1)": st.truncated(1),
-        f"truncated({updates})": st.truncated(updates, mode="mixed"),
-        "forward()": st.forward(),
-        f"bootstrapped(1, {updates})": st.bootstrapped(1, updates),
-        "evolution('es')": st.evolution("es", unroll=updates, population=16, sigma=0.1),
-    }
+def estimators(updates: int, sampled: bool) -> Mapping[str, Estimator]:
+    """What is compared, for a window of that many updates, exact or sampled ones."""
+    common = {"truncated(1)": st.truncated(1), f"truncated({updates})": st.truncated(updates, mode="mixed")}
+    if sampled:
+        return common | {"evolution('es')": st.evolution("es", unroll=updates, population=16, sigma=0.1)}
+    return common | {"forward()": st.forward(), f"bootstrapped(1, {updates})": st.bootstrapped(1, updates)}
 
 
 def estimate(
@@ -89,28 +87,29 @@ def estimate(
     learner = st.learner(inner, lambda eta: sgd(eta["learning_rate"]))
     tuner = st.tuner(spec, learner, judge(process), estimator, optax.set_to_zero())
     state = learner.init(jnp.zeros(process.rewards.shape), st.values(spec))
-    seeds = jax.random.bits(key, (updates,))
-    meta, found = tuner.init(state), None
-    for first in range(0, updates, estimator.window):
-        window = seeds[first : first + estimator.window]
-        meta, state, info = tuner.update(meta, state, window, jnp.zeros(()), jax.random.fold_in(key, first))
-        found = info.meta_grad
-    return jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(found)])
+    seeds = jax.random.bits(key, (updates // estimator.window, estimator.window))
+
+    def update(carry: tuple[Any, Any], window: Array) -> tuple[tuple[Any, Any], Any]:
+        meta, state, info = tuner.update(*carry, window, jnp.zeros(()), key)
+        return (meta, state), info.meta_grad
+
+    _, found = jax.lax.scan(update, (tuner.init(state), state), seeds)
+    return jnp.concatenate([leaf[-1].reshape(-1) for leaf in jax.tree.leaves(found)])
 
 
 def lifetime(process: Process, inner: Loss, eta: Mapping[str, Array], updates: int, key: PRNGKey) -> Float[Array, ""]:
     """The outer loss after so many updates."""
     learner = st.learner(inner, lambda eta: sgd(eta["learning_rate"]))
     state = learner.init(jnp.zeros(process.rewards.shape), {name: jnp.asarray(value) for name, value in eta.items()})
-    for seed in jax.random.bits(key, (updates,)):
-        state, _ = learner.step(eta, state, seed)
+    seeds = jax.random.bits(key, (updates,))
+    state, _ = jax.lax.scan(lambda state, seed: (learner.step(eta, state, seed)[0], None), state, seeds)
     return -expected_return(process, state.params)
 
 
 def compare_random(estimator: Estimator, sampled: bool, cases: int, seeds: int) -> Compared:
     """Random MDPs: the truth is the derivative of three exact updates."""
     updates, shape = UPDATES["random MDPs"], (10, 5)
-    spec = {"learning_rate": st.MetaParam(RATE, scope=st.per_parameter), "entropy_cost": 0.0}
+    spec = {"learning_rate": st.MetaParam(RATES["random MDPs"], scope=st.per_parameter), "entropy_cost": 0.0}
 
     def one(case: Array, key: PRNGKey) -> Float[Array, " M"]:
         process = random_process(case)
@@ -126,7 +125,7 @@ def compare_random(estimator: Estimator, sampled: bool, cases: int, seeds: int) 
                 params = params + jnp.exp(log_rate) * jax.grad(lambda p: expected_return(process, p))(params)
             return -expected_return(process, params)
 
-        return jax.grad(outcome)(jnp.log(jnp.full(shape, RATE))).reshape(-1)
+        return jax.grad(outcome)(jnp.log(jnp.full(shape, RATES["random MDPs"]))).reshape(-1)
 
     keys, numbers = jax.random.split(jax.random.key(0), seeds), jnp.arange(cases)
     estimates = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(numbers, keys)
@@ -139,7 +138,7 @@ def compare_maze(estimator: Estimator, sampled: bool, seeds: int, truth: Float[n
     inner = sampled_loss(process, EPISODES["maze"]) if sampled else exact_loss(process)
 
     def one(logit: Array, key: PRNGKey) -> Float[Array, ""]:
-        spec: dict[str, Any] = {"offset": st.MetaParam(0.0, st.free), "learning_rate": RATE}
+        spec: dict[str, Any] = {"offset": st.MetaParam(0.0, st.free), "learning_rate": RATES["maze"]}
         moved = _moved_by(inner, logit)
         return estimate(process, moved, spec, estimator, updates, key)[0]
 
@@ -154,7 +153,7 @@ def maze_truth(sampled: bool, seeds: int) -> Float[np.ndarray, " L"]:
     inner = sampled_loss(process, EPISODES["maze"]) if sampled else exact_loss(process)
 
     def outcome(logit: Array, key: PRNGKey) -> Float[Array, ""]:
-        eta = {"entropy_cost": jax.nn.sigmoid(logit), "learning_rate": jnp.asarray(RATE)}
+        eta = {"entropy_cost": jax.nn.sigmoid(logit), "learning_rate": jnp.asarray(RATES["maze"])}
         return lifetime(process, inner, eta, UPDATES["maze"], key)
 
     keys = jax.random.split(jax.random.key(1), seeds)
@@ -188,7 +187,7 @@ def _rows(found: Found, cases: int, seeds: int, lives: int) -> Iterator[Row]:
     work = [(world, sampled) for world in UPDATES for sampled in (False, True)]
     for world, sampled in progress(work, "meta-gradients"):
         steps = UPDATES[world] * (EPISODES[world] * (20 if world == "random MDPs" else 8) if sampled else 1)
-        for name, estimator in estimators(UPDATES[world]).items():
+        for name, estimator in estimators(UPDATES[world], sampled).items():
             row = f"{world}, {'sampled' if sampled else 'exact'} updates, {name}: correlation"
             if found(row, steps):
                 continue

@@ -21,10 +21,11 @@ from selftune.experiments.records import Row
 from selftune.optim import sgd
 from selftune.types import Array, Eta, Float, Frozen, Params, PRNGKey, Scalar
 
-CURVATURE = np.logspace(0.0, -4.0, 9)
+CURVATURE = np.repeat([1.0, 1e-4], 4)
+"""Four steep directions and four flat ones."""
 NOISE = CURVATURE**-0.5
 """Standard deviation of the place where a batch has its minimum: gradients of a variance like the curvature."""
-START = 10.0 * CURVATURE**-0.5
+START = 2.0 * CURVATURE**-0.5
 """Every direction has the same share of the loss at first."""
 STEPS = 10_000
 COPIES = 16
@@ -74,8 +75,8 @@ class Lives(NamedTuple):
     losses: Float[np.ndarray, "N W"]
 
 
-def live(estimator: Estimator, seeds: int, steps: int = STEPS) -> Lives:
-    """Runs that begin at the best constant rate and tune it as they go."""
+def live(estimator: Estimator, seeds: int, steps: int = STEPS, until: int = STEPS) -> Lives:
+    """Runs that begin at the best constant rate for `steps` updates and tune it as they go, `until` so many are taken."""
     spec = {"learning_rate": st.MetaParam(best_constant_rate(steps)[0])}
     learner = st.learner(loss, lambda eta: sgd(eta["learning_rate"]))
     window = estimator.window
@@ -90,7 +91,7 @@ def live(estimator: Estimator, seeds: int, steps: int = STEPS) -> Lives:
         return (meta, state), (info.eta["learning_rate"], judged)
 
     def run(key: PRNGKey):
-        return jax.lax.scan(update, (tuner.init(state), state), jax.random.split(key, steps // window))[1]
+        return jax.lax.scan(update, (tuner.init(state), state), jax.random.split(key, until // window))[1]
 
     rates, losses = jax.device_get(jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), seeds)))
     return Lives(rates, losses)
