@@ -8,6 +8,7 @@ selftune report runs/cartpole
 selftune envs
 selftune bench learning
 selftune bench drift --only two_colors abrupt
+selftune bench published --only tracking
 """
 
 import sys
@@ -152,7 +153,7 @@ def report(
 
 
 def bench(
-    what: Annotated[Literal["learning", "drift"], tyro.conf.Positional],
+    what: Annotated[Literal["learning", "published", "drift"], tyro.conf.Positional],
     only: tuple[str, ...] = (),
     seeds: int | None = None,
     steps: int | None = None,
@@ -162,13 +163,14 @@ def bench(
     """Measure selftune on this machine; goes on where it was interrupted.
 
     Args:
-        what: "learning": every agent on its tasks, against a stated bar. "drift": methods in worlds that change.
-        only: Tasks by name, such as CartPole-v1/ppo; of "drift" worlds, kinds of change and methods, such as cartpole
-            abrupt meta_gradient; all when omitted.
-        seeds: Seeds a task, instead of its own number.
+        what: "learning": every agent on its tasks, against a stated bar. "published": what papers report, beside it.
+            "drift": methods in worlds that change.
+        only: Tasks or experiments by name, such as CartPole-v1/ppo or tracking; of "drift" worlds, kinds of change and
+            methods, such as cartpole abrupt meta_gradient; all when omitted.
+        seeds: Seeds a task, instead of its own number; of "learning" and "drift".
         steps: Environment steps of each run, instead of the bench's own number; of "drift".
-        full: The whole protocol, for hours, instead of a reduced one; of "drift".
-        out: The results; results/learning.json or results/drift.json when omitted.
+        full: The published sizes or the whole protocol, for hours, instead of reduced ones; of "published" and "drift".
+        out: The results; results/WHAT.json when omitted.
     """
     BENCHES[what](out or Path("results", f"{what}.json"), only, seeds, full, steps)
 
@@ -185,6 +187,18 @@ def _bench_learning(out: Path, only: tuple[str, ...], seeds: int | None, full: b
     console.print(table)
 
 
+def _bench_published(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
+    from selftune.experiments.published import bench_published
+
+    console = Console()
+    table = Table("experiment", "row", "steps", "runs", "ours", "95 % interval", "published")
+    for row in bench_published(out, only, full, lambda line: console.print(line, highlight=False)):
+        interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
+        cells = (f"{row.steps:,}", str(row.seeds), f"{row.ours:.4g}", _escaped(interval), row.published or "")
+        table.add_row(row.experiment, _escaped(row.row), *cells)
+    console.print(table)
+
+
 def _bench_drift(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
     from selftune.experiments.nonstationary.bench import asked, bench_drift, command
     from selftune.experiments.nonstationary.rendering import table
@@ -197,7 +211,7 @@ def _bench_drift(out: Path, only: tuple[str, ...], seeds: int | None, full: bool
     console.print(table(rows))
 
 
-BENCHES = {"learning": _bench_learning, "drift": _bench_drift}
+BENCHES = {"learning": _bench_learning, "published": _bench_published, "drift": _bench_drift}
 
 COMMANDS = {
     "train": train,
@@ -221,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _escaped(error: SelftuneError) -> str:
+def _escaped(error: SelftuneError | str) -> str:
     from rich.markup import escape
 
     return escape("\n".join([str(error), *getattr(error, "__notes__", ())]))

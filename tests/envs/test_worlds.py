@@ -157,14 +157,19 @@ def test_the_time_limit_is_gymnasiums(name):
 
 ANOTHER = {
     "acrobot": {"gravity": 3.0},
+    "bandit": {"best_arm": 3.5},
     "cartpole": {"force": 20.0},
     "catch": {"wind": 0.9},
     "chain": {"slip_probability": 0.9},
+    "discounting_chain": {"best_chain": 0},
     "four_rooms": {"slip_probability": 0.9},
+    "maze": {"blue_reward": -1.0},
     "mountain_car": {"gravity": 0.005},
     "mountain_car_continuous": {"gravity": 0.005},
     "pendulum": {"length": 2.0},
+    "random_mdp": {"seed": 1},
     "recall": {"delay": 1},
+    "switching_mdps": {"mdp": 1},
     "two_colors": {"blue_reward": -1.0},
 }
 

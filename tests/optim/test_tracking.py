@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from selftune import optim
-
-from .tracking import INPUTS, PERIOD, RELEVANT, track
-
-
-def _unit_scales(examples: int):
-    return jnp.ones((examples // PERIOD, INPUTS))
+from selftune.experiments.published.tracking import PERIOD, RELEVANT, growing_scales, track, unit_scales
 
 
 @partial(jax.jit, static_argnums=0)
@@ -21,7 +16,7 @@ def _asymptotic_errors(make, settings, keys):
     """[setting] mean squared error over 10k examples that follow 20k of burn-in, averaged over the keys."""
 
     def run(setting, key):
-        return track(make(setting), _unit_scales(30_000), key).squared_error[20_000 // PERIOD :].mean()
+        return track(make(setting), unit_scales(30_000), key).squared_error[20_000 // PERIOD :].mean()
 
     return jax.vmap(jax.vmap(run, (None, 0)), (0, None))(settings, keys).mean(1)
 
@@ -44,17 +39,11 @@ def test_idbd_finds_the_step_size_of_every_input():
     # θ E / 4; with E ≈ 1.8 along the way 1/α = 20 + 250000 · .001 · 1.8 / 4 = 132, α = .0076. The paper's "less
     # than .007" is reached 25k examples later from the α₀ = .05 of its experiment 1.
     def run(key):
-        return jnp.exp(track(optim.idbd(0.05, 0.001), _unit_scales(250_000), key).state.log_step_size)
+        return jnp.exp(track(optim.idbd(0.05, 0.001), unit_scales(250_000), key).state.log_step_size)
 
     step_sizes = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(1), 4))
     np.testing.assert_allclose(step_sizes[:, :RELEVANT].mean(1), 0.13, atol=0.015)
     np.testing.assert_allclose(step_sizes[:, RELEVANT:], 0.0076, atol=0.0005)
-
-
-def _growing_scales(key, periods: int = 600):
-    """[P, 20] 1 for the first half; then every input grows by its own factor, log-uniform in [10, 100]."""
-    growth = 10.0 ** jax.random.uniform(key, (INPUTS,), minval=1.0, maxval=2.0)
-    return jnp.where(jnp.arange(periods)[:, None] < periods // 2, 1.0, growth[None])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +52,7 @@ def _growing_scales(key, periods: int = 600):
 def test_autostep_survives_a_change_of_scale_and_idbd_never_does(rule, survivors):
     def run(key):
         scale_key, run_key = jax.random.split(key)
-        tracked = track(rule, _growing_scales(scale_key), run_key)
+        tracked = track(rule, growing_scales(scale_key), run_key)
         return jnp.stack([tracked.squared_error, tracked.squared_target]).mean(-1)
 
     errors = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(2), 30))  # [30, 2, 600]

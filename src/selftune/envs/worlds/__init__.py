@@ -5,39 +5,53 @@ from typing import Any
 
 from selftune.envs.native import Environment
 from selftune.envs.worlds.acrobot import acrobot
+from selftune.envs.worlds.bandits import bandit
 from selftune.envs.worlds.cartpole import cartpole
 from selftune.envs.worlds.catch import catch
 from selftune.envs.worlds.chain import chain
+from selftune.envs.worlds.discounting import discounting_chain
 from selftune.envs.worlds.grid import four_rooms, two_colors
+from selftune.envs.worlds.mazes import maze
 from selftune.envs.worlds.memory import recall
 from selftune.envs.worlds.mountain_car import mountain_car, mountain_car_continuous
 from selftune.envs.worlds.pendulum import pendulum
+from selftune.envs.worlds.tabular import random_mdp, switching_mdps
 from selftune.errors import SettingError, did_you_mean
 
 WORLDS: Mapping[str, Callable[[], Environment]] = {
     "acrobot": acrobot,
+    "bandit": bandit,
     "cartpole": cartpole,
     "catch": catch,
     "chain": chain,
+    "discounting_chain": discounting_chain,
     "four_rooms": four_rooms,
+    "maze": maze,
     "mountain_car": mountain_car,
     "mountain_car_continuous": mountain_car_continuous,
     "pendulum": pendulum,
+    "random_mdp": random_mdp,
     "recall": recall,
+    "switching_mdps": switching_mdps,
     "two_colors": two_colors,
 }
 
 __all__ = [
     "WORLDS",
     "acrobot",
+    "bandit",
     "cartpole",
     "catch",
     "chain",
+    "discounting_chain",
     "four_rooms",
+    "maze",
     "mountain_car",
     "mountain_car_continuous",
     "pendulum",
+    "random_mdp",
     "recall",
+    "switching_mdps",
     "two_colors",
     "world",
 ]

@@ -1,0 +1,66 @@
+"""What the experiments share: rows from runs, and a bar while they are measured."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+from rich.progress import track
+
+from selftune import __version__
+from selftune.experiments.records import Row
+from selftune.experiments.statistics import bootstrap, mean
+
+Found: TypeAlias = Callable[[str, int], bool]
+"""`found(row, steps)`: whether a row was measured already and need not be measured again."""
+
+Item = TypeVar("Item")
+
+
+def row_of_runs(
+    experiment: str,
+    row: str,
+    steps: int,
+    scores: ArrayLike,
+    published: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Row:
+    """A row of the mean over runs and its 95 % bootstrap interval.
+
+    Args:
+        experiment: Its name.
+        row: The method and what was measured.
+        steps: Of a run.
+        scores: One for each run.
+        published: The figure to stand beside, with its source.
+        details: Numbers, arrays or texts.
+    """
+    runs = np.asarray(scores, float).reshape(-1)
+    told = {key: plain(value) for key, value in (details or {}).items()}
+    estimate, low, high = bootstrap([runs], mean)
+    return Row(experiment, row, steps, len(runs), estimate, low, high, "", published, told)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON takes it, floats with six digits."""
+    if isinstance(value, str):
+        return value
+    if np.ndim(value):
+        return [plain(entry) for entry in value]
+    number = np.asarray(value).item()
+    return float(f"{number:.6g}") if isinstance(number, float) and np.isfinite(number) else number
+
+
+def progress(items: Sequence[Item], description: str):
+    """The items, with a bar that goes away when they are done."""
+    return track(items, description, transient=True)
+
+
+def circumstances() -> dict[str, str]:
+    """Versions and machine, for the details of a row."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}"
+    versions = f"selftune {__version__}, jax {jax.__version__}, Python {platform.python_version()}"
+    return {"versions": versions, "machine": machine}

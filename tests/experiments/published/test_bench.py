@@ -1,0 +1,54 @@
+"""The bench measures what is missing, writes every row at once, and refuses what it does not know."""
+
+import json
+
+import numpy as np
+import pytest
+
+from selftune.errors import SettingError
+from selftune.experiments import published
+from selftune.experiments.published import measuring, tracking
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """An experiment of two rows, and which were measured."""
+    measured = []
+
+    def rows(found):
+        for name in ("one", "two"):
+            if not found(name, 10):
+                measured.append(name)
+                yield measuring.row_of_runs(
+                    "counted", name, 10, [1.0, 2.0, 3.0], "2", {"curve": np.array([1.23456789])}
+                )
+
+    monkeypatch.setattr(published, "EXPERIMENTS", {"counted": published.Experiment(rows, rows)})
+    return measured
+
+
+def test_rows_are_measured_once(tmp_path, counted):
+    said = []
+    published.bench_published(tmp_path / "rows.json", say=said.append)
+    assert counted == ["one", "two"]
+    told = json.loads((tmp_path / "rows.json").read_text())
+    assert told[0]["command"] == "selftune bench published --only counted"
+    assert (told[0]["ours"], told[0]["seeds"]) == (2.0, 3)
+    assert told[0]["details"]["curve"] == [1.23457]
+    assert "jax" in told[0]["details"]["versions"]
+    (tmp_path / "rows.json").write_text(json.dumps(told[1:]))
+    published.bench_published(tmp_path / "rows.json", say=said.append)
+    assert counted == ["one", "two", "one"]
+    assert len(said) == 3
+
+
+def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(SettingError, match="tracking"):
+        published.bench_published(tmp_path / "rows.json", ["trackin"])
+
+
+def test_a_fixed_step_size_does_worse_than_idbd():
+    fixed = tracking.asymptotic_errors(tracking.optim.sgd, (0.035,), 1)
+    adapted = tracking.asymptotic_errors(tracking._idbd, (0.01,), 1)
+    assert fixed.shape == (1, 1)
+    assert adapted[0, 0] < 0.6 * fixed[0, 0]
