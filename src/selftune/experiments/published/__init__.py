@@ -1,0 +1,1 @@
+"""Published tables, measured again beside what was printed (protocol P)."""
