@@ -23,7 +23,13 @@ from selftune.experiments.published.two_colors_stream import Stream, begin, best
 from selftune.experiments.records import Records
 
 TINY = Settings(Stream(flip_every=320), hidden=(16,), history=3)
-NUMBERS = {"entropy_cost": 0.3, "learning_rate": 0.1, "critic_learning_rate": 0.1, "meta_learning_rate": 1e-2}
+NUMBERS: dict[str, float] = {
+    "entropy_cost": 0.3,
+    "learning_rate": 0.1,
+    "critic_learning_rate": 0.1,
+    "meta_learning_rate": 1e-2,
+    "trace_decay": 0.0,
+}
 
 
 def norm(tree):
@@ -86,7 +92,8 @@ def test_rewards_change_their_sign_at_the_flip_and_not_before():
     moved = np.clip(where[:, 0] + MOVES[np.asarray(lived.action)], 0, SIDE - 1)
     blue, red = ((where[:, index] == moved).all(axis=1) for index in (1, 2))
     sign = np.where(np.arange(600) // 50 % 2 == 0, 1.0, -1.0)
-    assert blue.sum() > 5 and red.sum() > 5
+    assert blue.sum() > 5
+    assert red.sum() > 5
     np.testing.assert_array_equal(lived.reward, np.where(blue, sign, np.where(red, -sign, -0.25)))
 
 

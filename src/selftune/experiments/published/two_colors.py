@@ -46,7 +46,7 @@ def scalar_cost() -> dict[str, st.MetaParam]:
 
 def contextual_cost(features: Sequence[str], settings: Settings = DEFAULTS) -> dict[str, st.MetaParam]:
     """An entropy cost as a function of the features of the last rollouts, 0.5 everywhere at first."""
-    return {"entropy_cost": st.MetaParam(0.5, st.unit, st.contextual(settings.history * len(features), (64, 64)))}
+    return {"entropy_cost": _contextual(0.5, st.unit, features, settings)}
 
 
 def bootstrapped(unroll: int, target_steps: int, settings: Settings = DEFAULTS) -> Any:
@@ -59,13 +59,23 @@ def bootstrapped(unroll: int, target_steps: int, settings: Settings = DEFAULTS) 
     )
 
 
-PLAIN = {"entropy_cost": 0.3, "learning_rate": 0.1, "critic_learning_rate": 0.1, "meta_learning_rate": 1e-3}
+PLAIN = {
+    "entropy_cost": 0.3,
+    "learning_rate": 0.1,
+    "critic_learning_rate": 0.1,
+    "meta_learning_rate": 1e-3,
+    "trace_decay": 0.0,
+}
 """What a line starts from."""
+
+TUNED_COSTS = {10_000: 0.3, 25_000: 0.3, 50_000: 0.3, 100_000: 0.3}
+"""The best constant by the steps between two swaps."""
 
 
 def lines(settings: Settings = DEFAULTS) -> list[Line]:
     """The table, the most important rows first."""
     reward, rich = contextual_cost(("reward",), settings), contextual_cost(RICH, settings)
+    rate = {"learning_rate": _contextual(0.1, st.interval(0.01, 1.0), RICH, settings)}
     target = bootstrapped(7, 9, settings)
     through = st.truncated(15, mode="mixed")
     return [
@@ -73,6 +83,7 @@ def lines(settings: Settings = DEFAULTS) -> list[Line]:
         Line("BMG-context", Method(("reward",), reward, target), PLAIN, (1.74, 0.03)),
         Line("BMG-rich", Method(RICH, rich, target), PLAIN, (1.79, 0.07)),
         Line("MG-context", Method(("reward",), reward, through, 0.1), PLAIN, (1.58, 0.06)),
+        Line("ours: BMG-rich, rate and cost", Method(RICH, {**rich, **rate}, target), {**PLAIN, "trace_decay": 0.9}),
         Line("BMG", Method((), scalar_cost(), target), PLAIN, (1.32, 0.08)),
         Line("MG", Method((), scalar_cost(), through, 0.1), PLAIN, (1.29, 0.08)),
     ]
@@ -119,6 +130,10 @@ def measured(
     return row
 
 
+def _contextual(value: float, constraint: Any, features: Sequence[str], settings: Settings) -> st.MetaParam:
+    return st.MetaParam(value, constraint, st.contextual(settings.history * len(features), (64, 64)))
+
+
 def _built(method: Method, settings: Settings, numbers: Mapping[str, Any]) -> Agent:
     return agent(method, settings, numbers)
 
@@ -136,7 +151,6 @@ def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outco
         "features": list(line.method.features),
         "estimator": getattr(line.method.estimator, "name", None),
         "stream": {name: getattr(stream, name) for name in stream._fields},
-        "trace_decay": settings.trace_decay,
         "best_possible": round(10.0 * float(best_return(bool(stream.respawn_all), float(stream.step_cost))), 3),
         "reward_curve": outcome.curve(),
         "reward_around_flips": outcome.around_flips(outcome.reward, stream.flip_every),

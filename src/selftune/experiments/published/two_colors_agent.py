@@ -45,8 +45,6 @@ class Settings(NamedTuple):
     length: int = 16
     """Steps of a rollout."""
     discount: float = 0.99
-    trace_decay: float = 0.0
-    """0: one-step advantages; 1: to the end of the rollout."""
     history: int = 10
     """Rollouts that a context looks back on."""
 
@@ -129,8 +127,9 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     Args:
         method: The row.
         settings: What the rows share.
-        numbers: `entropy_cost`, `learning_rate`, `critic_learning_rate` and `meta_learning_rate`; may be traced, so
-            that one program serves a sweep.
+        numbers: `entropy_cost`, `learning_rate`, `critic_learning_rate`, `meta_learning_rate`, and `trace_decay` of
+            the advantages (0: one step, 1: to the end of the rollout); may be traced, so that one program serves a
+            sweep.
     """
     policy, critic = networks(settings)
     loss = policy_loss(policy)
@@ -153,7 +152,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     def experience(place: Place, policy_params: Params, critic_params: Params, features: PyTree, key: PRNGKey) -> tuple:
         """One rollout, what the policy will learn from it, and the critic's own update."""
         place, lived = rollout(settings.stream, lambda o: policy.apply(policy_params, o), place, key, settings.length)
-        errors, advantage = _advantages(critic, critic_params, settings, lived)
+        errors, advantage = _advantages(critic, critic_params, lived, settings.discount, numbers["trace_decay"])
         critic_params = _improve(critic, critic_params, lived, advantage, numbers["critic_learning_rate"])
         features = jnp.append(features[1:], _features(lived, errors)[None], axis=0)
         context = features[:, columns].reshape(-1)
@@ -195,13 +194,15 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     return Agent(init, window, live, updates, settings.length, tuner)
 
 
-def _advantages(critic: Network, params: Params, settings: Settings, lived: Rollout) -> tuple[Array, Array]:
-    """Temporal-difference errors [T] and advantages [T]."""
+def _advantages(
+    critic: Network, params: Params, lived: Rollout, discount: float, trace_decay: float | Scalar
+) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
+    """Temporal-difference errors and advantages."""
     seen = jnp.append(lived.observation, lived.next_observation[-1:], axis=0)
     values = critic.apply(params, seen)[:, 0]
-    discount = jnp.full(settings.length, settings.discount)
-    errors = lived.reward + discount * values[1:] - values[:-1]
-    return errors, generalized_advantage(lived.reward, discount, values[:-1], values[1:], settings.trace_decay)
+    discounts = jnp.full(lived.reward.shape, discount)
+    errors = lived.reward + discounts * values[1:] - values[:-1]
+    return errors, generalized_advantage(lived.reward, discounts, values[:-1], values[1:], trace_decay)
 
 
 def _improve(critic: Network, params: Params, lived: Rollout, advantage: Array, rate: float | Scalar) -> Params:
