@@ -14,6 +14,7 @@ from selftune.experiments.records import Records, Row
 
 COLOURS = {"AC": "#7f7f7f", "BMG-context": "#c0392b", "BMG-rich": "#8e44ad", "MG-context": "#2471a3", "BMG": "#b9770e"}
 LEFT, RIGHT, TOP, HEIGHT, GAP = 70.0, 470.0, 40.0, 150.0, 60.0
+MIDDLE = (LEFT + RIGHT) / 2
 
 
 def longest(rows: Sequence[Row], name: str) -> Row | None:
@@ -25,41 +26,42 @@ def longest(rows: Sequence[Row], name: str) -> Row | None:
 def schedule(rows: Sequence[Row]) -> str:
     """Entropy cost and reward by the steps since the last swap, averaged over the swaps of the second half."""
     lines = {name: row for name in COLOURS if (row := longest(rows, name)) is not None}
+    below = TOP + HEIGHT + GAP
     body = _panel(lines, "entropy_cost_around_flips", "entropy cost", TOP)
-    body += _panel(lines, "reward_around_flips", "reward a step", TOP + HEIGHT + GAP)
-    legend = "".join(
-        f'<text x="{RIGHT + 12:.0f}" y="{TOP + 14 + 18 * i:.0f}" fill="{COLOURS[name]}">{name}, {row.steps / 1e6:g}M</text>'
-        for i, (name, row) in enumerate(lines.items())
-    )
-    bottom = TOP + 2 * HEIGHT + GAP + 38
-    body += f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{bottom:.0f}" text-anchor="middle">share of the time between two swaps</text>'
-    return _page("Around a swap of the two colours", body + legend, bottom + 16)
+    body += _panel(lines, "reward_around_flips", "reward a step", below)
+    body += _legend([(f"{name}, {row.steps / 1e6:g}M", COLOURS[name]) for name, row in lines.items()])
+    body += _text(MIDDLE, below + HEIGHT + 38, "share of the time between two swaps", "middle")
+    return _page("Around a swap of the two colours", body, below + HEIGHT + 54)
 
 
 def flips(rows: Sequence[Row]) -> str:
     """Return by the steps between two swaps, with intervals."""
-    told = {name: [longest(rows, f"{name}, swaps every {every}") for every in RATES] for name in COMPARED}
-    present = {name: [row for row in found if row is not None] for name, found in told.items()}
-    every_row = [row for found in present.values() for row in found]
-    low, high = min(0.0, *(row.ci_low for row in every_row)), max(0.0, *(row.ci_high for row in every_row))
-    body = _frame(low, high, "return, 1M for 10M steps", TOP)
-    for index, every in enumerate(RATES):
-        middle = LEFT + (RIGHT - LEFT) * (index + 0.5) / len(RATES)
-        body += f'<text x="{middle:.0f}" y="{TOP + HEIGHT + 18:.0f}" text-anchor="middle">{every // 1000}k</text>'
-        for side, (name, found) in enumerate(told.items()):
-            if (row := found[index]) is None:
-                continue
-            x, (y, y_low, y_high) = (
-                middle + 16 * side - 8,
-                _heights((row.ours, row.ci_low, row.ci_high), low, high, TOP),
-            )
-            body += f'<g stroke="{COLOURS[name]}" fill="{COLOURS[name]}" stroke-width="2"><circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            body += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_low:.1f}" y2="{y_high:.1f}"/></g>'
-    for side, name in enumerate(told):
-        body += f'<text x="{RIGHT + 12:.0f}" y="{TOP + 14 + 18 * side:.0f}" fill="{COLOURS[name]}">{name}</text>'
-    bottom = TOP + HEIGHT + 38
-    body += f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{bottom:.0f}" text-anchor="middle">steps between two swaps</text>'
-    return _page("How fast may the world change?", body, bottom + 16)
+    told = {(name, every): longest(rows, f"{name}, swaps every {every}") for name in COMPARED for every in RATES}
+    present = {where: row for where, row in told.items() if row is not None}
+    low = min(0.0, *(row.ci_low for row in present.values()))
+    high = max(0.0, *(row.ci_high for row in present.values()))
+    body = _frame(low, high, "return, millions for 10M steps", TOP)
+    for (name, every), row in present.items():
+        middle = LEFT + (RIGHT - LEFT) * (RATES.index(every) + 0.5) / len(RATES)
+        x = middle + 16 * COMPARED.index(name) - 8
+        y, y_low, y_high = _heights((row.ours, row.ci_low, row.ci_high), low, high, TOP)
+        body += f'<g stroke="{COLOURS[name]}" fill="{COLOURS[name]}" stroke-width="2">'
+        body += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+        body += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_low:.1f}" y2="{y_high:.1f}"/></g>'
+        body += _text(middle, TOP + HEIGHT + 18, f"{every // 1000}k", "middle")
+    body += _legend([(name, COLOURS[name]) for name in COMPARED])
+    body += _text(MIDDLE, TOP + HEIGHT + 38, "steps between two swaps", "middle")
+    return _page("How fast may the world change?", body, TOP + HEIGHT + 54)
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = "black") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{text}</text>'
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> str:
+    return "".join(
+        _text(RIGHT + 12, TOP + 14 + 18 * index, text, colour=colour) for index, (text, colour) in enumerate(entries)
+    )
 
 
 def _panel(lines: dict[str, Row], key: str, title: str, top: float) -> str:
@@ -75,14 +77,11 @@ def _panel(lines: dict[str, Row], key: str, title: str, top: float) -> str:
 
 
 def _frame(low: float, high: float, title: str, top: float) -> str:
-    body = f'<text x="{LEFT:.0f}" y="{top - 8:.0f}">{title}</text><g stroke="#bbb">'
-    body += f'<line x1="{LEFT}" y1="{top}" x2="{LEFT}" y2="{top + HEIGHT}"/>'
     marks = [(value, y) for value, y in zip((low, 0.0, high), _heights((low, 0.0, high), low, high, top), strict=True)]
+    body = _text(LEFT, top - 8, title) + '<g stroke="#bbb">'
+    body += f'<line x1="{LEFT}" y1="{top}" x2="{LEFT}" y2="{top + HEIGHT}"/>'
     body += "".join(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{RIGHT}" y2="{y:.1f}"/>' for _, y in marks) + "</g>"
-    return body + "".join(
-        f'<text x="{LEFT - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>'
-        for value, y in dict(marks).items()
-    )
+    return body + "".join(_text(LEFT - 8, y + 4, f"{value:.2f}", "end") for value, y in dict(marks).items())
 
 
 def _heights(values: Sequence[float], low: float, high: float, top: float) -> list[float]:
@@ -90,7 +89,8 @@ def _heights(values: Sequence[float], low: float, high: float, top: float) -> li
 
 
 def _page(title: str, body: str, height: float) -> str:
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height:.0f}" font-family="sans-serif" font-size="12">
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height:.0f}"
+ font-family="sans-serif" font-size="12">
 <rect width="640" height="{height:.0f}" fill="white"/>
 <text x="{LEFT:.0f}" y="16" font-size="14">{title}</text>
 {body}
