@@ -41,7 +41,7 @@ def test_peng_online_gives_the_offline_returns_to_a_table():
     trace, total = jnp.zeros(4), jnp.zeros(4)
     for now in range(3):
         error = 1.0 + discount * values[now + 1] - values[now]
-        descent, trace = peng_step(jnp.eye(4)[now], trace, error, error, discount * decay)
+        descent, trace = peng_step(jnp.eye(4)[now], trace, jnp.float32(error), jnp.float32(error), discount * decay)
         total = total - descent
     returns, expected = values[3], []
     for now in (2, 1, 0):

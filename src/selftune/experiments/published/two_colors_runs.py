@@ -42,7 +42,8 @@ class Outcome(NamedTuple):
         return [round(float(part.mean()), 4) if part.size else float("nan") for part in means]
 
     def curve(self, points: int = 100) -> list[float]:
-        """Mean reward a step over all runs, in equal stretches of time."""
+        """Mean reward a step over all runs, in equal stretches of time; of fewer than so many windows, each."""
+        points = min(points, self.reward.shape[1])
         return [round(float(part.mean()), 4) for part in np.array_split(self.reward, points, axis=1)]
 
 
