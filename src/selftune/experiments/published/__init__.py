@@ -2,29 +2,49 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.published import discounting, gradients, noisy_quadratic, tracking
+from selftune.experiments.published.two_colors import actor_critic_rows
+from selftune.experiments.published.two_colors_flips import flip_rate_rows
+from selftune.experiments.published.two_colors_q import q_lambda_rows
 from selftune.experiments.published.measuring import Found, circumstances
 from selftune.experiments.records import Records, Row
 
 
-class Experiment(NamedTuple):
-    """One experiment in two sizes; each yields its rows as they are measured, leaving out those that were found."""
+Say: TypeAlias = Callable[[str], None]
+Rows: TypeAlias = Callable[[Records, Say], Iterator[Row]]
 
-    reduced: Callable[[Found], Iterator[Row]]
+
+class Experiment(NamedTuple):
+    """One experiment in two sizes; each yields rows as they are measured, and passes over what is there already."""
+
+    reduced: Rows
     """Minutes."""
-    full: Callable[[Found], Iterator[Row]]
+    full: Rows
     """The published size."""
 
 
+def _of(name: str, rows: Callable[[Found], Iterator[Row]]) -> Rows:
+    return lambda records, say: rows(lambda row, steps: records.find(name, row, steps) is not None)
+
+
 EXPERIMENTS: Mapping[str, Experiment] = {
-    "tracking": Experiment(tracking.reduced, tracking.full),
-    "discounting_chain": Experiment(discounting.reduced, discounting.full),
-    "noisy_quadratic": Experiment(noisy_quadratic.reduced, noisy_quadratic.full),
-    "gradients": Experiment(gradients.reduced, gradients.full),
+    **{
+        name: Experiment(_of(name, module.reduced), _of(name, module.full))
+        for name, module in {
+            "tracking": tracking,
+            "discounting_chain": discounting,
+            "noisy_quadratic": noisy_quadratic,
+            "gradients": gradients,
+        }.items()
+    },
+    "two_colors": Experiment(partial(actor_critic_rows, True), partial(actor_critic_rows, False)),
+    "two_colors_q": Experiment(partial(q_lambda_rows, True), partial(q_lambda_rows, False)),
+    "two_colors_flips": Experiment(flip_rate_rows, flip_rate_rows),
 }
 
 
@@ -52,11 +72,9 @@ def bench_published(
     for name in only or EXPERIMENTS:
         command = f"selftune bench published --only {name}{' --full' if full else ''}"
         size = EXPERIMENTS[name].full if full else EXPERIMENTS[name].reduced
-        for row in size(_found(records, name)):
+        for row in size(records, say):
+            if "machine" in row.details:  # measured earlier
+                continue
             records.add(replace(row, command=command, details={**row.details, **circumstances()}))
             say(f"{row.experiment}, {row.row}: {row.ours:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]")
     return records.rows
-
-
-def _found(records: Records, experiment: str) -> Found:
-    return lambda row, steps: records.find(experiment, row, steps) is not None

@@ -1,0 +1,93 @@
+"""How the numbers of the two-colors tables were chosen: short runs on tuning seeds, which no table uses.
+
+    python benchmarks/two_colors_tuning.py [--only conventions fixed BMG-context …] [--steps 1000000] [--out …]
+
+Every sweep is one compiled program in which the grid rides as data. Goes on where it stopped: finished sweeps are in
+the file, the one under way beside it.
+"""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from selftune.experiments.published.two_colors import DEFAULTS, PLAIN, TUNING_SEEDS, lines
+from selftune.experiments.published.two_colors_agent import Agent, Method, agent
+from selftune.experiments.published.two_colors_q import Q_DEFAULTS, q_agent, q_lines
+from selftune.experiments.published.two_colors_runs import run, state_file
+from selftune.experiments.published.two_colors_stream import Stream
+
+META_RATES = (1e-2, 1e-3, 1e-4)
+
+
+class Sweep(NamedTuple):
+    """Every combination of `grid`, on every tuning seed."""
+
+    name: str
+    build: Any
+    fixed: Mapping[str, float]
+    grid: Mapping[str, Sequence[float]]
+    steps: int | None = None
+
+
+def in_convention(method: Method, numbers: Mapping[str, Any]) -> Agent:
+    """An agent whose convention rides as data."""
+    stream = Stream(respawn_all=numbers["respawn_all"] > 0.5, step_cost=numbers["step_cost"])
+    return agent(method, DEFAULTS._replace(stream=stream), numbers)
+
+
+def sweeps() -> Iterator[Sweep]:
+    """In the order in which their answers are needed."""
+    costs = (0.1, 0.2, 0.3, 0.4)
+    worlds = {"respawn_all": (0.0, 1.0), "step_cost": (0.0, 0.04), "trace_decay": (0.0, 1.0), "entropy_cost": costs}
+    yield Sweep("conventions", functools.partial(in_convention, Method()), PLAIN, worlds)
+    for line in lines():
+        build = functools.partial(agent, line.method, DEFAULTS)
+        grid = {"entropy_cost": (0.0, 0.1, 0.2, 0.4, 0.8)} if line.name == "AC" else {"meta_learning_rate": META_RATES}
+        yield Sweep(line.name, build, line.numbers, grid)
+    for line in q_lines():
+        build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
+        grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": META_RATES}
+        yield Sweep(line.name, build, line.numbers, grid, 200_000)
+
+
+def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str, Any]]:
+    """One line for each combination: its numbers, and reward a step in the whole and in the second half."""
+    points = list(itertools.product(TUNING_SEEDS, *sweep.grid.values()))
+    seeds = [int(point[0]) for point in points]
+    varied = {name: np.full(len(points), number) for name, number in sweep.fixed.items()}
+    varied |= {name: np.array([point[1 + i] for point in points]) for i, name in enumerate(sweep.grid)}
+    keep = state_file(out.parent, f"tuning-{sweep.name}", varied, steps)
+    outcome = run(sweep.build, varied, seeds, steps, keep, lambda told: say.print(f"{sweep.name}: {told}"))
+    late = outcome.reward[:, outcome.reward.shape[1] // 2 :].mean(axis=1)
+    rewards = {"whole": outcome.returns, "second_half": late, "told_last": outcome.told[:, -1]}
+    numbers = [dict(zip(("seed", *sweep.grid), map(float, point), strict=True)) for point in points]
+    keep.unlink(missing_ok=True)
+    return [
+        {**point, **{name: round(float(values[i]), 5) for name, values in rewards.items()}}
+        for i, point in enumerate(numbers)
+    ]
+
+
+def main(
+    only: tuple[str, ...] = (), steps: int = 1_000_000, out: Path = Path("results/two_colors_tuning.json")
+) -> None:
+    """Run the sweeps that are not in the file yet."""
+    told, console = json.loads(out.read_text()) if out.exists() else {}, Console()
+    for sweep in sweeps():
+        if (only and sweep.name not in only) or sweep.name in told:
+            continue
+        told[sweep.name] = measure(sweep, sweep.steps or steps, out, console)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(told, indent=1) + "\n")
+        console.print_json(data=sorted(told[sweep.name], key=lambda line: -line["whole"]))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

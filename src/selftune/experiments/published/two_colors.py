@@ -1,0 +1,164 @@
+"""Two-colors with an actor-critic: the table of Luketina et al. 2022 (PMLR 199, table 1), and one row of ours.
+
+One stream, 10M steps, the objects swap their roles every 100 000; a row is the return of whole lives, in millions for
+10M steps (reward a step times ten, whatever the number of steps). What a row learns is its entropy cost: a number, or a
+function of what was experienced of late; by meta-gradients (MG) or bootstrapped ones (BMG).
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import selftune as st
+from selftune.experiments.published.two_colors_agent import Agent, Method, Settings, agent, networks
+from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
+from selftune.experiments.published.two_colors_stream import best_return
+from selftune.experiments.records import Records, Row
+from selftune.experiments.statistics import bootstrap, mean
+
+EXPERIMENT = "two_colors"
+COMMAND = "selftune bench published --only two_colors"
+FULL, REDUCED = 10_000_000, 1_000_000
+"""Steps of a run."""
+FULL_SEEDS, REDUCED_SEEDS = range(5), range(3)
+TUNING_SEEDS = (1000, 1001)
+"""On which the numbers of every line were chosen; no line of the table runs on them."""
+RICH = ("reward", "error", "surprise")
+DEFAULTS = Settings()
+
+
+class Line(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    method: Method
+    numbers: Mapping[str, float]
+    published: tuple[float, float] | None = None
+    """Mean and standard deviation over ten seeds, in millions."""
+
+
+def scalar_cost() -> dict[str, st.MetaParam]:
+    """An entropy cost that is learned and depends on nothing."""
+    return {"entropy_cost": st.MetaParam(0.5, st.unit)}
+
+
+def contextual_cost(features: Sequence[str], settings: Settings = DEFAULTS) -> dict[str, st.MetaParam]:
+    """An entropy cost as a function of the features of the last rollouts, 0.5 everywhere at first."""
+    return {"entropy_cost": _contextual(0.5, st.unit, features, settings)}
+
+
+def bootstrapped(unroll: int, target_steps: int, settings: Settings = DEFAULTS) -> Any:
+    """BMG that matches policies on the rollout that follows the window."""
+    policy = networks(settings)[0]
+    return st.bootstrapped(
+        unroll,
+        target_steps,
+        st.matching.policy_divergence(lambda params, batch: policy.apply(params, batch.observation)),
+    )
+
+
+PLAIN = {
+    "entropy_cost": 0.3,
+    "learning_rate": 0.1,
+    "critic_learning_rate": 0.1,
+    "meta_learning_rate": 1e-3,
+    "trace_decay": 0.0,
+}
+"""What a line starts from."""
+
+TUNED_COSTS = {10_000: 0.3, 25_000: 0.3, 50_000: 0.3, 100_000: 0.3}
+"""The best constant by the steps between two swaps."""
+
+
+def lines(settings: Settings = DEFAULTS) -> list[Line]:
+    """The table, the most important rows first."""
+    reward, rich = contextual_cost(("reward",), settings), contextual_cost(RICH, settings)
+    rate = {"learning_rate": _contextual(0.1, st.interval(0.01, 1.0), RICH, settings)}
+    target = bootstrapped(7, 9, settings)
+    through = st.truncated(15, mode="mixed")
+    return [
+        Line("AC", Method(), PLAIN, (1.24, 0.09)),
+        Line("BMG-context", Method(("reward",), reward, target), PLAIN, (1.74, 0.03)),
+        Line("BMG-rich", Method(RICH, rich, target), PLAIN, (1.79, 0.07)),
+        Line("MG-context", Method(("reward",), reward, through, 0.1), PLAIN, (1.58, 0.06)),
+        Line("ours: BMG-rich, rate and cost", Method(RICH, {**rich, **rate}, target), {**PLAIN, "trace_decay": 0.9}),
+        Line("BMG", Method((), scalar_cost(), target), PLAIN, (1.32, 0.08)),
+        Line("MG", Method((), scalar_cost(), through, 0.1), PLAIN, (1.29, 0.08)),
+    ]
+
+
+def actor_critic_rows(
+    reduced: bool,
+    records: Records,
+    say: Callable[[str], None],
+    settings: Settings = DEFAULTS,
+    steps: int | None = None,
+    seeds: Sequence[int] | None = None,
+) -> Iterator[Row]:
+    """The rows of the table, each kept in `records` as soon as it is there; those that are there are not run again.
+
+    Args:
+        reduced: Short runs of few seeds.
+        records: Results; beside their file the states of rows that are under way.
+        say: Where progress goes.
+        settings: What the rows share.
+        steps: Of a run, instead of the usual number.
+        seeds: Instead of the usual ones.
+    """
+    steps = (REDUCED if reduced else FULL) if steps is None else steps
+    seeds = (REDUCED_SEEDS if reduced else FULL_SEEDS) if seeds is None else seeds
+    for line in lines(settings):
+        yield measured(line, settings, steps, seeds, records, say)
+
+
+def measured(
+    line: Line, settings: Settings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
+) -> Row:
+    """One row: from the records, or run now and added to them."""
+    known = records.find(EXPERIMENT, line.name, steps)
+    if known is not None:
+        return known
+    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
+    build = functools.partial(_built, line.method, settings)
+    varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
+    outcome = run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}"))
+    row = _row(line, settings, steps, seeds, outcome)
+    records.add(row)
+    keep.unlink(missing_ok=True)
+    return row
+
+
+def _contextual(value: float, constraint: Any, features: Sequence[str], settings: Settings) -> st.MetaParam:
+    return st.MetaParam(value, constraint, st.contextual(settings.history * len(features), (64, 64)))
+
+
+def _built(method: Method, settings: Settings, numbers: Mapping[str, Any]) -> Agent:
+    return agent(method, settings, numbers)
+
+
+def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outcome: Outcome) -> Row:
+    stream = settings.stream
+    returns = 10.0 * outcome.returns
+    interval = bootstrap([returns], mean)
+    details = {
+        "unit": "reward a step times ten: millions for 10M steps",
+        "returns": [round(float(value), 4) for value in returns],
+        "standard_deviation": round(float(returns.std(ddof=1)), 4) if len(returns) > 1 else None,
+        "seeds": list(seeds),
+        "numbers": dict(line.numbers),
+        "features": list(line.method.features),
+        "estimator": getattr(line.method.estimator, "name", None),
+        "stream": {name: getattr(stream, name) for name in stream._fields},
+        "best_possible": round(10.0 * float(best_return(bool(stream.respawn_all), float(stream.step_cost))), 3),
+        "reward_curve": outcome.curve(),
+        "reward_around_flips": outcome.around_flips(outcome.reward, stream.flip_every),
+        "entropy_cost_around_flips": outcome.around_flips(outcome.told, stream.flip_every),
+    }
+    published = None
+    if line.published is not None:
+        center, deviation = line.published
+        published = f"{center:.2f} ({deviation:.2f}), Luketina et al. 2022, table 1, 10M steps"
+        details["within_two_deviations"] = bool(abs(interval.estimate - center) <= 2.0 * deviation)
+    return Row(EXPERIMENT, line.name, steps, len(seeds), *interval, COMMAND, published, details)

@@ -1,0 +1,34 @@
+"""How fast may the world change? The tuned constant against the best contextual line, for swaps more and less rare.
+
+Luketina et al. 2022, figure 5: learned entropy costs win where roles swap every 50 000 steps or more, and lose below
+25 000: what an update of the context network learns about is over before it is of use.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from selftune.experiments.published.two_colors import DEFAULTS, REDUCED, TUNED_COSTS, Line, lines, measured
+from selftune.experiments.published.two_colors_agent import Settings
+from selftune.experiments.records import Records, Row
+
+RATES = (10_000, 25_000, 50_000, 100_000)
+"""Steps between two swaps."""
+COMPARED = ("AC", "BMG-context")
+SEEDS = range(3)
+
+
+def flip_rate_rows(
+    records: Records,
+    say: Callable[[str], None],
+    settings: Settings = DEFAULTS,
+    steps: int = REDUCED,
+    seeds: Sequence[int] = SEEDS,
+) -> Iterator[Row]:
+    """Two rows for each rate; the constant is the one tuned at that rate."""
+    known = {line.name: line for line in lines(settings)}
+    for every in RATES:
+        changed = settings._replace(stream=settings.stream._replace(flip_every=every))
+        for name in COMPARED:
+            line = known[name]
+            numbers = {**line.numbers, "entropy_cost": TUNED_COSTS[every]}
+            renamed = Line(f"{name}, swaps every {every}", line.method, numbers)
+            yield measured(renamed, changed, steps, seeds, records, say)

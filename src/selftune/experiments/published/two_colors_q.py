@@ -1,0 +1,227 @@
+"""The Q(lambda) agent of the two-colors experiments, whose exploration is learned without backpropagation (K = 0).
+
+One update a step, Peng's Q(lambda) with a trace of gradients. After a window of L steps the network of its end, acting
+greedily, is the target; the policy that the window began with, soft epsilon-greedy, is matched to it at the states of
+the window, and only epsilon is differentiated (Flennerhag et al. 2022, arXiv:2109.04504; Luketina et al. 2022,
+appendix A.1 and table 4).
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import selftune as st
+from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
+from selftune.experiments.published.two_colors_stream import ENV, Place, Stream, begin
+from selftune.experiments.records import Records, Row
+from selftune.experiments.statistics import bootstrap, mean
+from selftune.metaparams import bind
+from selftune.objectives.action_values import softened
+from selftune.types import Array, Float, Params, PRNGKey, PyTree, Scalar
+
+EXPERIMENT = "two_colors_q"
+COMMAND = "selftune bench published --only two_colors_q"
+FULL, REDUCED = 10_000_000, 300_000
+SEEDS = range(3)
+LOWEST = 1e-3
+"""Probability that even the greediest policy gives to exploration, so that every divergence is finite."""
+
+
+class QSettings(NamedTuple):
+    """What all rows share (Luketina et al. 2022, table 4)."""
+
+    stream: Stream = Stream()
+    hidden: tuple[int, ...] = (256, 256)
+    discount: float = 0.99
+    trace_decay: float = 0.9
+    target_steps: int = 32
+    """Updates from the policy that is matched to the target, L."""
+    history: int = 100
+    """Rewards that a context looks back on."""
+    softness: float = 0.1
+
+
+Q_DEFAULTS = QSettings()
+
+
+class QLine(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    epsilon: st.MetaParam | None
+    """Learned, or `None` for the constant among the numbers."""
+    numbers: Mapping[str, float]
+    published: tuple[float, float]
+
+
+class QLife(NamedTuple):
+    """Where one run stands."""
+
+    q: Params
+    opt_state: PyTree
+    trace: Params
+    meta_params: PyTree
+    meta_opt_state: PyTree
+    place: Place
+    rewards: Float[Array, " H"]
+    """The last ones, newest last."""
+    key: PRNGKey
+
+
+class QTold(NamedTuple):
+    """What is kept of one window: means over its steps."""
+
+    reward: Scalar
+    epsilon: Scalar
+
+
+class QAgent(NamedTuple):
+    """An agent in the stream, as pure functions."""
+
+    init: Callable[[PRNGKey], QLife]
+    window: Callable[[QLife], tuple[QLife, QTold]]
+    divergence: Callable[[PyTree, Params, Params, Array, Array], Scalar]
+    """`divergence(meta_params, before, after, observations, contexts)`: what the exploration should make small."""
+    updates: int
+    length: int = 1
+    """Steps between two updates."""
+
+
+def q_agent(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[str, float | Scalar]) -> QAgent:
+    """Wire the agent.
+
+    Args:
+        epsilon: The learned exploration; `None` for a constant.
+        settings: What the rows share.
+        numbers: `epsilon`, `learning_rate` and `meta_learning_rate`; may be traced.
+    """
+    net = st.networks.mlp((30,), ENV.action_space.n, settings.hidden, jax.nn.relu)
+    rule = st.optim.adam(numbers["learning_rate"], eps=1e-4)
+    meta_rule = optax.adam(numbers["meta_learning_rate"], eps=1e-4)
+    space = bind({"epsilon": numbers["epsilon"] if epsilon is None else epsilon}, ())
+
+    def explore(meta_params: PyTree, context: Float[Array, " H"]) -> Scalar:
+        return space.resolve(meta_params, context)["epsilon"]
+
+    def init(key: PRNGKey) -> QLife:
+        keys = jax.random.split(key, 4)
+        q, meta_params = net.init(keys[0]), space.init(keys[1])
+        nothing = jax.tree.map(jnp.zeros_like, q)
+        place, rewards = begin(settings.stream, keys[2]), jnp.zeros(settings.history)
+        return QLife(q, rule.init(q), nothing, meta_params, meta_rule.init(meta_params), place, rewards, keys[3])
+
+    def step(life: QLife, key: PRNGKey) -> tuple[QLife, tuple]:
+        keys, place = jax.random.split(key, 3), life.place
+        chance = explore(life.meta_params, life.rewards)
+        values, slopes = jax.vjp(lambda q: net.apply(q, place.observation), life.q)
+        random = jax.random.randint(keys[1], (), 0, ENV.action_space.n)
+        action = jnp.where(jax.random.uniform(keys[0]) < chance, random, jnp.argmax(values))
+        physics = settings.stream.physics(place.world.time)
+        observation, world, reward, *_ = ENV.step(keys[2], place.world, action, physics)
+        (slope,) = slopes(jax.nn.one_hot(action, ENV.action_space.n))
+        ahead = reward + settings.discount * net.apply(life.q, observation).max()
+        descent, trace = peng_step(
+            slope, life.trace, ahead - values[action], ahead - values.max(), settings.discount * settings.trace_decay
+        )
+        change, opt_state = rule.update(descent, life.opt_state, life.q)
+        seen = (place.observation, life.rewards, reward, chance)
+        rewards = jnp.append(life.rewards[1:], jnp.tanh(reward))
+        q = optax.apply_updates(life.q, change)
+        return QLife(q, opt_state, trace, *life[3:5], Place(world, observation), rewards, life.key), seen
+
+    def divergence(meta_params: PyTree, before: Params, after: Params, observations: Array, contexts: Array) -> Scalar:
+        greedy = jnp.argmax(net.apply(after, observations), axis=-1)
+        chances = jax.vmap(lambda context: jnp.maximum(explore(meta_params, context), LOWEST))(contexts)
+        log_policy = jax.vmap(softened, in_axes=(0, 0, None))(
+            net.apply(before, observations), chances, settings.softness
+        )
+        return -jnp.take_along_axis(log_policy, greedy[:, None], axis=-1).mean()
+
+    def window(life: QLife) -> tuple[QLife, QTold]:
+        key, live_key = jax.random.split(life.key)
+        before = life.q
+        steps = jax.random.split(live_key, settings.target_steps)
+        life, (observations, contexts, rewards, chances) = jax.lax.scan(step, life, steps)
+        if epsilon is not None:
+            slope = jax.grad(divergence)(life.meta_params, before, life.q, observations, contexts)
+            change, opt_state = meta_rule.update(slope, life.meta_opt_state, life.meta_params)
+            life = life._replace(meta_params=optax.apply_updates(life.meta_params, change), meta_opt_state=opt_state)
+        return life._replace(key=key), QTold(rewards.mean(), chances.mean())
+
+    return QAgent(init, window, divergence, settings.target_steps)
+
+
+def peng_step(slope: Params, trace: Params, error: Scalar, greedy_error: Scalar, decay: float) -> tuple[Params, Params]:
+    """Peng's Q(lambda), online: the descent direction of one step, and the new trace.
+
+    The action just taken learns from the error of its own value, what came before from the error of the best one's
+    (Peng and Williams 1996, section 4).
+
+    Args:
+        slope: Of the value of the action taken.
+        trace: Decayed sum of the slopes before.
+        error: `r + discount * max q(s') - q(s, a)`.
+        greedy_error: `r + discount * max q(s') - max q(s)`.
+        decay: Discount times trace decay.
+    """
+    faded = jax.tree.map(lambda leaf: decay * leaf, trace)
+    descent = jax.tree.map(lambda new, old: -(error * new + greedy_error * old), slope, faded)
+    return descent, jax.tree.map(jnp.add, faded, slope)
+
+
+def q_lines(settings: QSettings = Q_DEFAULTS) -> list[QLine]:
+    """The table."""
+    context = st.contextual(settings.history, (128, 128))
+    numbers = {"epsilon": 0.1, "learning_rate": 3e-5, "meta_learning_rate": 1e-3}
+    return [
+        QLine("Q", None, numbers, (0.58, 0.07)),
+        QLine("Q-BMG", st.MetaParam(0.5, st.unit), numbers, (1.78, 0.03)),
+        QLine("Q-BMG-context", st.MetaParam(0.5, st.unit, context), numbers, (1.93, 0.03)),
+    ]
+
+
+def q_lambda_rows(
+    reduced: bool,
+    records: Records,
+    say: Callable[[str], None],
+    settings: QSettings = Q_DEFAULTS,
+    steps: int | None = None,
+    seeds: Sequence[int] = SEEDS,
+) -> Iterator[Row]:
+    """The rows of the table, each kept in `records` as soon as it is there; those that are there are not run again."""
+    steps = (REDUCED if reduced else FULL) if steps is None else steps
+    for line in q_lines(settings):
+        row = records.find(EXPERIMENT, line.name, steps)
+        if row is None:
+            keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
+            varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
+            build = functools.partial(_built, line.epsilon, settings)
+            outcome = run(build, varied, seeds, steps, keep, lambda told, line=line: say(f"{line.name}: {told}"))
+            records.add(row := _row(line, settings, steps, seeds, outcome))
+            keep.unlink(missing_ok=True)
+        yield row
+
+
+def _built(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:
+    return q_agent(epsilon, settings, numbers)
+
+
+def _row(line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], outcome: Outcome) -> Row:
+    returns, stream = 10.0 * outcome.returns, settings.stream
+    details = {
+        "unit": "reward a step times ten: millions for 10M steps",
+        "returns": [round(float(value), 4) for value in returns],
+        "seeds": list(seeds),
+        "numbers": dict(line.numbers),
+        "stream": dict(zip(stream._fields, stream, strict=True)),
+        "reward_curve": outcome.curve(),
+        "epsilon_around_flips": outcome.around_flips(outcome.told, stream.flip_every),
+    }
+    center, deviation = line.published
+    published = f"{center:.2f} ({deviation:.2f}), Luketina et al. 2022, table 1, 10M steps"
+    return Row(EXPERIMENT, line.name, steps, len(seeds), *bootstrap([returns], mean), COMMAND, published, details)

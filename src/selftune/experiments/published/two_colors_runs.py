@@ -1,0 +1,117 @@
+"""Whole runs of an agent in the stream: many seeds or settings in one compiled program, in chunks, resumable."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors.numpy import load, save
+
+from selftune.errors import SettingError
+from selftune.runner.arrays import pack, unpack
+from selftune.runner.run_folder import write_whole
+from selftune.types import Float, PyTree
+
+CHUNK = 100_000
+"""Steps between two returns to the host, about."""
+
+
+class Outcome(NamedTuple):
+    """What `R` runs of `N` windows gave."""
+
+    reward: Float[np.ndarray, "R N"]
+    """Mean reward a step, window by window."""
+    told: Float[np.ndarray, "R N"]
+    """The learned number (entropy cost, epsilon), window by window."""
+    window: int
+    """Steps of one."""
+
+    @property
+    def returns(self) -> Float[np.ndarray, " R"]:
+        """Mean reward a step of each run."""
+        return self.reward.mean(axis=1)
+
+    def around_flips(self, values: Float[np.ndarray, "R N"], flip_every: int, bins: int = 50) -> list[float]:
+        """The mean of `values` by the time since the last swap, in the second half of the runs."""
+        middle = (np.arange(values.shape[1]) + 0.5) * self.window
+        late = middle >= values.shape[1] * self.window / 2
+        where = (middle % flip_every / flip_every * bins).astype(int)
+        means = [values[:, late & (where == index)] for index in range(bins)]
+        return [round(float(part.mean()), 4) if part.size else float("nan") for part in means]
+
+    def curve(self, points: int = 100) -> list[float]:
+        """Mean reward a step over all runs, in equal stretches of time; of fewer than so many windows, each."""
+        points = min(points, self.reward.shape[1])
+        return [round(float(part.mean()), 4) for part in np.array_split(self.reward, points, axis=1)]
+
+
+def run(
+    build: Callable[[Any], Any],
+    varied: PyTree,
+    seeds: Sequence[int],
+    steps: int,
+    keep: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Run `R` lives side by side.
+
+    Args:
+        build: `build(numbers) -> agent` with `init`, `window`, `updates` and `length`; traced once for all runs.
+        varied: Numbers by which the runs differ; leaves [R].
+        seeds: One for each run, [R].
+        steps: Of each run; rounded up to whole windows.
+        keep: Where to hold the state after every chunk; a run that finds its own state there goes on with it.
+        say: Told the mean reward of every chunk.
+
+    Raises:
+        SettingError: `varied` and `seeds` do not go together.
+    """
+    if any(np.shape(leaf)[:1] != (len(seeds),) for leaf in jax.tree.leaves(varied)):
+        raise SettingError(f"Got {len(seeds)} seeds, expected a leading axis of as many in every leaf of `varied`.")
+    varied = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf, jax.numpy.float32), varied)
+    keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
+    example = build(jax.tree.map(lambda leaf: leaf[0], varied))
+    window = example.updates * example.length
+    total, chunk = -(-steps // window), max(1, CHUNK // window)
+
+    def several(length: int) -> Callable:
+        def one(numbers: PyTree, life: Any) -> tuple[Any, Any]:
+            return jax.lax.scan(lambda life, _: build(numbers).window(life), life, length=length)
+
+        return jax.jit(jax.vmap(one), donate_argnums=1)
+
+    lives = jax.jit(jax.vmap(lambda numbers, key: build(numbers).init(key)))(varied, keys)
+    lives, reward, told = _found(keep, lives, len(seeds))
+    programs = {}
+    while (done := reward.shape[1]) < total:
+        length = min(chunk, total - done)
+        programs.setdefault(length, several(length))
+        lives, (more_reward, more_told) = programs[length](varied, lives)
+        reward, told = np.append(reward, more_reward, axis=1), np.append(told, more_told, axis=1)
+        if keep is not None:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(keep, save({**pack(lives), **_series(reward, told)}))
+        say(f"{reward.shape[1] * window:>10,} steps: reward {reward[:, -length:].mean():.4f} a step")
+    return Outcome(reward, told, window)
+
+
+def state_file(folder: Path, name: str, *parts: Any) -> Path:
+    """Where the state of a row under way is kept; other settings (`parts`), another file."""
+    told = hashlib.sha256(repr((name, parts)).encode()).hexdigest()[:8]
+    return folder / "under_way" / f"{name.replace(' ', '_')}-{told}.safetensors"
+
+
+def _series(reward: Float[np.ndarray, "R N"], told: Float[np.ndarray, "R N"]) -> dict[str, Any]:
+    return {"series.reward": np.ascontiguousarray(reward), "series.told": np.ascontiguousarray(told)}
+
+
+def _found(keep: Path | None, lives: PyTree, runs: int) -> tuple:
+    """The kept state, or the beginning."""
+    if keep is None or not keep.exists():
+        nothing = np.zeros((runs, 0), np.float32)
+        return lives, nothing, nothing
+    arrays = load(keep.read_bytes())
+    reward, told = arrays.pop("series.reward"), arrays.pop("series.told")
+    return unpack(lives, arrays), reward, told

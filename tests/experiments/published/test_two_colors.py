@@ -1,0 +1,146 @@
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import selftune as st
+from selftune.envs.worlds.grid import MOVES, SIDE
+from selftune.experiments.published import two_colors_runs
+from selftune.experiments.published.two_colors import (
+    Line,
+    bootstrapped,
+    contextual_cost,
+    lines,
+    measured,
+    scalar_cost,
+)
+from selftune.experiments.published.two_colors_agent import Life, Method, Settings, agent
+from selftune.experiments.published.two_colors_runs import Outcome, run
+from selftune.experiments.published.two_colors_stream import Stream, begin, best_return, rollout
+from selftune.experiments.records import Records
+
+TINY = Settings(Stream(flip_every=320), hidden=(16,), history=3)
+NUMBERS: dict[str, float] = {
+    "entropy_cost": 0.3,
+    "learning_rate": 0.1,
+    "critic_learning_rate": 0.1,
+    "meta_learning_rate": 1e-2,
+    "trace_decay": 0.0,
+}
+
+
+def norm(tree):
+    return float(sum(jnp.abs(leaf).sum() for leaf in jax.tree.leaves(tree)))
+
+
+class Window(NamedTuple):
+    before: Life
+    after: Life
+    replayed: st.LearnerState
+    info: st.TunerInfo
+
+
+@pytest.fixture(scope="module")
+def window():
+    """One window of contextual BMG, some windows into a life: as it was acted, and replayed."""
+    method = Method(("reward",), contextual_cost(("reward",), TINY), bootstrapped(2, 2, TINY))
+    made = agent(method, TINY, NUMBERS)
+
+    @jax.jit
+    def one(life):
+        after, acted, _ = made.live(life, life.key)
+        meta, replayed, info = made.tuner.update(life.meta, life.policy, acted, after.pending, life.key)
+        return after._replace(meta=meta, key=jax.random.split(life.key)[0]), replayed, info
+
+    life = jax.jit(made.init)(jax.random.key(0))
+    for _ in range(3):
+        before = life
+        life, replayed, info = one(life)
+    return Window(before, life, replayed, info)
+
+
+def test_the_meta_gradient_reaches_the_context_network(window):
+    gradient = window.info.meta_grad["entropy_cost"]
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient))
+    assert norm(gradient["output"]) > 0
+    assert norm(gradient["hidden"]) > 0  # the output's weights have left 0 by now
+    assert not any(int(fired) for fired in window.info.guards.values())
+
+
+def test_the_replayed_window_is_the_acted_one(window):
+    assert norm(jax.tree.map(jnp.subtract, window.replayed.params, window.before.policy.params)) > 1e-3
+    for acted, replayed in zip(
+        jax.tree.leaves(window.after.policy.params), jax.tree.leaves(window.replayed.params), strict=True
+    ):
+        np.testing.assert_allclose(acted, replayed, atol=1e-5)
+
+
+def test_the_context_is_what_was_experienced_last(window):
+    np.testing.assert_array_equal(window.after.pending.context, window.after.features[:, 0])
+    assert window.after.place.world.time == (3 * 3 + 1) * TINY.length  # windows of three, and the first rollout
+
+
+def test_rewards_change_their_sign_at_the_flip_and_not_before():
+    stream = Stream(flip_every=50, respawn_all=False, step_cost=0.25)
+    _, lived = jax.jit(lambda key: rollout(stream, lambda _: jnp.zeros(4), begin(stream, key), key, 600))(
+        jax.random.key(3)
+    )
+    where = np.asarray(lived.observation).reshape(-1, 3, 2, SIDE).argmax(axis=-1)
+    moved = np.clip(where[:, 0] + MOVES[np.asarray(lived.action)], 0, SIDE - 1)
+    blue, red = ((where[:, index] == moved).all(axis=1) for index in (1, 2))
+    sign = np.where(np.arange(600) // 50 % 2 == 0, 1.0, -1.0)
+    assert blue.sum() > 5
+    assert red.sum() > 5
+    np.testing.assert_array_equal(lived.reward, np.where(blue, sign, np.where(red, -sign, -0.25)))
+
+
+def test_ceilings_of_the_conventions():
+    # 0.289 - 0.04 * 0.711 = 0.2606; without a cost a step is worth its collections.
+    assert float(best_return(False, 0.04)) == pytest.approx(0.2606, abs=1e-4)
+    assert float(best_return(True, 0.0)) == pytest.approx(0.298)
+
+
+def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(two_colors_runs, "CHUNK", 160)
+    build = functools.partial(agent, Method(window=2), TINY)
+    varied = {name: np.array([value, value]) for name, value in NUMBERS.items()}
+    whole = run(build, varied, (0, 1), 640)
+    run(build, varied, (0, 1), 320, tmp_path / "state")
+    heard = []
+    resumed = run(build, varied, (0, 1), 640, tmp_path / "state", heard.append)
+    assert len(heard) == 2
+    assert whole.reward.shape == (2, 20)
+    np.testing.assert_array_equal(resumed.reward, whole.reward)
+    assert not np.array_equal(whole.reward[0], whole.reward[1])
+
+
+def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path):
+    records, heard = Records(tmp_path / "published.json"), []
+    line = Line("AC", Method(window=2), NUMBERS, (1.24, 0.09))
+    row = measured(line, TINY, 640, (0, 1), records, heard.append)
+    assert row.ours == pytest.approx(np.mean(row.details["returns"]), abs=1e-3)
+    assert row.ours == pytest.approx(10 * np.mean(row.details["reward_curve"]), abs=1e-2)
+    assert row.ci_low <= row.ours <= row.ci_high
+    assert not row.details["within_two_deviations"]
+    assert len(heard) == 1
+    assert measured(line, TINY, 640, (0, 1), Records(records.path), heard.append).ours == row.ours
+    assert len(heard) == 1
+    assert not list((tmp_path / "under_way").iterdir())
+
+
+def test_values_around_flips_are_aligned_with_them():
+    told = np.tile([1.0, 2.0, 3.0, 4.0], 4)[None]
+    outcome = Outcome(told, told, window=10)
+    assert outcome.around_flips(outcome.told, flip_every=40, bins=4) == [1.0, 2.0, 3.0, 4.0]
+    assert outcome.curve(2) == [2.5, 2.5]
+
+
+def test_the_table_has_the_published_rows_in_order_of_importance():
+    told = {line.name: line.published for line in lines() if line.published}
+    assert told["AC"] == (1.24, 0.09)
+    assert told["BMG-rich"] == (1.79, 0.07)
+    assert set(told) == {"AC", "MG", "BMG", "MG-context", "BMG-context", "BMG-rich"}
+    assert set(scalar_cost()) == {"entropy_cost"}
