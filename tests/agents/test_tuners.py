@@ -10,7 +10,7 @@ import pytest
 from selftune import _tree
 from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, ppo, q_lambda, recipe_for
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.restarting import Detection, restarting
+from selftune.agents.restarting import Detection, restart_on_change
 from selftune.agents.tuners import OWN
 from selftune.errors import SettingError
 from selftune.guards import numeric, range as within, trust_region
@@ -125,7 +125,7 @@ def test_held_settings_are_state_that_can_be_moved_from_outside_without_compilin
 @pytest.mark.parametrize("threshold", [-1.0, 1e9])
 def test_a_detected_change_starts_everything_anew(threshold):
     """A threshold below 0 is a change at every update; a very high one never is."""
-    recipe = replace(recipe_for("reset_on_change", "a2c"), around=restarting(Detection(threshold=threshold)))
+    recipe = replace(recipe_for("reset_on_change", "a2c"), around=restart_on_change(Detection(threshold=threshold)))
     agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=recipe)
     _, state, info = learned(agent, 2)
     counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}

@@ -17,7 +17,7 @@ from .setting import KEY, PARAMS, batch, distance, loss, start, window
         (0.0049, 0.06, (0, 1)),  # below 0.01 / 2: 0.05 x 1.5 = 0.075, cut to the limit
         (0.0051, 0.05, (0, 0)),
         (0.019, 0.05, (0, 0)),
-        (0.0, 0.05, (0, 0)),  # nothing moved: nothing is known
+        (0.0, 0.06, (0, 1)),  # too small to be seen
         (float("nan"), 0.05, (0, 0)),
     ],
 )

@@ -55,7 +55,7 @@ class Watched(NamedTuple):
     """Discounted return so far, in each environment."""
 
 
-def restarting(detection: Detection = USUAL) -> Callable[[Agent], Agent]:
+def restart_on_change(detection: Detection = USUAL) -> Callable[[Agent], Agent]:
     """Around an agent: networks, optimizers, metaparameters and statistics start anew on a detected change.
 
     It shows as `restart` among the guards.

@@ -14,7 +14,7 @@ from selftune.agents.dqn import RECIPE as DQN
 from selftune.agents.ppo import RECIPE as PPO
 from selftune.agents.q_lambda import RECIPE as Q_LAMBDA
 from selftune.agents.recipe import Case, Descent, Recipe
-from selftune.agents.restarting import restarting
+from selftune.agents.restarting import restart_on_change
 from selftune.agents.sac import RECIPE as SAC
 from selftune.agents.synchronous import RECIPE as SYNCHRONOUS
 from selftune.errors import SettingError, did_you_mean
@@ -181,11 +181,11 @@ TUNERS: Mapping[str, Choice] = {
     "reset_on_change": Choice(
         "nothing moves; everything learned starts anew when the return falls below its recent past",
         (*ACTOR_CRITICS, "q_lambda"),
-        lambda own: replace(_fixed(own), around=restarting()),
+        lambda own: replace(_fixed(own), around=restart_on_change()),
     ),
     "meta_gradient_reset": Choice(
         "the recipe, and everything learned starts anew when the return falls below its recent past",
         (*ACTOR_CRITICS, "q_lambda"),
-        lambda own: replace(own, around=restarting()),
+        lambda own: replace(own, around=restart_on_change()),
     ),
 }

@@ -26,7 +26,10 @@ def adaptive_rate(
     factor: float = 1.5,
     limits: tuple[float, float] = (1e-5, 1e-2),
 ) -> Guard:
-    """After each update: `distance > 2 * target` divides the rates by `factor`, `0 < distance < target / 2` multiplies.
+    """After each update: `distance > 2 * target` divides the rates by `factor`, `distance < target / 2` multiplies.
+
+    A distance of exactly 0 counts as small (rsl_rl leaves the rate then): that of a tiny step is lost in rounding, and
+    the rate could never grow.
 
     Args:
         distance: `distance(old_params, new_params, batch) -> scalar`; for agents the mean Kullback-Leibler divergence
@@ -49,7 +52,7 @@ def adaptive_rate(
         steps = attempt.info.steps
         assert isinstance(steps, StepInfo)
         far = steps.distance[-1]
-        down, up = far > 2.0 * target, (far > 0.0) & (far < 0.5 * target)
+        down, up = far > 2.0 * target, far < 0.5 * target
         moving, meta_params = tuned(spec), dict(attempt.after.meta_params)
         for name in rates:
             if name in moving:
