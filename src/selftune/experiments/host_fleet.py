@@ -72,8 +72,8 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
             reward += float(np.asarray(batch.reward, float).sum())
         assert info is not None, "a chunk has at least one update"
         returns, _ = rollout.take_finished()
-        counts = (np.float32(value) for value in (len(returns), returns.sum(), reward))
-        return session, Told(*map(jnp.asarray, counts), eta_means(info.eta))
+        ended, earned, paid = (jnp.float32(value) for value in (len(returns), returns.sum(), reward))
+        return session, Told(ended, earned, paid, eta_means(info.eta))
 
     def advance(settings: Settings, sessions: Session, physics: PyTree, updates: int) -> tuple[Session, Told]:
         moved = []

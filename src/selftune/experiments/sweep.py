@@ -97,7 +97,8 @@ def concatenated(groups: Sequence[Sequence[Told]], count: int, taken: int) -> Cu
     stacked = [jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *points) for points in groups]
     whole: Told = jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *stacked)
     marks = np.arange(1, len(groups[0]) + 1) * taken
-    return Curves(marks, whole.episodes, whole.returns, whole.reward, whole.eta)
+    episodes, returns, reward = (np.asarray(part) for part in (whole.episodes, whole.returns, whole.reward))
+    return Curves(marks, episodes, returns, reward, {name: np.asarray(path) for name, path in whole.eta.items()})
 
 
 def plan(steps_per_update: int, steps: int, points: int) -> tuple[int, int]:

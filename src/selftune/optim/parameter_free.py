@@ -59,4 +59,4 @@ def held_still(rule: optax.GradientTransformation) -> optax.GradientTransformati
         given = _tree.constant((gradient, state, params))
         return _tree.constant(inner.update(*given, **extras))
 
-    return optax.GradientTransformationExtraArgs(inner.init, update)
+    return optax.GradientTransformationExtraArgs(inner.init, update)  # pyright: ignore[reportArgumentType]

@@ -15,7 +15,7 @@ class AnnealedState(NamedTuple):
     """Where the coordinates began, and how many updates ago."""
 
     start: MetaParams
-    count: Int[Array, ""]
+    updates: Int[Array, ""]
 
 
 def annealed(spec: Spec, updates: int, lowest: dict[str, float]) -> optax.GradientTransformation:
@@ -44,9 +44,9 @@ def annealed(spec: Spec, updates: int, lowest: dict[str, float]) -> optax.Gradie
         meta_grad: MetaParams, state: AnnealedState, meta_params: MetaParams | None = None
     ) -> tuple[MetaParams, AnnealedState]:
         assert meta_params is not None
-        left = jnp.maximum(1.0 - (state.count + 1) / updates, 0.0)
+        left = jnp.maximum(1.0 - (state.updates + 1) / updates, 0.0)
         steps = {name: _step(moving[name], state.start[name], x, left, lowest[name]) for name, x in meta_params.items()}
-        return steps, AnnealedState(state.start, state.count + 1)
+        return steps, AnnealedState(state.start, state.updates + 1)
 
     return optax.GradientTransformation(init, update)  # pyright: ignore[reportArgumentType]
 

@@ -196,7 +196,9 @@ def joined(parts: list[Curves], count: int) -> Curves:
     """Runs of several groups; those that only filled the last group are left out."""
     return Curves(
         parts[0].steps,
-        *(np.concatenate([part[place] for part in parts])[:count] for place in (1, 2, 3)),
+        np.concatenate([part.episodes for part in parts])[:count],
+        np.concatenate([part.returns for part in parts])[:count],
+        np.concatenate([part.reward for part in parts])[:count],
         {name: np.concatenate([part.eta[name] for part in parts])[:count] for name in parts[0].eta},
     )
 

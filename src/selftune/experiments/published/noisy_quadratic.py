@@ -76,7 +76,7 @@ class Lives(NamedTuple):
 
 
 def live(estimator: Estimator, seeds: int, steps: int = STEPS, until: int = STEPS) -> Lives:
-    """Runs that begin at the best constant rate for `steps` updates and tune it as they go, `until` so many are taken."""
+    """Runs that begin at the best constant rate for `steps` updates and tune it as they go, until so many are taken."""
     spec = {"learning_rate": st.MetaParam(best_constant_rate(steps)[0])}
     learner = st.learner(loss, lambda eta: sgd(eta["learning_rate"]))
     window = estimator.window
