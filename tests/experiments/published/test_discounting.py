@@ -35,8 +35,8 @@ def test_every_chain_is_that_of_the_world():
 
 
 def test_the_critic_is_the_true_value():
-    # From the start under the policy (.2, .2, .2, .3, .1): sum of p gamma^(h - 1) r; on chain 3 at time 10 the reward of
-    # 1.1 at step 30 is 19 steps behind the next one; at time 40 it was paid.
+    # From the start under the policy (.2, .2, .2, .3, .1): sum of p gamma^(h - 1) r; on chain 3 at time 10 the reward
+    # of 1.1 at step 30 is 19 steps behind the next one; at time 40 it was paid.
     critic = {"discount": jnp.float32(0.9), "preference": jnp.array([0.2, 0.2, 0.2, 0.3, 0.1])}
     first = 0.2 + 0.2 * 0.9**2 + 0.2 * 0.9**9 + 0.3 * 1.1 * 0.9**29 + 0.1 * 0.9**99
     seen = jnp.array([[-1.0, 0.0], [3.0, 0.1], [3.0, 0.4], [0.0, 0.01]])
