@@ -8,26 +8,23 @@ import numpy as np
 import pytest
 
 from selftune import optim
-from selftune.experiments.published.tracking import PERIOD, RELEVANT, growing_scales, track, unit_scales
-
-
-@partial(jax.jit, static_argnums=0)
-def _asymptotic_errors(make, settings, keys):
-    """[setting] mean squared error over 10k examples that follow 20k of burn-in, averaged over the keys."""
-
-    def run(setting, key):
-        return track(make(setting), unit_scales(30_000), key).squared_error[20_000 // PERIOD :].mean()
-
-    return jax.vmap(jax.vmap(run, (None, 0)), (0, None))(settings, keys).mean(1)
+from selftune.experiments.published.tracking import (
+    META_RATES,
+    RATES,
+    RELEVANT,
+    asymptotic_errors,
+    growing_scales,
+    track,
+    unit_scales,
+)
 
 
 def test_idbd_halves_the_error_of_the_best_fixed_step_size():
     # Sutton 1992, figure 3: LMS ≈ 3.5 at best, IDBD ≈ 1.5 over a broad range of θ; 30-seed replications: 3.63, 1.56.
-    keys = jax.random.split(jax.random.key(0), 6)
-    fixed = _asymptotic_errors(optim.sgd, jnp.array([0.01, 0.02, 0.03, 0.035, 0.04, 0.05, 0.07]), keys)
+    fixed = asymptotic_errors(optim.sgd, RATES, 6).mean(1)
     assert 3.2 < fixed.min() < 3.8
     assert 0 < fixed.argmin() < 6
-    adapted = _asymptotic_errors(partial(optim.idbd, 0.05), jnp.array([0.005, 0.01, 0.015, 0.02]), keys)
+    adapted = asymptotic_errors(partial(optim.idbd, 0.05), META_RATES, 6).mean(1)
     assert adapted.min() < 1.6
     assert adapted.max() < 0.5 * fixed.min()
 

@@ -7,7 +7,7 @@ import pytest
 
 from selftune.errors import SettingError
 from selftune.experiments import published
-from selftune.experiments.published import measuring, tracking
+from selftune.experiments.published import measuring
 
 
 @pytest.fixture
@@ -45,10 +45,3 @@ def test_rows_are_measured_once(tmp_path, counted):
 def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(SettingError, match="tracking"):
         published.bench_published(tmp_path / "rows.json", ["trackin"])
-
-
-def test_a_fixed_step_size_does_worse_than_idbd():
-    fixed = tracking.asymptotic_errors(tracking.optim.sgd, (0.035,), 1)
-    adapted = tracking.asymptotic_errors(tracking._idbd, (0.01,), 1)
-    assert fixed.shape == (1, 1)
-    assert adapted[0, 0] < 0.6 * fixed[0, 0]

@@ -30,7 +30,7 @@ def test_the_tables_of_the_maze_are_the_world():
 
 def test_visits_and_returns_add_up():
     # Reward 1 everywhere: the return is (1 - .9^20) / (1 - .9) = 8.7842; an episode has 20 steps.
-    process = processes.random_process(0)
+    process = jax.tree.map(lambda leaf: leaf[0], gradients.random_processes(1))
     logits = jax.random.normal(KEY, (10, 5))
     constant = process._replace(rewards=jnp.ones((10, 5)))
     np.testing.assert_allclose(processes.expected_return(constant, logits), 8.784233, rtol=1e-5)
@@ -38,7 +38,8 @@ def test_visits_and_returns_add_up():
 
 
 def test_a_sampled_update_is_the_exact_one_on_average():
-    process, eta = processes.random_process(1), {"entropy_cost": 0.1}
+    process = jax.tree.map(lambda leaf: leaf[0], gradients.random_processes(1))
+    eta = {"entropy_cost": 0.1}
     logits = 0.3 * jax.random.normal(KEY, (10, 5))
     slope = jax.grad(processes.sampled_loss(process, 20), has_aux=True)
     seeds = jax.random.bits(KEY, (2000,))

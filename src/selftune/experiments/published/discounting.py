@@ -15,18 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import selftune as st
 from selftune.envs.worlds.discounting import HORIZONS, LENGTH, Params as Physics, observe, pays
+from selftune.estimators import truncated
 from selftune.experiments.published.measuring import Found, progress, row_of_runs
 from selftune.experiments.records import Row
-from selftune.learning import LearnerState, Memory
+from selftune.learning import LearnerState, Memory, learner
+from selftune.metaparams import MetaParam, interval, values
 from selftune.objectives import actor_critic, feedforward
-from selftune.types import Array, Eta, Float, Frozen, Int, Params, PRNGKey, Scalar
+from selftune.tuning import tuner
+from selftune.types import Array, Eta, Float, Frozen, Int, Params, PRNGKey, Scalar, Transitions
 
 EPISODES = 128
 """In a batch, each whole."""
 LEARNING_RATE, META_LEARNING_RATE, ENTROPY_COST = 0.5, 0.1, 0.005
-DISCOUNT = st.MetaParam(0.95, st.interval(0.9, 1.0), doc="of the inner loss")
+DISCOUNT = MetaParam(0.95, interval(0.9, 1.0), doc="of the inner loss")
 SPEC = {"discount": DISCOUNT}
 OUTER_DISCOUNT = 1.0
 PHYSICS = Physics(best_chain=3)
@@ -48,15 +50,15 @@ class Counts(NamedTuple):
     """[time, chain, action] how often it was taken there; at time 0, on the chain that it led to."""
 
 
-def every_chain() -> st.Transitions:
+def every_chain() -> Transitions:
     """One episode on each chain, [100, 5]; its actions after the first do not matter."""
     chains, times = jnp.arange(len(HORIZONS)), jnp.arange(LENGTH + 1)[:, None]
     shape = (LENGTH, len(HORIZONS))
-    seen = observe(jnp.where(times == 0, -1, chains), jnp.broadcast_to(times, (LENGTH + 1, len(HORIZONS))))
-    return st.Transitions(
+    seen = observe(jnp.where(times == 0, -1, chains[None]), jnp.broadcast_to(times, (LENGTH + 1, len(HORIZONS))))
+    return Transitions(
         observation=seen[:-1],
-        action=jnp.broadcast_to(chains, shape),
-        reward=jnp.where(times[1:] == jnp.asarray(HORIZONS), pays(PHYSICS, chains), 0.0),
+        action=jnp.broadcast_to(chains[None], shape),
+        reward=jnp.where(times[1:] == jnp.asarray(HORIZONS)[None], pays(PHYSICS, chains)[None], 0.0),
         terminated=jnp.broadcast_to(times[1:] == LENGTH, shape),
         truncated=jnp.zeros(shape, bool),
         next_observation=seen[1:],
@@ -65,7 +67,8 @@ def every_chain() -> st.Transitions:
 
 def logits(params: Params, observation: Float[Array, "*batch 2"]) -> Float[Array, "*batch 5"]:
     """A linear policy."""
-    return observation @ params["weights"] + params["bias"]
+    preferences = observation @ params["weights"]
+    return preferences + jnp.broadcast_to(params["bias"], preferences.shape)
 
 
 def value(critic: Params, observation: Float[Array, "*batch 2"]) -> Float[Array, "*batch"]:
@@ -74,7 +77,7 @@ def value(critic: Params, observation: Float[Array, "*batch 2"]) -> Float[Array,
     On a chain at time t, its reward at horizon h is worth discount^(h - t - 1), and nothing once it was paid.
     """
     chains = jnp.arange(len(HORIZONS))
-    ahead = jnp.asarray(HORIZONS)[:, None] - jnp.arange(LENGTH + 1) - 1
+    ahead = jnp.asarray(HORIZONS)[:, None] - jnp.arange(LENGTH + 1)[None] - 1
     powers = jnp.where(ahead >= 0, critic["discount"] ** jnp.maximum(ahead, 0), 0.0) * pays(PHYSICS, chains)[:, None]
     first = critic["preference"] @ powers[:, 0]
     time = jnp.round(observation[..., 1] * LENGTH).astype(jnp.int32)
@@ -121,7 +124,7 @@ def critics(state: LearnerState) -> Frozen:
 LAST_DISCOUNT = Memory(
     init=lambda params, eta: eta["discount"], update=lambda eta, memory, params, batch: eta["discount"]
 )
-LEARNER = st.learner(loss, lambda eta: optax.sgd(LEARNING_RATE), freeze=critics, memory=LAST_DISCOUNT)
+LEARNER = learner(loss, lambda eta: optax.sgd(LEARNING_RATE), freeze=critics, memory=LAST_DISCOUNT)
 
 
 def episodes(params: Params, key: PRNGKey) -> Counts:
@@ -132,7 +135,7 @@ def episodes(params: Params, key: PRNGKey) -> Counts:
     """
     first_key, later_key = jax.random.split(key)
     begin = jnp.cumsum(jax.nn.softmax(logits(params, _start())))[:-1]
-    chosen = (jax.random.uniform(first_key, (EPISODES, 1)) > begin).sum(-1)
+    chosen = (jax.random.uniform(first_key, (EPISODES, 1)) > begin[None]).sum(-1)
     member = jax.nn.one_hot(chosen, len(HORIZONS), axis=0)
     policy = jax.nn.softmax(logits(params, every_chain().observation[1:]))
     cumulative = (policy @ jnp.triu(jnp.ones((5, 5))))[..., :-1]
@@ -164,17 +167,17 @@ def learn(critic: str, updates: int, seeds: int) -> Curve:
         updates: Inner updates, each on 128 episodes.
         seeds: Runs.
     """
-    tuner = st.tuner(SPEC, LEARNER, outer_loss(critic), st.truncated(1), optax.adam(META_LEARNING_RATE))
+    tuning = tuner(SPEC, LEARNER, outer_loss(critic), truncated(1), optax.adam(META_LEARNING_RATE))
 
     def begin(key: PRNGKey) -> tuple[Any, Any]:
-        state = LEARNER.init({"weights": jnp.zeros((2, 5)), "bias": jnp.zeros(5)}, st.values(SPEC))
+        state = LEARNER.init({"weights": jnp.zeros((2, 5)), "bias": jnp.zeros(5)}, values(SPEC))
         example = jax.tree.map(lambda leaf: leaf[None], episodes(state.params, key))
-        return tuner.init(state, example), state
+        return tuning.init(state, example), state
 
     def update(carry: tuple[Any, Any], key: PRNGKey) -> tuple[tuple[Any, Any], tuple[Scalar, Scalar]]:
         meta, state = carry
         batch = episodes(state.params, key)
-        meta, state, info = tuner.update(meta, state, jax.tree.map(lambda leaf: leaf[None], batch), None, key)
+        meta, state, info = tuning.update(meta, state, jax.tree.map(lambda leaf: leaf[None], batch), None, key)
         returns = batch.actions[0].sum(-1) @ every_chain().reward.sum(0) / EPISODES
         return (meta, state), (returns, info.eta["discount"])
 

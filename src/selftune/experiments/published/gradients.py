@@ -6,6 +6,7 @@ eight updates, ten places to start from. Each once with exact updates, where onl
 once with sampled ones, where all that differentiates given data misses how the data would have changed.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import selftune as st
-from selftune.estimators import Estimator
+from selftune.estimators import Estimator, bootstrapped, evolution, forward, truncated
 from selftune.experiments.published.measuring import Found, progress, row_of_runs
 from selftune.experiments.published.processes import (
     Process,
@@ -27,8 +27,10 @@ from selftune.experiments.published.processes import (
     sampled_loss,
 )
 from selftune.experiments.records import Row
-from selftune.metaparams import Spec
+from selftune.learning import learner
+from selftune.metaparams import MetaParam, Spec, free, per_parameter, values
 from selftune.optim import sgd
+from selftune.tuning import tuner
 from selftune.types import Array, Float, Loss, PRNGKey
 
 UPDATES = {"random MDPs": 3, "maze": 8}
@@ -74,51 +76,48 @@ class Compared(NamedTuple):
 
 def estimators(updates: int, sampled: bool) -> Mapping[str, Estimator]:
     """What is compared, for a window of that many updates, exact or sampled ones."""
-    common = {"truncated(1)": st.truncated(1), f"truncated({updates})": st.truncated(updates, mode="mixed")}
+    common = {"truncated(1)": truncated(1), f"truncated({updates})": truncated(updates, mode="mixed")}
     if sampled:
-        return common | {"evolution('es')": st.evolution("es", unroll=updates, population=16, sigma=0.1)}
-    return common | {"forward()": st.forward(), f"bootstrapped(1, {updates})": st.bootstrapped(1, updates)}
+        return common | {"evolution('es')": evolution("es", unroll=updates, population=16, sigma=0.1)}
+    return common | {"forward()": forward(), f"bootstrapped(1, {updates})": bootstrapped(1, updates)}
 
 
 def estimate(
     process: Process, inner: Loss, spec: Spec, estimator: Estimator, updates: int, key: PRNGKey
 ) -> Float[Array, " M"]:
     """The estimate after so many updates from a uniform policy, with respect to the unconstrained coordinates."""
-    learner = st.learner(inner, lambda eta: sgd(eta["learning_rate"]))
-    tuner = st.tuner(spec, learner, judge(process), estimator, optax.set_to_zero())
-    state = learner.init(jnp.zeros(process.rewards.shape), st.values(spec))
+    learning = learner(inner, lambda eta: sgd(eta["learning_rate"]))
+    tuning = tuner(spec, learning, judge(process), estimator, optax.set_to_zero())
+    state = learning.init(jnp.zeros(process.rewards.shape), values(spec))
     seeds = jax.random.bits(key, (updates // estimator.window, estimator.window))
 
     def update(carry: tuple[Any, Any], window: Array) -> tuple[tuple[Any, Any], Any]:
-        meta, state, info = tuner.update(*carry, window, jnp.zeros(()), key)
+        meta, state, info = tuning.update(*carry, window, jnp.zeros(()), key)
         return (meta, state), info.meta_grad
 
-    _, found = jax.lax.scan(update, (tuner.init(state), state), seeds)
+    _, found = jax.lax.scan(update, (tuning.init(state), state), seeds)
     return jnp.concatenate([leaf[-1].reshape(-1) for leaf in jax.tree.leaves(found)])
 
 
 def lifetime(process: Process, inner: Loss, eta: Mapping[str, Array], updates: int, key: PRNGKey) -> Float[Array, ""]:
     """The outer loss after so many updates."""
-    learner = st.learner(inner, lambda eta: sgd(eta["learning_rate"]))
-    state = learner.init(jnp.zeros(process.rewards.shape), {name: jnp.asarray(value) for name, value in eta.items()})
+    learning = learner(inner, lambda eta: sgd(eta["learning_rate"]))
+    state = learning.init(jnp.zeros(process.rewards.shape), {name: jnp.asarray(value) for name, value in eta.items()})
     seeds = jax.random.bits(key, (updates,))
-    state, _ = jax.lax.scan(lambda state, seed: (learner.step(eta, state, seed)[0], None), state, seeds)
+    state, _ = jax.lax.scan(lambda state, seed: (learning.step(eta, state, seed)[0], None), state, seeds)
     return -expected_return(process, state.params)
 
 
 def compare_random(estimator: Estimator, sampled: bool, cases: int, seeds: int) -> Compared:
     """Random MDPs: the truth is the derivative of three exact updates."""
     updates, shape = UPDATES["random MDPs"], (10, 5)
-    spec = {"learning_rate": st.MetaParam(RATES["random MDPs"], scope=st.per_parameter), "entropy_cost": 0.0}
+    spec = {"learning_rate": MetaParam(RATES["random MDPs"], scope=per_parameter), "entropy_cost": 0.0}
 
-    def one(case: Array, key: PRNGKey) -> Float[Array, " M"]:
-        process = random_process(case)
+    def one(process: Process, key: PRNGKey) -> Float[Array, " M"]:
         inner = sampled_loss(process, EPISODES["random MDPs"]) if sampled else exact_loss(process)
         return estimate(process, inner, spec, estimator, updates, key)
 
-    def truth(case: Array) -> Float[Array, " M"]:
-        process = random_process(case)
-
+    def truth(process: Process) -> Float[Array, " M"]:
         def outcome(log_rate: Float[Array, "10 5"]) -> Float[Array, ""]:
             params = jnp.zeros(shape)
             for _ in range(updates):
@@ -127,9 +126,15 @@ def compare_random(estimator: Estimator, sampled: bool, cases: int, seeds: int) 
 
         return jax.grad(outcome)(jnp.log(jnp.full(shape, RATES["random MDPs"]))).reshape(-1)
 
-    keys, numbers = jax.random.split(jax.random.key(0), seeds), jnp.arange(cases)
-    estimates = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(numbers, keys)
-    return Compared(np.asarray(estimates), np.asarray(jax.jit(jax.vmap(truth))(numbers)))
+    keys, every = jax.random.split(jax.random.key(0), seeds), random_processes(cases)
+    estimates = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(every, keys)
+    return Compared(np.asarray(estimates), np.asarray(jax.jit(jax.vmap(truth))(every)))
+
+
+@functools.cache
+def random_processes(cases: int) -> Process:
+    """The processes of the first seeds, along a leading axis."""
+    return jax.jit(jax.vmap(random_process))(jnp.arange(cases))
 
 
 def compare_maze(estimator: Estimator, sampled: bool, seeds: int, truth: Float[np.ndarray, " L"]) -> Compared:
@@ -138,7 +143,7 @@ def compare_maze(estimator: Estimator, sampled: bool, seeds: int, truth: Float[n
     inner = sampled_loss(process, EPISODES["maze"]) if sampled else exact_loss(process)
 
     def one(logit: Array, key: PRNGKey) -> Float[Array, ""]:
-        spec: dict[str, Any] = {"offset": st.MetaParam(0.0, st.free), "learning_rate": RATES["maze"]}
+        spec: dict[str, Any] = {"offset": MetaParam(0.0, free), "learning_rate": RATES["maze"]}
         moved = _moved_by(inner, logit)
         return estimate(process, moved, spec, estimator, updates, key)[0]
 

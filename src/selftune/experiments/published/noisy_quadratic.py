@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import selftune as st
-from selftune.estimators import Estimator
+from selftune.estimators import Estimator, bootstrapped, evolution, forward, truncated
 from selftune.experiments.published.measuring import Found, progress, row_of_runs
 from selftune.experiments.records import Row
+from selftune.learning import learner
+from selftune.metaparams import MetaParam, values
 from selftune.optim import sgd
+from selftune.tuning import tuner
 from selftune.types import Array, Eta, Float, Frozen, Params, PRNGKey, Scalar
 
 CURVATURE = np.repeat([1.0, 1e-4], 4)
@@ -34,23 +36,23 @@ META_STEP = 0.002
 """Of Adam, in the logarithm of the rate, for each update between two meta-updates, and at most 0.1 altogether."""
 
 ESTIMATORS = {
-    "truncated(1)": st.truncated(1),
-    "truncated(10)": st.truncated(10),
-    "truncated(100)": st.truncated(100),
-    "bootstrapped(1, 20)": st.bootstrapped(1, 20),
-    "evolution('pes')": st.evolution("pes", unroll=20, population=8, sigma=0.1, lifetime=100),
-    "forward()": st.forward(unroll=10),
+    "truncated(1)": truncated(1),
+    "truncated(10)": truncated(10),
+    "truncated(100)": truncated(100),
+    "bootstrapped(1, 20)": bootstrapped(1, 20),
+    "evolution('pes')": evolution("pes", unroll=20, population=8, sigma=0.1, lifetime=100),
+    "forward()": forward(unroll=10),
 }
 
 
 def loss(params: Params, frozen: Frozen, eta: Eta, minima: Float[Array, "copies D"]) -> tuple[Scalar, None]:
     """Of every copy, on a batch that seems to have its minimum there."""
-    return 0.5 * (jnp.asarray(CURVATURE) * (params - minima) ** 2).sum(), None
+    return 0.5 * (jnp.asarray(CURVATURE)[None] * (params - minima) ** 2).sum(), None
 
 
 def expected_loss(params: Params, frozen: Frozen, eta: Eta, batch: Scalar) -> tuple[Scalar, None]:
     """Of a copy on average, but for the constant that the noise adds."""
-    return 0.5 * (jnp.asarray(CURVATURE) * params**2).sum(-1).mean(), None
+    return 0.5 * (jnp.asarray(CURVATURE)[None] * params**2).sum(-1).mean(), None
 
 
 def constant_rate_loss(rate: Float[np.ndarray, " N"], steps: int = STEPS) -> Float[np.ndarray, " N"]:
@@ -75,23 +77,23 @@ class Lives(NamedTuple):
     losses: Float[np.ndarray, "N W"]
 
 
-def live(estimator: Estimator, seeds: int, steps: int = STEPS, until: int = STEPS) -> Lives:
-    """Runs that begin at the best constant rate for `steps` updates and tune it as they go, until so many are taken."""
-    spec = {"learning_rate": st.MetaParam(best_constant_rate(steps)[0])}
-    learner = st.learner(loss, lambda eta: sgd(eta["learning_rate"]))
+def live(estimator: Estimator, seeds: int, updates: int = STEPS) -> Lives:
+    """Runs that begin at the best constant rate of a whole run and tune it as they go."""
+    spec = {"learning_rate": MetaParam(best_constant_rate()[0])}
+    learning = learner(loss, lambda eta: sgd(eta["learning_rate"]))
     window = estimator.window
-    tuner = st.tuner(spec, learner, expected_loss, estimator, optax.adam(min(0.1, META_STEP * window)))
-    state = learner.init(jnp.broadcast_to(jnp.asarray(START), (COPIES, len(START))), st.values(spec))
+    tuning = tuner(spec, learning, expected_loss, estimator, optax.adam(min(0.1, META_STEP * window)))
+    state = learning.init(jnp.broadcast_to(jnp.asarray(START)[None], (COPIES, len(START))), values(spec))
 
     def update(carry, key: PRNGKey):
         meta, state = carry
-        minima = jnp.asarray(NOISE) * jax.random.normal(key, (window, COPIES, len(START)))
-        meta, state, info = tuner.update(meta, state, minima, jnp.zeros(()), jax.random.fold_in(key, 1))
+        minima = jnp.asarray(NOISE)[None, None] * jax.random.normal(key, (window, COPIES, len(START)))
+        meta, state, info = tuning.update(meta, state, minima, jnp.zeros(()), jax.random.fold_in(key, 1))
         judged = expected_loss(state.params, None, {}, jnp.zeros(()))[0]
         return (meta, state), (info.eta["learning_rate"], judged)
 
     def run(key: PRNGKey):
-        return jax.lax.scan(update, (tuner.init(state), state), jax.random.split(key, until // window))[1]
+        return jax.lax.scan(update, (tuning.init(state), state), jax.random.split(key, updates // window))[1]
 
     rates, losses = jax.device_get(jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), seeds)))
     return Lives(rates, losses)

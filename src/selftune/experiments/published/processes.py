@@ -5,8 +5,8 @@ Where a process is small, the expectation that a sampled update stands for is a 
 
 from collections.abc import Callable
 from itertools import permutations
-from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ from selftune.envs.worlds import mazes, tabular
 from selftune.types import Array, Eta, Float, Frozen, Int, Loss, Params, PRNGKey, Scalar
 
 
-class Process(NamedTuple):
+class Process(eqx.Module):
     """A process of `X` states, `A` actions and at most `S` successors of each pair, and its horizon."""
 
     successors: Int[Array, "X A S"]
@@ -23,7 +23,7 @@ class Process(NamedTuple):
     rewards: Float[Array, "X A"]
     start: Float[Array, " X"]
     discount: Float[Array, ""]
-    horizon: int
+    horizon: int = eqx.field(static=True)
 
 
 def random_process(seed: int | Int[Array, ""], horizon: int = 20, discount: float = 0.9) -> Process:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import ScalarLike
 
 from selftune import optim
 from selftune.experiments.published.measuring import Found, progress, row_of_runs
@@ -156,5 +157,5 @@ def diverged(rule: optax.GradientTransformation, seeds: int) -> Float[np.ndarray
     return np.asarray(jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(2), seeds)), float)
 
 
-def _idbd(meta_rate: float) -> optax.GradientTransformation:
+def _idbd(meta_rate: ScalarLike) -> optax.GradientTransformation:
     return optim.idbd(INITIAL, meta_rate)
