@@ -1,5 +1,7 @@
 """The tables are the worlds; sampled updates are the exact ones on average; what is exact meets the truth."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,7 @@ def test_visits_and_returns_add_up():
     # Reward 1 everywhere: the return is (1 - .9^20) / (1 - .9) = 8.7842; an episode has 20 steps.
     process = jax.tree.map(lambda leaf: leaf[0], gradients.random_processes(1))
     logits = jax.random.normal(KEY, (10, 5))
-    constant = process._replace(rewards=jnp.ones((10, 5)))
+    constant = dataclasses.replace(process, rewards=jnp.ones((10, 5)))
     np.testing.assert_allclose(processes.expected_return(constant, logits), 8.784233, rtol=1e-5)
     np.testing.assert_allclose(processes.visits(process, logits).sum(), 20.0, rtol=1e-5)
 

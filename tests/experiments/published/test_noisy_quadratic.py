@@ -21,5 +21,5 @@ def test_greed_lowers_the_rate_and_forward_mode_does_not():
     # After 1000 updates of 10 000: Adam moves the logarithm by 2 at most.
     greedy = quadratic.live(st.truncated(1), 1, 1000).rates[0]
     far = quadratic.live(st.forward(unroll=10), 1, 1000).rates[0]
-    assert greedy[-1] < 0.3 * greedy[0]
+    assert greedy[-1] < 0.5 * greedy[0]
     assert 0.5 < far[-1] / far[0] < 2.0
