@@ -26,7 +26,7 @@ def test_the_best_within_the_bound_is_chosen():
 
 def test_the_state_is_that_of_the_chosen_settings_which_beat_the_present_ones():
     setting = make()
-    step, state, _, info = setting.estimate(hoof(fit, RANGES, 0.01, candidates=6))
+    step, state, _, info = setting.estimate(hoof(fit, RANGES, 0.01, candidates=16))
     chosen = jax.tree.map(lambda now, way: now - way, setting.meta_params, step)
     batch = jax.tree.map(lambda leaf: leaf[0], setting.batches)
     again, _ = setting.problem.step(chosen, setting.state, batch)

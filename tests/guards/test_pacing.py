@@ -3,11 +3,12 @@ import optax
 import pytest
 
 from selftune.errors import SettingError
-from selftune.estimators import undifferentiated
-from selftune.guards import adaptive_rate
-from selftune.learning import BareStep, learner
+from selftune.estimators import EstimateInfo
+from selftune.guards import Attempt, Position, adaptive_rate
+from selftune.learning import BareStep, StepInfo, learner
+from selftune.metaparams import MetaParam
 
-from .setting import KEY, PARAMS, batch, distance, loss, start, window
+from .setting import PARAMS, batch, distance, loss
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,17 @@ from .setting import KEY, PARAMS, batch, distance, loss, start, window
     ],
 )
 def test_the_rate_follows_the_distance(far, rate, fired):
-    guard = adaptive_rate(lambda old, new, data: jnp.asarray(far), 0.01, ["learning_rate"], limits=(1e-3, 0.06))
-    tuning, meta, state = start([guard], estimator=undifferentiated())
-    meta, _, info = tuning.update(meta, state, window(1), None, KEY)
-    assert float(info.eta["learning_rate"]) == pytest.approx(rate, rel=1e-5)
-    assert float(info.eta["cost"]) == pytest.approx(0.1, rel=1e-5)
-    assert (int(info.guards["adaptive_rate/down"]), int(info.guards["adaptive_rate/up"])) == fired
+    guard = adaptive_rate(distance, 0.01, ["learning_rate"], limits=(1e-3, 0.06))
+    spec = {"learning_rate": MetaParam(0.05), "cost": MetaParam(0.1), "constant": 3.0}
+    coordinates = {"learning_rate": jnp.log(jnp.float32(0.05)), "cost": jnp.log(jnp.float32(0.1))}
+    number = jnp.zeros(1)
+    steps = StepInfo(number, None, number, None, jnp.array([far]))
+    here = Position(coordinates, (), (), ())
+    info = EstimateInfo(number[0], {}, steps, jnp.asarray(True))
+    after, told = guard.check(spec, Attempt(here, here, coordinates, info))
+    assert float(jnp.exp(after.meta_params["learning_rate"])) == pytest.approx(rate, rel=1e-5)
+    assert after.meta_params["cost"] is coordinates["cost"]
+    assert (int(told["adaptive_rate/down"]), int(told["adaptive_rate/up"])) == fired
 
 
 def test_the_distance_is_that_of_the_update_which_stays_whole():

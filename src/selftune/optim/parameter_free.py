@@ -53,10 +53,8 @@ def held_still(rule: optax.GradientTransformation) -> optax.GradientTransformati
     """The same rule, a constant to every gradient."""
     inner = optax.with_extra_args_support(rule)
 
-    def update(
-        gradient: PyTree, state: PyTree, params: PyTree | None = None, **extras: PyTree
-    ) -> tuple[PyTree, PyTree]:
-        given = _tree.constant((gradient, state, params))
+    def update(updates: PyTree, state: PyTree, params: PyTree | None = None, **extras: PyTree) -> tuple[PyTree, PyTree]:
+        given = _tree.constant((updates, state, params))
         return _tree.constant(inner.update(*given, **extras))
 
     return optax.GradientTransformationExtraArgs(inner.init, update)  # pyright: ignore[reportArgumentType]

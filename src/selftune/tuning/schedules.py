@@ -15,40 +15,38 @@ class AnnealedState(NamedTuple):
     """Where the coordinates began, and how many updates ago."""
 
     start: MetaParams
-    updates: Int[Array, ""]
+    elapsed: Int[Array, ""]
 
 
-def annealed(spec: Spec, updates: int, lowest: dict[str, float]) -> optax.GradientTransformation:
+def annealed(spec: Spec, length: int, lowest: dict[str, float]) -> optax.GradientTransformation:
     """Everything that is tuned goes linearly from where it starts to 0, in constrained values, and then stays.
 
-    After `n` updates a value is `max(start * (1 - n / updates), lowest)`.
+    After `n` updates a value is `max(start * (1 - n / length), lowest)`.
 
     Args:
         spec: Metaparameters by name.
-        updates: When 0 is reached, at least 1.
+        length: Updates until 0 is reached, at least 1.
         lowest: `{name: value}` above 0: coordinates of 0 are infinitely far away.
 
     Raises:
         SettingError: No updates, or a metaparameter without a lowest value.
     """
     moving = tuned(spec)
-    if updates < 1 or set(moving) - set(lowest):
-        raise SettingError(
-            f"annealed(updates={updates}): expected at least 1, and a lowest value for each of {moving}."
-        )
+    if length < 1 or set(moving) - set(lowest):
+        raise SettingError(f"annealed(length={length}): expected at least 1, and a lowest value for {sorted(moving)}.")
 
     def init(meta_params: MetaParams) -> AnnealedState:
         return AnnealedState(meta_params, jnp.zeros((), jnp.int32))
 
     def update(
-        meta_grad: MetaParams, state: AnnealedState, meta_params: MetaParams | None = None
+        updates: MetaParams, state: AnnealedState, meta_params: MetaParams | None = None
     ) -> tuple[MetaParams, AnnealedState]:
         assert meta_params is not None
-        left = jnp.maximum(1.0 - (state.updates + 1) / updates, 0.0)
+        left = jnp.maximum(1.0 - (state.elapsed + 1) / length, 0.0)
         steps = {name: _step(moving[name], state.start[name], x, left, lowest[name]) for name, x in meta_params.items()}
-        return steps, AnnealedState(state.start, state.updates + 1)
+        return steps, AnnealedState(state.start, state.elapsed + 1)
 
-    return optax.GradientTransformation(init, update)  # pyright: ignore[reportArgumentType]
+    return optax.GradientTransformation(init, update)
 
 
 def _step(entry: MetaParam, start: PyTree, now: PyTree, left: Array, lowest: float) -> PyTree:
