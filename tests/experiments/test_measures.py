@@ -44,8 +44,9 @@ def test_normalised_return_is_0_for_the_random_policy_and_1_for_the_best_fixed_s
 
 def test_a_regime_in_which_nothing_can_be_won_does_not_outweigh_the_others():
     random, best = np.array([0.0, 0.0]), np.array([100.0, 0.1])
-    # The second gap counts as 5: .5 * 1 + .5 * 1 / 5
-    assert normalised(np.array([[100.0, 1.0]]), random, best, np.array([0.5, 0.5])) == pytest.approx([0.6])
+    # The second gap counts as 5: 1 + .5 * 0 / 100 + .5 * .9 / 5
+    assert normalised(np.array([[100.0, 1.0]]), random, best, np.array([0.5, 0.5])) == pytest.approx([1.09])
+    assert normalised(best[None], random, best, np.array([0.5, 0.5])) == pytest.approx([1.0])
 
 
 def test_regret_is_what_the_reference_had_more():

@@ -64,8 +64,7 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     whole = bench_drift(out, ["cartpole"], ["abrupt"], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert [row.row for row in whole] == ["random", "best_fixed", "oracle", "fixed", "pbt"]
     named = {row.row: row for row in whole}
-    assert named["random"].ours == 0.0
-    assert named["best_fixed"].ours == pytest.approx(1.0, abs=0.5)
+    assert named["best_fixed"].ours == pytest.approx(1.0)
     assert named["pbt"].details["changes"] == [1024]
     assert len(said) == 5
 

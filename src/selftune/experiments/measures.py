@@ -1,6 +1,7 @@
 """What a run was worth in a world that changes. Levels are returns or rewards per step, [N, P]: `N` runs, `P` points.
 
-normalised = sum over regimes, by their share of the time, of (level - random) / (best fixed setting - random)
+normalised = 1 + sum over regimes, by their share of the time, of (level - best fixed setting) / gap
+gap        = best fixed setting - random policy
 
 A regime is a state of the world that may come again; a segment is the time between two changes.
 """
@@ -58,10 +59,13 @@ def normalised(
     best: Float[np.ndarray, " G"],
     shares: Float[np.ndarray, " G"],
 ) -> Float[np.ndarray, " N"]:
-    """Protocol N's score: 0 = the random policy, 1 = the best fixed setting in hindsight, regime by regime."""
+    """Protocol N's score: 0 = the random policy, 1 = the best fixed setting in hindsight, regime by regime.
+
+    The best fixed setting is 1 also where it is no better than the random policy in some regime; that is then above 0.
+    """
     gap = best - random
     least = max(NARROWEST * float(gap.max()), 1e-3 * float(np.abs(random).max()), 1e-9)
-    return ((levels - random[None]) / np.maximum(gap, least)[None]) @ shares
+    return 1.0 + ((levels - best[None]) / np.maximum(gap, least)[None]) @ shares
 
 
 def regret(

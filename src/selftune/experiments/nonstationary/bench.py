@@ -161,7 +161,8 @@ class _Bench:
         match name:
             case "random":
                 levels = self._by_regime(self._cell.random())
-                return {**told(np.zeros(len(levels))), "levels": rounded(levels.mean(axis=0)), "dead": 1.0}
+                nothing = np.zeros(len(levels))
+                return {**told(nothing), "scores": rounded(nothing), "levels": rounded(levels.mean(axis=0))}
             case "best_fixed":
                 setting = self._cell.best_setting()
                 curves = self._cell.fixed(setting)

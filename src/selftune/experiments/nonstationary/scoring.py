@@ -52,12 +52,6 @@ def scored(curves: Curves, stream: Stream, continuing: bool, references: Referen
     }
 
 
-def scores_of(levels: Float[np.ndarray, "N G"], curves: Curves, stream: Stream, references: References) -> Any:
-    """Normalised scores of runs of which only their levels by regime are known."""
-    _, shares = by_regime(curves.reward, curves.steps, stream)
-    return normalised(levels, references.random, references.best, shares)
-
-
 def mean_levels(curves: Curves, stream: Stream, continuing: bool) -> Float[np.ndarray, " G"]:
     """Levels by regime, on the average of runs."""
     return np.nanmean(by_regime(curves.level(continuing), curves.steps, stream)[0], axis=0)
