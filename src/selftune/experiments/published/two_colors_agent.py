@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 import selftune as st
-from selftune.experiments.published.two_colors_stream import ENV, Place, Rollout, Stream, begin, rollout
+from selftune.experiments.published.two_colors_stream import ACTIONS, Place, Rollout, Stream, begin, rollout
 from selftune.networks import Network
 from selftune.objectives.distributions import categorical
 from selftune.objectives.returns import generalized_advantage
@@ -106,7 +106,8 @@ class Agent(NamedTuple):
 
 def networks(settings: Settings) -> tuple[Network, Network]:
     """Policy and critic: two perceptrons of rectified linear units."""
-    return tuple(st.networks.mlp((30,), size, settings.hidden, jax.nn.relu) for size in (ENV.action_space.n, 1))
+    policy, critic = (st.networks.mlp((30,), size, settings.hidden, jax.nn.relu) for size in (ACTIONS, 1))
+    return policy, critic
 
 
 def policy_loss(policy: Network) -> Loss:
@@ -139,9 +140,10 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Sample) -> tuple[Scalar, dict[str, Scalar]]:
         return loss(params, frozen, {**eta, "entropy_cost": method.judge_entropy}, batch)
 
+    learner = st.learner(loss, method.rule)
     tuner = st.tuner(
         spec,
-        st.learner(loss, method.rule),
+        learner,
         meta_loss,
         st.truncated() if method.estimator is None else method.estimator,
         optax.adam(numbers["meta_learning_rate"], eps=method.meta_eps),
@@ -161,7 +163,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
 
     def init(key: PRNGKey) -> Life:
         keys = jax.random.split(key, 6)
-        state = tuner.learner.init(policy.init(keys[0]), st.values(spec))
+        state = learner.init(policy.init(keys[0]), st.values(spec))
         meta, place = tuner.init(state, key=keys[1]), begin(settings.stream, keys[2])
         features = jnp.zeros((settings.history, len(FEATURES)))
         place, critic_params, features, sample, _ = experience(

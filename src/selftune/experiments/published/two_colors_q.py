@@ -17,7 +17,7 @@ import optax
 
 import selftune as st
 from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
-from selftune.experiments.published.two_colors_stream import ENV, Place, Stream, begin
+from selftune.experiments.published.two_colors_stream import ACTIONS, ENV, Place, Stream, begin
 from selftune.experiments.records import Records, Row
 from selftune.experiments.statistics import bootstrap, mean
 from selftune.metaparams import bind
@@ -100,7 +100,7 @@ def q_agent(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[
         settings: What the rows share.
         numbers: `epsilon`, `learning_rate` and `meta_learning_rate`; may be traced.
     """
-    net = st.networks.mlp((30,), ENV.action_space.n, settings.hidden, jax.nn.relu)
+    net = st.networks.mlp((30,), ACTIONS, settings.hidden, jax.nn.relu)
     rule = st.optim.adam(numbers["learning_rate"], eps=1e-4)
     meta_rule = optax.adam(numbers["meta_learning_rate"], eps=1e-4)
     space = bind({"epsilon": numbers["epsilon"] if epsilon is None else epsilon}, ())
@@ -119,11 +119,11 @@ def q_agent(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[
         keys, place = jax.random.split(key, 3), life.place
         chance = explore(life.meta_params, life.rewards)
         values, slopes = jax.vjp(lambda q: net.apply(q, place.observation), life.q)
-        random = jax.random.randint(keys[1], (), 0, ENV.action_space.n)
+        random = jax.random.randint(keys[1], (), 0, ACTIONS)
         action = jnp.where(jax.random.uniform(keys[0]) < chance, random, jnp.argmax(values))
         physics = settings.stream.physics(place.world.time)
         observation, world, reward, *_ = ENV.step(keys[2], place.world, action, physics)
-        (slope,) = slopes(jax.nn.one_hot(action, ENV.action_space.n))
+        (slope,) = slopes(jax.nn.one_hot(action, ACTIONS))
         ahead = reward + settings.discount * net.apply(life.q, observation).max()
         descent, trace = peng_step(
             slope, life.trace, ahead - values[action], ahead - values.max(), settings.discount * settings.trace_decay

@@ -14,6 +14,7 @@ from selftune.envs.worlds.grid import ColorsParams, ColorsState, two_colors
 from selftune.types import Array, Float, Int, PRNGKey, Scalar
 
 ENV = two_colors()
+ACTIONS = 4
 
 
 class Stream(NamedTuple):
@@ -29,7 +30,7 @@ class Stream(NamedTuple):
     def physics(self, step: Int[Array, ""]) -> ColorsParams:
         """The world at a step: blue is good in the even stretches, red in the odd ones."""
         sign = 1.0 - 2.0 * ((step // self.flip_every) % 2).astype(jnp.float32)
-        return ColorsParams(sign, self.step_cost, self.respawn_all)
+        return ColorsParams()._replace(blue_reward=sign, step_cost=self.step_cost, respawn_all=self.respawn_all)
 
 
 class Place(NamedTuple):
@@ -60,7 +61,7 @@ def rollout(
 ) -> tuple[Place, Rollout]:
     """Act for `length` steps by the policy that `logits` describes."""
     choice_key, world_key = jax.random.split(key)
-    noise = jax.random.gumbel(choice_key, (length, ENV.action_space.n))
+    noise = jax.random.gumbel(choice_key, (length, ACTIONS))
     keys = jax.random.split(world_key, length)
 
     def step(place: Place, chance: tuple) -> tuple[Place, Rollout]:
