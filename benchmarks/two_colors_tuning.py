@@ -37,16 +37,15 @@ class Sweep(NamedTuple):
 
 
 def in_convention(method: Method, numbers: Mapping[str, Any]) -> Agent:
-    """An agent whose convention rides as data."""
-    stream = Stream(respawn_all=numbers["respawn_all"] > 0.5, step_cost=numbers["step_cost"])
+    """An agent whose convention rides as data: everything placed anew at no cost, or the collected object at 0.04."""
+    stream = Stream(respawn_all=numbers["anew"] > 0.5, step_cost=0.04 * (1.0 - numbers["anew"]))
     return agent(method, DEFAULTS._replace(stream=stream), numbers)
 
 
 def sweeps() -> Iterator[Sweep]:
     """In the order in which their answers are needed."""
-    costs = (0.1, 0.2, 0.3, 0.4)
-    worlds = {"respawn_all": (0.0, 1.0), "step_cost": (0.0, 0.04), "trace_decay": (0.0, 1.0), "entropy_cost": costs}
-    yield Sweep("conventions", functools.partial(in_convention, Method()), PLAIN, worlds)
+    worlds = {"anew": (0.0, 1.0), "trace_decay": (0.0, 1.0), "entropy_cost": (0.1, 0.2, 0.4)}
+    yield Sweep("conventions", functools.partial(in_convention, Method()), PLAIN, worlds, 400_000)
     for line in lines():
         build = functools.partial(agent, line.method, DEFAULTS)
         grid = {"entropy_cost": (0.0, 0.1, 0.2, 0.4, 0.8)} if line.name == "AC" else {"meta_learning_rate": META_RATES}

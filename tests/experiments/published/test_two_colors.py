@@ -8,7 +8,7 @@ import pytest
 
 import selftune as st
 from selftune.envs.worlds.grid import MOVES, SIDE
-from selftune.experiments.published import two_colors_runs
+from selftune.experiments.published import two_colors, two_colors_runs
 from selftune.experiments.published.two_colors import (
     Line,
     bootstrapped,
@@ -117,18 +117,25 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
     assert not np.array_equal(whole.reward[0], whole.reward[1])
 
 
-def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path):
-    records, heard = Records(tmp_path / "published.json"), []
+def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path, monkeypatch):
+    records, ran = Records(tmp_path / "published.json"), []
+
+    def fake(build, varied, seeds, steps, keep, say):
+        ran.append((set(varied), tuple(seeds), steps))
+        return Outcome(np.array([[0.1, 0.2], [0.3, 0.2]]), np.array([[0.5, 0.4], [0.3, 0.4]]), window=320)
+
+    monkeypatch.setattr(two_colors, "run", fake)
     line = Line("AC", Method(window=2), NUMBERS, (1.24, 0.09))
-    row = measured(line, TINY, 640, (0, 1), records, heard.append)
-    assert row.ours == pytest.approx(np.mean(row.details["returns"]), abs=1e-3)
-    assert row.ours == pytest.approx(10 * np.mean(row.details["reward_curve"]), abs=1e-2)
+    row = measured(line, TINY, 640, (0, 1), records, print)
+    assert ran == [(set(NUMBERS), (0, 1), 640)]
+    assert row.ours == pytest.approx(2.0)  # ten times the mean of .15 and .25
+    assert row.details["returns"] == [1.5, 2.5]
+    assert row.details["reward_curve"] == [0.2, 0.2]
+    assert row.details["standard_deviation"] == pytest.approx(0.5**0.5, abs=1e-4)
     assert row.ci_low <= row.ours <= row.ci_high
     assert not row.details["within_two_deviations"]
-    assert len(heard) == 1
-    assert measured(line, TINY, 640, (0, 1), Records(records.path), heard.append).ours == row.ours
-    assert len(heard) == 1
-    assert not list((tmp_path / "under_way").iterdir())
+    assert measured(line, TINY, 640, (0, 1), Records(records.path), print).ours == row.ours
+    assert len(ran) == 1
 
 
 def test_values_around_flips_are_aligned_with_them():

@@ -35,7 +35,8 @@ LOWEST = 1e-3
 class QSettings(NamedTuple):
     """What all rows share (Luketina et al. 2022, table 4)."""
 
-    stream: Stream = Stream()
+    stream: Stream = Stream(respawn_all=True)
+    """In the convention of the actor-critic's table."""
     hidden: tuple[int, ...] = (256, 256)
     discount: float = 0.99
     trace_decay: float = 0.9

@@ -5,7 +5,7 @@ Luketina et al. 2022 (PMLR 199) swap every 100 000 steps.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,6 @@ from selftune.types import Array, Float, Int, PRNGKey, Scalar
 
 ENV = two_colors()
 ACTIONS = 4
-"""Up, right, down, left."""
 
 
 class Stream(NamedTuple):
@@ -31,8 +30,7 @@ class Stream(NamedTuple):
     def physics(self, step: Int[Array, ""]) -> ColorsParams:
         """The world at a step: blue is good in the even stretches, red in the odd ones."""
         sign = 1.0 - 2.0 * ((step // self.flip_every) % 2).astype(jnp.float32)
-        physics: Any = sign, self.step_cost, self.respawn_all  # traced numbers in the places of plain ones
-        return ColorsParams(*physics)
+        return ColorsParams()._replace(blue_reward=sign, step_cost=self.step_cost, respawn_all=self.respawn_all)
 
 
 class Place(NamedTuple):
