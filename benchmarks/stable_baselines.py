@@ -32,9 +32,9 @@ EPISODES = 20
 def run(task: str, steps: int, seed: int) -> dict[str, float]:
     """One run, and its evaluation."""
     import gymnasium
-    import stable_baselines3
-    import torch
-    from stable_baselines3.common.evaluation import evaluate_policy
+    import stable_baselines3  # pyright: ignore[reportMissingImports]
+    import torch  # pyright: ignore[reportMissingImports]
+    from stable_baselines3.common.evaluation import evaluate_policy  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(1)
     env, agent = task.split("/")

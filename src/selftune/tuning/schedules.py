@@ -46,7 +46,7 @@ def annealed(spec: Spec, length: int, lowest: dict[str, float]) -> optax.Gradien
         steps = {name: _step(moving[name], state.start[name], x, left, lowest[name]) for name, x in meta_params.items()}
         return steps, AnnealedState(state.start, state.elapsed + 1)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformation(init, update)  # pyright: ignore[reportArgumentType]
 
 
 def _step(entry: MetaParam, start: PyTree, now: PyTree, left: Array, lowest: float) -> PyTree:

@@ -18,8 +18,8 @@ def test_the_loss_at_a_constant_rate_is_that_of_the_recursion_of_moments():
 
 
 def test_greed_lowers_the_rate_and_forward_mode_does_not():
-    # After 1000 updates of 10 000: Adam moves the logarithm by 2 at most.
-    greedy = quadratic.live(st.truncated(1), 1, 1000).rates[0]
-    far = quadratic.live(st.forward(unroll=10), 1, 1000).rates[0]
-    assert greedy[-1] < 0.5 * greedy[0]
-    assert 0.5 < far[-1] / far[0] < 2.0
+    # Over 3000 updates; forward mode lowers the rate too at first, until its tangents see far enough.
+    greedy = quadratic.live(st.truncated(1), 1, 3000).rates[0]
+    far = quadratic.live(st.forward(unroll=10), 1, 3000).rates[0]
+    assert greedy[-1] < 0.25 * greedy[0]
+    assert 0.7 < far[-1] / far[0] < 2.0

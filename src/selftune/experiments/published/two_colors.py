@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import selftune as st
+from selftune import estimators, metaparams
 from selftune.experiments.published.two_colors_agent import Agent, Method, Settings, agent, networks
 from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
 from selftune.experiments.published.two_colors_stream import Stream, best_return
@@ -31,7 +31,7 @@ FULL, REDUCED = 10_000_000, 1_000_000
 """Steps of a run."""
 FULL_SEEDS, REDUCED_SEEDS = range(5), range(3)
 TUNING_SEEDS = (1000, 1001)
-"""On which the numbers of every line were chosen; no line of the table runs on them."""
+"""On which `benchmarks/two_colors_tuning.py` looks for numbers; no line of the table runs on them."""
 RICH = ("reward", "error", "surprise")
 DEFAULTS = Settings(Stream(respawn_all=True, step_cost=0.04))
 """In the paper's convention."""
@@ -50,23 +50,23 @@ class Line(NamedTuple):
     """Mean and standard deviation over ten seeds, in millions."""
 
 
-def scalar_cost() -> dict[str, st.MetaParam]:
+def scalar_cost() -> dict[str, metaparams.MetaParam]:
     """An entropy cost that is learned and depends on nothing."""
-    return {"entropy_cost": st.MetaParam(0.5, st.unit)}
+    return {"entropy_cost": metaparams.MetaParam(0.5, metaparams.unit)}
 
 
-def contextual_cost(features: Sequence[str], settings: Settings = DEFAULTS) -> dict[str, st.MetaParam]:
+def contextual_cost(features: Sequence[str], settings: Settings = DEFAULTS) -> dict[str, metaparams.MetaParam]:
     """An entropy cost as a function of the features of the last rollouts, 0.5 everywhere at first."""
-    return {"entropy_cost": _contextual(0.5, st.unit, features, settings)}
+    return {"entropy_cost": _contextual(0.5, metaparams.unit, features, settings)}
 
 
 def bootstrapped(unroll: int, target_steps: int, settings: Settings = DEFAULTS) -> Any:
     """BMG that matches policies on the rollout that follows the window."""
     policy = networks(settings)[0]
-    return st.bootstrapped(
+    return estimators.bootstrapped(
         unroll,
         target_steps,
-        st.matching.policy_divergence(lambda params, batch: policy.apply(params, batch.observation)),
+        estimators.matching.policy_divergence(lambda params, batch: policy.apply(params, batch.observation)),
     )
 
 
@@ -80,15 +80,15 @@ PLAIN = {
 """What a line starts from."""
 
 TUNED_COSTS = {10_000: 0.3, 25_000: 0.3, 50_000: 0.3, 100_000: 0.3}
-"""The best constant by the steps between two swaps."""
+"""The constant by the steps between two swaps; where lines start until the search has been run in full."""
 
 
 def lines(settings: Settings = DEFAULTS) -> list[Line]:
     """The table, the most important rows first."""
     reward, rich = contextual_cost(("reward",), settings), contextual_cost(RICH, settings)
-    rate = {"learning_rate": _contextual(0.1, st.interval(0.01, 1.0), RICH, settings)}
+    rate = {"learning_rate": _contextual(0.1, metaparams.interval(0.01, 1.0), RICH, settings)}
     target = bootstrapped(7, 9, settings)
-    through = st.truncated(15, mode="mixed")
+    through = estimators.truncated(15, mode="mixed")
     return [
         Line("AC", Method(), PLAIN, (1.24, 0.09)),
         Line("BMG-context", Method(("reward",), reward, target), PLAIN, (1.74, 0.03)),
@@ -146,8 +146,8 @@ def measured(
     return row
 
 
-def _contextual(value: float, constraint: Any, features: Sequence[str], settings: Settings) -> st.MetaParam:
-    return st.MetaParam(value, constraint, st.contextual(settings.history * len(features), (64, 64)))
+def _contextual(value: float, constraint: Any, features: Sequence[str], settings: Settings) -> metaparams.MetaParam:
+    return metaparams.MetaParam(value, constraint, metaparams.contextual(settings.history * len(features), (64, 64)))
 
 
 def _built(method: Method, settings: Settings, numbers: Mapping[str, Any]) -> Agent:

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-import selftune as st
+from selftune import estimators, learning, metaparams, optim, tuning
 from selftune.experiments.published.two_colors_stream import ACTIONS, Place, Rollout, Stream, begin, rollout
-from selftune.networks import Network
+from selftune.networks import Network, mlp
 from selftune.objectives.distributions import categorical
 from selftune.objectives.returns import generalized_advantage
 from selftune.types import Array, Eta, Float, Frozen, Int, Loss, Params, PRNGKey, PyTree, Scalar
@@ -53,13 +53,13 @@ class Method(NamedTuple):
     """How a row of the table finds its entropy cost."""
 
     features: tuple[str, ...] = ("reward",)
-    learned: Mapping[str, st.MetaParam] = {}
+    learned: Mapping[str, metaparams.MetaParam] = {}
     """Metaparameters in place of constants."""
     estimator: Any = None
     """How to differentiate; `None` leaves everything as it is."""
     judge_entropy: float = 0.0
     """Entropy cost of the outer loss, or of the target's last step."""
-    rule: Callable[[Eta], optax.GradientTransformation] = lambda eta: st.optim.sgd(eta["learning_rate"])
+    rule: Callable[[Eta], optax.GradientTransformation] = lambda eta: optim.sgd(eta["learning_rate"])
     meta_eps: float = 1e-4
     """Of Adam, the meta-optimizer."""
     window: int = 15
@@ -69,9 +69,9 @@ class Method(NamedTuple):
 class Life(NamedTuple):
     """Where one run stands; everything the next window needs."""
 
-    policy: st.LearnerState
+    policy: learning.LearnerState
     critic: Params
-    meta: st.Meta
+    meta: tuning.Meta
     place: Place
     features: Float[Array, "H F"]
     """Of the last rollouts, all of `FEATURES`, newest last."""
@@ -95,18 +95,18 @@ class Agent(NamedTuple):
     init: Callable[[PRNGKey], Life]
     window: Callable[[Life], tuple[Life, Told]]
     """Live, learn, and improve the metaparameters."""
-    live: Callable[[Life, PRNGKey], tuple[Life, st.Acted, Told]]
+    live: Callable[[Life, PRNGKey], tuple[Life, learning.Acted, Told]]
     """The first part of it: as many rollouts and updates as a window has, and what they learned from, stacked."""
     updates: int
     """Of a window; each takes a rollout."""
     length: int
     """Steps of a rollout."""
-    tuner: st.Tuner
+    tuner: tuning.Tuner
 
 
 def networks(settings: Settings) -> tuple[Network, Network]:
     """Policy and critic: two perceptrons of rectified linear units."""
-    policy, critic = (st.networks.mlp((30,), size, settings.hidden, jax.nn.relu) for size in (ACTIONS, 1))
+    policy, critic = (mlp((30,), size, settings.hidden, jax.nn.relu) for size in (ACTIONS, 1))
     return policy, critic
 
 
@@ -140,12 +140,12 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Sample) -> tuple[Scalar, dict[str, Scalar]]:
         return loss(params, frozen, {**eta, "entropy_cost": method.judge_entropy}, batch)
 
-    learner = st.learner(loss, method.rule)
-    tuner = st.tuner(
+    learner = learning.learner(loss, method.rule)
+    tuner = tuning.tuner(
         spec,
         learner,
         meta_loss,
-        st.truncated() if method.estimator is None else method.estimator,
+        estimators.truncated() if method.estimator is None else method.estimator,
         optax.adam(numbers["meta_learning_rate"], eps=method.meta_eps),
         context=lambda batch: batch.context,
     )
@@ -163,7 +163,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
 
     def init(key: PRNGKey) -> Life:
         keys = jax.random.split(key, 6)
-        state = learner.init(policy.init(keys[0]), st.values(spec))
+        state = learner.init(policy.init(keys[0]), metaparams.values(spec))
         meta, place = tuner.init(state, key=keys[1]), begin(settings.stream, keys[2])
         features = jnp.zeros((settings.history, len(FEATURES)))
         place, critic_params, features, sample, _ = experience(
@@ -171,7 +171,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
         )
         return Life(state, critic_params, meta, place, features, sample, keys[5])
 
-    def step(life: Life, key: PRNGKey) -> tuple[Life, tuple[st.Acted, Told]]:
+    def step(life: Life, key: PRNGKey) -> tuple[Life, tuple[learning.Acted, Told]]:
         state, acted, _ = tuner.act(life.meta, life.policy, life.pending)
         eta = tuner.problem(state).eta(life.meta.meta_params, life.pending)
         place, critic_params, features, sample, reward = experience(
@@ -180,7 +180,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
         life = Life(state, critic_params, life.meta, place, features, sample, life.key)
         return life, (acted, Told(reward, eta["entropy_cost"]))
 
-    def live(life: Life, key: PRNGKey) -> tuple[Life, st.Acted, Told]:
+    def live(life: Life, key: PRNGKey) -> tuple[Life, learning.Acted, Told]:
         life, (acted, told) = jax.lax.scan(step, life, jax.random.split(key, updates))
         return life, acted, jax.tree.map(jnp.mean, told)
 

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import selftune as st
+from selftune import metaparams, optim
 from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
 from selftune.experiments.published.two_colors_stream import ACTIONS, ENV, Place, Stream, begin
 from selftune.experiments.records import Records, Row
 from selftune.experiments.statistics import bootstrap, mean
 from selftune.metaparams import bind
+from selftune.networks import mlp
 from selftune.objectives.action_values import softened
 from selftune.types import Array, Float, Params, PRNGKey, PyTree, Scalar
 
@@ -54,7 +55,7 @@ class QLine(NamedTuple):
     """One row of the table."""
 
     name: str
-    epsilon: st.MetaParam | None
+    epsilon: metaparams.MetaParam | None
     """Learned, or `None` for the constant among the numbers."""
     numbers: Mapping[str, float]
     published: tuple[float, float]
@@ -93,7 +94,7 @@ class QAgent(NamedTuple):
     """Steps between two updates."""
 
 
-def q_agent(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[str, float | Scalar]) -> QAgent:
+def q_agent(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: Mapping[str, float | Scalar]) -> QAgent:
     """Wire the agent.
 
     Args:
@@ -101,8 +102,8 @@ def q_agent(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[
         settings: What the rows share.
         numbers: `epsilon`, `learning_rate` and `meta_learning_rate`; may be traced.
     """
-    net = st.networks.mlp((30,), ACTIONS, settings.hidden, jax.nn.relu)
-    rule = st.optim.adam(numbers["learning_rate"], eps=1e-4)
+    net = mlp((30,), ACTIONS, settings.hidden, jax.nn.relu)
+    rule = optim.adam(numbers["learning_rate"], eps=1e-4)
     meta_rule = optax.adam(numbers["meta_learning_rate"], eps=1e-4)
     space = bind({"epsilon": numbers["epsilon"] if epsilon is None else epsilon}, ())
 
@@ -177,12 +178,12 @@ def peng_step(slope: Params, trace: Params, error: Scalar, greedy_error: Scalar,
 
 def q_lines(settings: QSettings = Q_DEFAULTS) -> list[QLine]:
     """The table."""
-    context = st.contextual(settings.history, (128, 128))
+    context = metaparams.contextual(settings.history, (128, 128))
     numbers = {"epsilon": 0.1, "learning_rate": 3e-5, "meta_learning_rate": 1e-3}
     return [
         QLine("Q", None, numbers, (0.58, 0.07)),
-        QLine("Q-BMG", st.MetaParam(0.5, st.unit), numbers, (1.78, 0.03)),
-        QLine("Q-BMG-context", st.MetaParam(0.5, st.unit, context), numbers, (1.93, 0.03)),
+        QLine("Q-BMG", metaparams.MetaParam(0.5, metaparams.unit), numbers, (1.78, 0.03)),
+        QLine("Q-BMG-context", metaparams.MetaParam(0.5, metaparams.unit, context), numbers, (1.93, 0.03)),
     ]
 
 
@@ -208,7 +209,7 @@ def q_lambda_rows(
         yield row
 
 
-def _built(epsilon: st.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:
+def _built(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:
     return q_agent(epsilon, settings, numbers)
 
 
