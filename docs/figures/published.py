@@ -77,8 +77,8 @@ def noisy_quadratic(rows: Sequence[Row]) -> str:
             ratios = np.log10(np.array(row.details["rates"]) / row.details["best_constant_rate"])
             updates = np.linspace(0, row.steps, len(ratios) + 1)[1:].tolist()
             lines.append((row.row.split(", final")[0], updates, ratios.tolist(), COLOURS[len(lines)]))
-    marks = [(float(y), f"1e{y}" if y else "1") for y in (-4, -3, -2, -1, 0)]
-    return svg(panel(60, "learning rate / best constant rate", lines, -4.0, 0.4, marks) + names(lines, 380), 540)
+    marks = [(float(y), f"1e{y}" if y else "1") for y in (-2, -1, 0)]
+    return svg(panel(60, "learning rate / best constant rate", lines, -2.0, 0.2, marks) + names(lines, 380), 540)
 
 
 def table(rows: Sequence[Row]) -> str:
