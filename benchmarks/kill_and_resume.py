@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 CLOCK = {"wall_time", "steps_per_second"}
-ARGUMENTS = ["--agent", "a2c", "--steps", "3000000", "--seed", "3", "--checkpoint-every", "20000"]
+STEPS = 3_000_000
+ARGUMENTS = ["--agent", "a2c", "--steps", str(STEPS), "--seed", "3", "--checkpoint-every", "20000"]
 
 
 def main() -> None:
@@ -32,18 +33,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = options.out or Path(scratch)
         alone, killed = root / "alone", root / "killed"
-        begin = time.monotonic()
         subprocess.run(_train(alone), check=True, env=_environment(root), stdout=subprocess.DEVNULL)
-        took = time.monotonic() - begin
         kills = 0
-        while kills < options.kills:
+        for moment in sorted(chance.uniform(0.0, 0.95 * STEPS) for _ in range(options.kills)):
             command = _resume(killed) if list(killed.glob("checkpoints/step-*")) else _train(killed)
             process = subprocess.Popen(command, env=_environment(root), stdout=subprocess.DEVNULL)
             before = _newest(killed)
-            patience = time.monotonic() + 10 * took
-            while _newest(killed) == before and process.poll() is None and time.monotonic() < patience:
+            while (_newest(killed) == before or _newest(killed) < moment) and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(chance.uniform(0.0, took / 20))
+            time.sleep(chance.uniform(0.0, 0.5))
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGKILL)
