@@ -79,9 +79,6 @@ PLAIN = {
 }
 """What a line starts from."""
 
-TUNED_COSTS = {10_000: 0.3, 25_000: 0.3, 50_000: 0.3, 100_000: 0.3}
-"""The constant by the steps between two swaps; where lines start until the search has been run in full."""
-
 
 def lines(settings: Settings = DEFAULTS) -> list[Line]:
     """The table, the most important rows first."""

@@ -1,4 +1,4 @@
-"""How fast may the world change? The tuned constant against the best contextual line, for swaps more and less rare.
+"""How fast may the world change? A constant against a contextual line, for swaps more and less rare.
 
 Luketina et al. 2022, figure 5: learned entropy costs win where roles swap every 50 000 steps or more, and lose below
 25 000: what an update of the context network learns about is over before it is of use.
@@ -6,7 +6,7 @@ Luketina et al. 2022, figure 5: learned entropy costs win where roles swap every
 
 from collections.abc import Callable, Iterator, Sequence
 
-from selftune.experiments.published.two_colors import DEFAULTS, REDUCED, TUNED_COSTS, Line, lines, measured
+from selftune.experiments.published.two_colors import DEFAULTS, REDUCED, Line, lines, measured
 from selftune.experiments.published.two_colors_agent import Settings
 from selftune.experiments.records import Records, Row
 
@@ -23,12 +23,11 @@ def flip_rate_rows(
     steps: int = REDUCED,
     seeds: Sequence[int] = SEEDS,
 ) -> Iterator[Row]:
-    """Two rows for each rate; the constant is the one tuned at that rate."""
+    """Two rows for each rate; the constant is the same at all of them."""
     known = {line.name: line for line in lines(settings)}
     for every in RATES:
         changed = settings._replace(stream=settings.stream._replace(flip_every=every))
         for name in COMPARED:
             line = known[name]
-            numbers = {**line.numbers, "entropy_cost": TUNED_COSTS[every]}
-            renamed = Line(f"{name}, swaps every {every}", line.method, numbers)
+            renamed = Line(f"{name}, swaps every {every}", line.method, line.numbers)
             yield measured(renamed, changed, steps, seeds, records, say)
