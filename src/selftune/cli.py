@@ -9,6 +9,7 @@ selftune envs
 selftune bench learning
 selftune bench drift --only two_colors abrupt
 selftune bench published --only tracking
+selftune bench overhead --only updates
 """
 
 import sys
@@ -153,7 +154,7 @@ def report(
 
 
 def bench(
-    what: Annotated[Literal["learning", "published", "drift"], tyro.conf.Positional],
+    what: Annotated[Literal["learning", "published", "drift", "overhead"], tyro.conf.Positional],
     only: tuple[str, ...] = (),
     seeds: int | None = None,
     steps: int | None = None,
@@ -164,12 +165,12 @@ def bench(
 
     Args:
         what: "learning": every agent on its tasks, against a stated bar. "published": what papers report, beside it.
-            "drift": methods in worlds that change.
-        only: Tasks or experiments by name, such as CartPole-v1/ppo or tracking; of "drift" worlds, kinds of change and
-            methods, such as cartpole abrupt meta_gradient; all when omitted.
+            "drift": methods in worlds that change. "overhead": what self-tuning costs in time and memory.
+        only: Tasks, experiments or parts by name, such as CartPole-v1/ppo, tracking or updates; of "drift" worlds,
+            kinds of change and methods, such as cartpole abrupt meta_gradient; all when omitted.
         seeds: Seeds a task, instead of its own number; of "learning" and "drift".
         steps: Environment steps of each run, instead of the bench's own number; of "drift".
-        full: The published sizes or the whole protocol, for hours, instead of reduced ones; of "published" and "drift".
+        full: The published sizes or the whole protocol, for hours, instead of reduced ones; of all but "learning".
         out: The results; results/WHAT.json when omitted.
     """
     BENCHES[what](out or Path("results", f"{what}.json"), only, seeds, full, steps)
@@ -211,7 +212,25 @@ def _bench_drift(out: Path, only: tuple[str, ...], seeds: int | None, full: bool
     console.print(table(rows))
 
 
-BENCHES = {"learning": _bench_learning, "published": _bench_published, "drift": _bench_drift}
+def _bench_overhead(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
+    from selftune.experiments.overhead.bench import bench_overhead
+    from selftune.experiments.overhead.promises import verdicts
+    from selftune.experiments.overhead.rendering import LEGEND, tables, verdicts_table
+
+    console = Console()
+    rows = bench_overhead(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
+    checked = verdicts(rows)
+    console.print("", LEGEND, "", *tables(rows), *([verdicts_table(checked)] if checked else []), highlight=False)
+    if not all(verdict.kept for verdict in checked):
+        sys.exit(1)
+
+
+BENCHES = {
+    "learning": _bench_learning,
+    "published": _bench_published,
+    "drift": _bench_drift,
+    "overhead": _bench_overhead,
+}
 
 COMMANDS = {
     "train": train,

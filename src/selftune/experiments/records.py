@@ -1,11 +1,16 @@
 """Results on disk: a list of rows, written whole after each, so that a bench that was interrupted goes on."""
 
 import json
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from selftune import __version__
 from selftune.errors import RunFolderError
 from selftune.runner.run_folder import write_whole
 
@@ -58,3 +63,10 @@ class Records:
         old = self.find(row.experiment, row.row, row.steps)
         self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
         write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
+
+
+def circumstances() -> dict[str, str]:
+    """Versions and machine, for the details of a row."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}"
+    versions = f"selftune {__version__}, jax {jax.__version__}, Python {platform.python_version()}"
+    return {"versions": versions, "machine": machine}

@@ -34,11 +34,13 @@ class Chunk(NamedTuple):
 
 
 class Native(NamedTuple):
-    """Two pure functions, to be compiled, or mapped over keys first."""
+    """Pure functions, to be compiled, or mapped over keys first."""
 
     begin: Callable[[PRNGKey], Session]
     advance: Callable[[Session, PyTree, int], tuple[Session, Chunk]]
     """`advance(session, physics, updates)`; `updates` is static."""
+    rollout: Callable[[Session, PyTree, PRNGKey], tuple[Session, Transitions, NativeStep]]
+    """What every update of `advance` begins with: `T` steps of each environment, and nothing is learned."""
 
 
 def native_functions(agent: Agent, env: Environment) -> Native:
@@ -79,7 +81,7 @@ def native_functions(agent: Agent, env: Environment) -> Native:
         last = jax.tree.map(lambda leaf: leaf[-1], infos)
         return session, Chunk(told.finished, told.returns, told.lengths, last, fired)
 
-    return Native(begin, advance)
+    return Native(begin, advance, rollout)
 
 
 def native_experiment(agent: Agent, env: Environment) -> Experiment:

@@ -8,11 +8,11 @@ from typing import NamedTuple, TypeAlias
 
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.published import discounting, gradients, noisy_quadratic, tracking
-from selftune.experiments.published.measuring import Found, circumstances
+from selftune.experiments.published.measuring import Found
 from selftune.experiments.published.two_colors import actor_critic_rows
 from selftune.experiments.published.two_colors_flips import flip_rate_rows
 from selftune.experiments.published.two_colors_q import q_lambda_rows
-from selftune.experiments.records import Records, Row
+from selftune.experiments.records import Records, Row, circumstances
 
 Say: TypeAlias = Callable[[str], None]
 Rows: TypeAlias = Callable[[Records, Say], Iterator[Row]]

@@ -1,16 +1,12 @@
 """What the experiments share: rows from runs, and a bar while they are measured."""
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from rich.progress import track
 
-from selftune import __version__
 from selftune.experiments.records import Row
 from selftune.experiments.statistics import bootstrap, mean
 
@@ -57,10 +53,3 @@ def plain(value: Any) -> Any:
 def progress(items: Sequence[Item], description: str):
     """The items, with a bar that goes away when they are done."""
     return track(items, description, transient=True)
-
-
-def circumstances() -> dict[str, str]:
-    """Versions and machine, for the details of a row."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}"
-    versions = f"selftune {__version__}, jax {jax.__version__}, Python {platform.python_version()}"
-    return {"versions": versions, "machine": machine}

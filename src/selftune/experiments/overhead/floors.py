@@ -1,57 +1,8 @@
-"""Operations and memory of compiled programs, and the least operations that the mathematics asks for.
+"""The least operations that the mathematics asks of an estimator, to stand beside what a compiled program takes."""
 
-Both are properties of the compiled program: the same on an idle machine and on a busy one.
-"""
-
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
-from unittest import mock
 
-import jax
-from workload import layer_sizes
-
-
-class Cost(NamedTuple):
-    """A compiled program, and what one call of it takes."""
-
-    program: Callable
-    arguments: tuple
-    flops: float
-    temporary_bytes: int
-    """Beyond arguments and results."""
-
-
-def measure(prepare: Callable[[], tuple[Callable, tuple]], steps: int = 1) -> Cost:
-    """Compile a function and count.
-
-    XLA counts the body of a loop once, however often it runs. So a program whose loops take `steps` iterations is
-    compiled a second time with two iterations in each body; the difference is one iteration.
-
-    Args:
-        prepare: Returns the function and its arguments, anew each time: a function traced before is not traced again.
-        steps: Iterations of every `jax.lax.scan` in it; 1 where there is none.
-    """
-    program, arguments = _compile(prepare)
-    flops = _flops(program)
-    if steps > 1:
-        with mock.patch("jax.lax.scan", functools.partial(jax.lax.scan, unroll=2)):
-            flops += (steps - 1) * (_flops(_compile(prepare)[0]) - flops)
-    memory = program.memory_analysis()
-    assert memory is not None
-    return Cost(program, arguments, flops, memory.temp_size_in_bytes)
-
-
-def _compile(prepare: Callable[[], tuple[Callable, tuple]]) -> tuple[jax.stages.Compiled, tuple]:
-    function, arguments = prepare()
-    return jax.jit(lambda *arguments: function(*arguments)).lower(*arguments).compile(), arguments
-
-
-def _flops(program: jax.stages.Compiled) -> float:
-    analysis = program.cost_analysis()
-    assert analysis is not None
-    return analysis["flops"]
+from selftune.experiments.overhead.workload import layer_sizes
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,19 @@ comes from resampling whole rounds.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
+from rich.progress import track
+
+from selftune.experiments.statistics import Interval
 
 WARM_UP = 2
 REST = 0.005
 """Seconds between two programs: threads of the one before may still be waiting for work, and would be in the way."""
 RESAMPLES = 2000
-
-
-class Interval(NamedTuple):
-    """A ratio of medians and its 95 % bootstrap interval."""
-
-    middle: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.middle:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 def stopwatch(program: Callable, arguments: tuple[Any, ...]) -> Callable[[], float]:
@@ -40,39 +33,40 @@ def stopwatch(program: Callable, arguments: tuple[Any, ...]) -> Callable[[], flo
 
 
 def alternate(
-    runs: Mapping[str, Callable[[], float]], rounds: int, advance: Callable[[], object] = lambda: None
-) -> dict[str, np.ndarray]:
+    runs: Mapping[str, Callable[[], float]], rounds: int, title: str, warm_up: int = WARM_UP
+) -> dict[str, Float[np.ndarray, " R"]]:
     """Let each run once a round.
 
     Args:
         runs: Each returns its seconds.
-        rounds: How often each runs, after the warm-up.
-        advance: Called after every round, for a progress bar.
+        rounds: How often each runs, after the warm-up, `R`.
+        title: What the progress bar says.
+        warm_up: Rounds that are not counted; 0 where a run warms up by itself.
 
     Returns:
-        Seconds by name, [rounds].
+        Seconds by name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for lap in range(WARM_UP + rounds):
+    for _ in track(range(warm_up + rounds), title, transient=True):
         for name, run in runs.items():
             time.sleep(REST)
-            took = run()
-            if lap >= WARM_UP:
-                seconds[name].append(took)
-        if lap >= WARM_UP:
-            advance()
-    return {name: np.asarray(laps) for name, laps in seconds.items()}
+            seconds[name].append(run())
+    return {name: np.asarray(laps[warm_up:]) for name, laps in seconds.items()}
 
 
-def ratio(seconds: np.ndarray, reference: np.ndarray) -> Interval:
-    """Median over median, rounds resampled together.
+def ratio(seconds: Float[np.ndarray, " R"], reference: Float[np.ndarray, " R"]) -> Interval:
+    """Median over median, with a 95 % interval from rounds that are resampled together.
 
     Args:
-        seconds: [rounds]
-        reference: [rounds], of the same rounds.
+        seconds: Of each round.
+        reference: Of the same rounds.
     """
-    rounds = len(seconds)
-    drawn = np.random.default_rng(0).integers(rounds, size=(RESAMPLES, rounds))
+    drawn = np.random.default_rng(0).integers(len(seconds), size=(RESAMPLES, len(seconds)))
     ratios = np.median(seconds[drawn], axis=1) / np.median(reference[drawn], axis=1)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return Interval(float(np.median(seconds) / np.median(reference)), float(low), float(high))
+
+
+def median_milliseconds(seconds: Float[np.ndarray, " R"]) -> float:
+    """The median of some laps, in milliseconds."""
+    return 1e3 * float(np.median(seconds))

@@ -1,10 +1,10 @@
-"""The same meta-gradient with PyTorch: torchopt, higher and torch.func. Runs in `.venv-peers`, driven by `peers.py`.
+"""The same meta-gradient with PyTorch: torchopt, higher and torch.func. Driven by `libraries`, without selftune.
 
-python peers_worker.py WORKLOAD.npz THREADS
+python torch_meta_gradients.py WORKLOAD.npz THREADS
 
 The file holds `params/<layer>/<weight|bias>`, `<batches|validation>/<observation|reward|next_value>`, `discount`,
-`cost` and `learning_rate`. The first line that comes back is a JSON object `{name: [d/d discount, d/d cost]}`; each
-name then written to standard input runs that library once and is answered by its seconds. NaN is answered as it is.
+`cost` and `learning_rate`. The line `gradients` is answered by `{name: [d/d discount, d/d cost]}`, `versions` by
+`{name: version}`, and the name of a library by the seconds that it takes once. NaN is answered as it is.
 """
 
 # pyright: reportMissingImports=false, reportMissingModuleSource=false
@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import version
 
 import higher
 import numpy as np
@@ -60,12 +60,14 @@ class Workload:
 
 
 def loss(network: Callable, discount: torch.Tensor, cost: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The inner loss, as in `workload`."""
     observation, reward, next_value = batch
     value = network(observation)
     return ((value - (reward + discount * next_value)) ** 2).mean() + cost * (value**2).mean()
 
 
 def outer_loss(network: Callable, batch: Batch) -> torch.Tensor:
+    """The judge, as in `workload`."""
     observation, reward, _ = batch
     return ((network(observation) - reward) ** 2).mean()
 
@@ -88,6 +90,7 @@ def with_torchopt(work: Workload) -> Callable[[], list[float]]:
 
 
 def with_higher(work: Workload) -> Callable[[], list[float]]:
+    """Its Adam adds epsilon elsewhere, so that its gradient is another one."""
     network = work.module()
 
     def once() -> list[float]:
@@ -137,19 +140,25 @@ PEERS: dict[str, Callable[[Workload], Callable[[], list[float]]]] = {
 }
 
 
-def answer(reply: Any) -> None:
-    print(json.dumps(reply), flush=True)
+DISTRIBUTIONS = {"torchopt": "torchopt", "higher": "higher", "torch.func": "torch"}
 
 
 def main() -> None:
+    """Answer until there are no more lines."""
     torch.set_num_threads(int(sys.argv[2]))
     work = Workload(sys.argv[1])
     runs = {name: build(work) for name, build in PEERS.items()}
-    answer({name: run() for name, run in runs.items()})
     for line in sys.stdin:
-        start = time.perf_counter()
-        runs[line.strip()]()
-        answer(time.perf_counter() - start)
+        match line.strip():
+            case "versions":
+                answer = {name: version(distribution) for name, distribution in DISTRIBUTIONS.items()}
+            case "gradients":
+                answer = {name: run() for name, run in runs.items()}
+            case name:
+                start = time.perf_counter()
+                runs[name]()
+                answer = time.perf_counter() - start
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
-import selftune as st
-from selftune.learning import LearnerState
-from selftune.metaparams import Constraint, Spec
+from selftune.learning import Learner, LearnerState, learner
+from selftune.metaparams import Constraint, MetaParam, Spec, one_minus, positive, unit, values
+from selftune.optim import adam
 from selftune.types import Array, Eta, Float, Frozen, Params, PRNGKey, Scalar
 
 VALUES: dict[str, tuple[float, Constraint]] = {
-    "learning_rate": (1e-3, st.positive),
-    "discount": (0.9, st.one_minus()),
-    "cost": (0.1, st.positive),
-    "adam_b1": (0.9, st.unit),
-    "adam_b2": (0.999, st.unit),
-    "adam_eps": (1e-5, st.positive),
+    "learning_rate": (1e-3, positive),
+    "discount": (0.9, one_minus()),
+    "cost": (0.1, positive),
+    "adam_b1": (0.9, unit),
+    "adam_b2": (0.999, unit),
+    "adam_eps": (1e-5, positive),
 }
 IN_LOSS = ("discount", "cost")
 LAYERS = 3
@@ -41,7 +42,7 @@ class Workload(NamedTuple):
     width: int
     batch: int
     spec: Spec
-    learner: st.Learner
+    learner: Learner
     state: LearnerState
     batches: Batch
     """[K, B, ...]"""
@@ -55,6 +56,7 @@ def layer_sizes(width: int) -> list[tuple[int, int]]:
 
 
 def network(params: Params, observation: Float[Array, "B D"]) -> Float[Array, "B 1"]:
+    """The value of each observation."""
     *hidden, output = params
     activation = observation
     for layer in hidden:
@@ -63,6 +65,7 @@ def network(params: Params, observation: Float[Array, "B D"]) -> Float[Array, "B
 
 
 def loss(params: Params, frozen: Frozen, eta: Eta, batch: Batch) -> tuple[Scalar, tuple]:
+    """The inner loss: temporal-difference errors, and a cost of large values."""
     value = network(params, batch.observation)
     target = batch.reward + eta["discount"] * batch.next_value
     return jnp.mean((value - target) ** 2) + eta["cost"] * jnp.mean(value**2), ()
@@ -73,14 +76,15 @@ def other_loss(params: Params, frozen: Frozen, eta: Eta, batch: Batch) -> tuple[
     return jnp.mean((network(params, batch.observation) - batch.reward) ** 2), ()
 
 
-def rule(eta: Eta):
-    return st.optim.adam(eta["learning_rate"], b1=eta["adam_b1"], b2=eta["adam_b2"], eps=eta["adam_eps"])
+def rule(eta: Eta) -> optax.GradientTransformation:
+    """Adam, all constants of which may be metaparameters."""
+    return adam(eta["learning_rate"], b1=eta["adam_b1"], b2=eta["adam_b2"], eps=eta["adam_eps"])
 
 
 def first_tuned(count: int) -> Spec:
     """The first `count` numbers as metaparameters, the others as constants."""
     return {
-        name: st.MetaParam(value, constraint) if index < count else value
+        name: MetaParam(value, constraint) if index < count else value
         for index, (name, (value, constraint)) in enumerate(VALUES.items())
     }
 
@@ -92,10 +96,10 @@ def build(width: int, batch: int, unroll: int, spec: Spec) -> Workload:
         {"weight": jax.random.normal(key, (n, m)) / n**0.5, "bias": jnp.zeros(m)}
         for key, (n, m) in zip(keys, layer_sizes(width), strict=True)
     ]
-    learner = st.learner(loss, rule)
-    state = learner.init(params, st.values(spec))
+    learning = learner(loss, rule)
+    state = learning.init(params, values(spec))
     batches = _batch(data_key, unroll, batch, width)
-    return Workload(width, batch, spec, learner, state, batches, _batch(validation_key, batch, width))
+    return Workload(width, batch, spec, learning, state, batches, _batch(validation_key, batch, width))
 
 
 def _batch(key: PRNGKey, *shape: int) -> Batch:

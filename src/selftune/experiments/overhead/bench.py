@@ -1,0 +1,71 @@
+"""`selftune bench overhead`: protocol O, part by part, block by block; what was measured is not measured again."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.overhead import agents, compilation, end_to_end, libraries, scaling, updates
+from selftune.experiments.overhead.measuring import Block, Say, missing, row_of
+from selftune.experiments.records import Records, Row, circumstances
+
+Blocks: TypeAlias = Callable[[Say], Iterator[Block]]
+
+
+class Part(NamedTuple):
+    """A question of the protocol, in two sizes."""
+
+    reduced: Blocks
+    """Minutes, all parts together about ten on two cores."""
+    full: Blocks
+    """More rounds, sizes and steps."""
+
+
+MODULES = {
+    "updates": updates,
+    "agents": agents,
+    "end_to_end": end_to_end,
+    "libraries": libraries,
+    "compilation": compilation,
+    "scaling": scaling,
+}
+PARTS: Mapping[str, Part] = {
+    name: Part(partial(module.blocks, module.REDUCED), partial(module.blocks, module.FULL))
+    for name, module in MODULES.items()
+}
+
+
+def bench_overhead(
+    out: Path, only: Sequence[str] = (), full: bool = False, say: Say = print, parts: Mapping[str, Part] = PARTS
+) -> list[Row]:
+    """Measure what is not there yet, or in fewer rounds; every row is on disk as soon as it is known.
+
+    Args:
+        out: The results, a JSON file.
+        only: Names of parts; all when empty.
+        full: More rounds and sizes.
+        say: Where a line for each row goes, and one for everything that cannot be measured here.
+        parts: From which to choose.
+
+    Returns:
+        The rows of these parts.
+
+    Raises:
+        SettingError: An unknown part, or another interpreter that does not do its work.
+    """
+    for name in only:
+        if name not in parts:
+            raise SettingError(f"The bench has no part {name!r}; {did_you_mean(name, parts)}")
+    records, asked = Records(out), list(only or parts)
+    for name in asked:
+        command = f"selftune bench overhead --only {name}{' --full' if full else ''}"
+        for block in (parts[name].full if full else parts[name].reduced)(say):
+            names = missing(block, records)
+            for measured in block.measure(names) if names else ():
+                load = f"{os.getloadavg()[0]:.2g}" if hasattr(os, "getloadavg") else None
+                row = row_of(block, measured, command, {"part": name, "load": load, **circumstances()})
+                records.add(row)
+                say(f"{row.experiment}, {row.row}: {row.ours:.3g} [{row.ci_low:.3g}, {row.ci_high:.3g}]")
+    return [row for row in records.rows if row.details.get("part") in asked]

@@ -1,0 +1,49 @@
+"""What every part is made of: blocks of programs that take turns, and the rows that come of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from selftune.experiments.records import Records, Row
+from selftune.experiments.statistics import Interval
+
+Say: TypeAlias = Callable[[str], None]
+"""Where a line for people goes."""
+
+
+class Measured(NamedTuple):
+    """One row of a block."""
+
+    row: str
+    value: Interval
+    """In the block's unit, with its 95 % interval."""
+    details: Mapping[str, Any] = {}
+    """Whatever else was measured, as JSON takes it."""
+
+
+class Block(NamedTuple):
+    """Rows that are measured together, because their programs take turns."""
+
+    experiment: str
+    rows: tuple[str, ...]
+    steps: int
+    """Environment steps or transitions that one timed call takes."""
+    rounds: int
+    """How often each program is timed."""
+    unit: str
+    """What the values are, such as "time over plain updates"."""
+    measure: Callable[[Sequence[str]], Iterable[Measured]]
+    """`measure(names)`: those of the rows that are asked for; one by one where they can be known one by one."""
+
+
+def missing(block: Block, records: Records) -> list[str]:
+    """The rows that were not measured yet, or in fewer rounds."""
+    known = {name: records.find(block.experiment, name, block.steps) for name in block.rows}
+    return [name for name, row in known.items() if row is None or row.seeds < block.rounds]
+
+
+def row_of(block: Block, measured: Measured, command: str, details: Mapping[str, Any]) -> Row:
+    """As it is written: `seeds` are the rounds, for a time has no seed."""
+    told = {"unit": block.unit, **measured.details, **details}
+    return Row(
+        block.experiment, measured.row, block.steps, block.rounds, *measured.value, command=command, details=told
+    )
