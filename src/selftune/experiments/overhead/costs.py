@@ -24,15 +24,17 @@ def measure(prepare: Prepare) -> Cost:
     """Compile a function and count.
 
     XLA counts the body of a loop once, however often it runs. So for each length of a `jax.lax.scan` in the function it
-    is compiled again with two iterations in each body of that length; the difference is one iteration. Loops inside
-    loops, `while` loops, and scans that are unrolled by hand count once.
+    is compiled again with two iterations in each body of that length; the difference is one iteration, and one more
+    where the length is odd, which is taken outside the loop. Loops inside loops, `while` loops, and scans that are
+    unrolled by hand count once.
     """
     with _Scans() as scans:
         program, arguments = _compile(prepare)
     once = flops = _flops(program)
     for length in scans.lengths:
         with _Scans(twice=length):
-            flops += (length - 1) * (_flops(_compile(prepare)[0]) - once)
+            more = _flops(_compile(prepare)[0]) - once
+        flops += (length - 1) * more / (1 + length % 2)
     return Cost(program, arguments, flops, _temporary_bytes(program))
 
 

@@ -43,18 +43,17 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
 
 def _table_of(experiment: str, rows: Sequence[Row]) -> Table:
     filled = [name for name in COLUMNS if any(name in row.details for row in rows)]
-    table = _table(experiment, "", f"{rows[0].details['unit']} [95 %]", *(COLUMNS[name][0] for name in filled))
+    head = rows[0].details["unit"] + (" [95 %]" if any(map(_has_width, rows)) else "")
+    table = _table(experiment, "", head, *(COLUMNS[name][0] for name in filled))
     for row in rows:
+        value = f"{row.ours:.2f}" + (f" [{row.ci_low:.2f}, {row.ci_high:.2f}]" if _has_width(row) else "")
         cells = (format(row.details[name], COLUMNS[name][1]) if name in row.details else "" for name in filled)
-        table.add_row(escape(row.row), escape(_interval(row)), *cells)
+        table.add_row(escape(row.row), escape(value), *cells)
     return table
 
 
-def _interval(row: Row) -> str:
-    """The value, and its interval where it has one."""
-    if row.ci_low == row.ci_high:
-        return f"{row.ours:.2f}"
-    return f"{row.ours:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
+def _has_width(row: Row) -> bool:
+    return row.ci_low < row.ci_high
 
 
 def _table(title: str, *columns: str) -> Table:
