@@ -36,7 +36,7 @@ examples: install ## each runs in under a minute
 	$(BIN)/python examples/supervised.py
 	$(BIN)/python examples/demo.py
 
-peers: ## torchopt, higher and torch.func, for benchmarks/estimator_cost.py
+peers: ## torchopt, higher, torch.func and Stable-Baselines3, for selftune bench overhead
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install -r requirements-peers.txt
 

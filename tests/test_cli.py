@@ -32,6 +32,7 @@ def test_train_and_report(tmp_path, capsys):
         (["eval", "nowhere"], "nowhere"),
         (["export", "nowhere"], "nowhere"),
         (["bench", "learning", "--only", "CartPole-v1/a3c"], "CartPole-v1/a2c"),
+        (["bench", "overhead", "--only", "agent"], "did you mean 'agents'"),
         (["report", "nowhere"], "nowhere"),
     ],
 )

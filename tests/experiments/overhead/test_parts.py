@@ -15,6 +15,9 @@ from selftune.experiments.overhead.workload import build, first_tuned
 
 PEERS = Path(__file__).parents[3] / libraries.USUAL_PEERS
 SMALL = {"num_envs": 2, "rollout_length": 4, "hidden": (2,)}
+SCALING = scaling.REDUCED._replace(
+    metaparameters=(1, 2), env="catch", agent="q_lambda", seeds=(2,), devices=(2,), shared=2, rounds=1
+)
 
 
 @pytest.fixture
@@ -56,12 +59,12 @@ def test_agents():
 
 def test_end_to_end_leaves_out_what_is_not_installed():
     cases = (
-        end_to_end.Case("cartpole", "a2c", 64, SMALL),
+        end_to_end.Case("catch", "q_lambda", 64, SMALL),
         end_to_end.Case("HalfCheetah-v5", "ppo", 64, needs="a_package_that_nobody_has"),
     )
     said = []
     [block] = end_to_end.blocks(end_to_end.Size(cases, rounds=1), said.append)
-    row = measured(block)["cartpole a2c"]
+    row = measured(block)["catch q_lambda"]
     assert row.value.estimate == pytest.approx(row.details["steps_per_second"] / row.details["steps_per_second_fixed"])
     assert len(said) == 1
     assert "HalfCheetah-v5" in said[0]
@@ -69,17 +72,16 @@ def test_end_to_end_leaves_out_what_is_not_installed():
 
 
 def test_scaling():
-    size = scaling.REDUCED._replace(metaparameters=(1, 2), seeds=(1, 2), rounds=1)
-    *by_number, seeds, devices = scaling.blocks(size, print)
+    *by_number, seeds, _ = scaling.blocks(SCALING, print)
     assert ["metaparameters: 1" in block.experiment for block in by_number] == [True, False]
-    assert measured(seeds, ["seeds: 2"])["seeds: 2"].details["steps_per_second"] > 0
-    assert devices.rows == ("devices: 1", "devices: 2")
+    row = measured(seeds)["seeds: 2"]
+    assert row.value == (1.0, 1.0, 1.0)
+    assert row.details["steps_per_second"] == pytest.approx(2 * seeds.steps / row.details["milliseconds"] * 1000)
 
 
 def test_devices_are_seen_by_processes_of_their_own(compiled_before):
-    size = scaling.REDUCED._replace(metaparameters=(), seeds=(1,), shared=2, rounds=1)
-    *_, devices = scaling.blocks(size, print)
-    assert measured(devices)["devices: 1"].value.estimate == 1.0
+    *_, devices = scaling.blocks(SCALING, print)
+    assert measured(devices)["devices: 2"].details["steps_per_second"] > 0
 
 
 def test_compilation_is_warm_only_after_the_same_run_was_cold(monkeypatch):
@@ -97,7 +99,7 @@ def test_compilation_is_warm_only_after_the_same_run_was_cold(monkeypatch):
 
 
 def test_a_run_in_a_new_process_makes_its_first_update(compiled_before):
-    assert compilation.first_update("cartpole", "a2c", (), compiled_before) > 0.0
+    assert compilation.first_update("catch", "q_lambda", (), compiled_before) > 0.0
 
 
 def test_a_run_that_makes_no_update_is_told_of(tmp_path):

@@ -23,6 +23,7 @@ from selftune.experiments.overhead.processes import worker
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio, stopwatch
 from selftune.experiments.overhead.workload import VALUES, Workload, build, other_loss
 from selftune.metaparams import MetaParam, free
+from selftune.runner.plan import agent_named
 from selftune.tuning import tuner
 
 VARIABLE = "SELFTUNE_PEERS"
@@ -145,8 +146,9 @@ def arrays(work: Workload) -> Mapping[str, np.ndarray]:
 
 
 def _training_runs(python: Path, size: Size, names: Sequence[str]) -> list[Measured]:
-    """Whole runs with 16 environments each, without compilation and warm-up."""
-    command = [str(python), str(WORKERS / "stable_baselines.py"), size.run.env, size.run.agent, "16"]
+    """Whole runs with equally many environments, without compilation and warm-up."""
+    num_envs = agent_named(size.run.agent)[1].num_envs
+    command = [str(python), str(WORKERS / "stable_baselines.py"), size.run.env, size.run.agent, str(num_envs)]
     with worker(command) as ask, compiled_once():
         version = ask("version")
         runs: dict[str, Callable[[], float]] = {
