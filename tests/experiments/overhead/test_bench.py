@@ -6,7 +6,6 @@ import pytest
 
 from selftune.cli import main
 from selftune.errors import SettingError
-from selftune.experiments.overhead import bench
 from selftune.experiments.overhead.bench import PARTS, Part, bench_overhead
 from selftune.experiments.overhead.measuring import Block, Measured
 from selftune.experiments.overhead.promises import PROMISES, verdicts
@@ -115,7 +114,6 @@ def test_promises_are_checked_on_rows():
 
 @pytest.mark.parametrize(("excess", "status"), [(0.99, None), (1.01, 1)])
 def test_a_broken_promise_is_said_and_ends_in_status_1(tmp_path, monkeypatch, capsys, excess, status):
-    monkeypatch.setattr(bench, "PARTS", PARTS)
     monkeypatch.setitem(PARTS, "updates", promised(excess))
     words = ["bench", "overhead", "--only", "updates", "--out", str(tmp_path / "rows.json")]
     if status is None:
