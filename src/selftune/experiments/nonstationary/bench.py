@@ -136,7 +136,7 @@ def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int 
     chosen = {part: tuple(name for name in names if name in only) for part, names in everything.items()}
     extent = FULL if full else REDUCED
     extent = replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
-    return Asked(*(chosen[part] or usual[part] for part in everything), extent)
+    return Asked(**{part: chosen[part] or usual[part] for part in everything}, extent=extent)
 
 
 def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | None) -> str:
