@@ -1,6 +1,6 @@
 """Steps a second of our self-tuned PPO over plain PPO of PureJaxRL, in turns: 16 environments, 128 steps, 10 epochs.
 
-python benchmarks/purejaxrl.py CHECKOUT PYTHON --rounds 5
+python benchmarks/purejaxrl.py CHECKOUT PYTHON --rounds 3
 
 Apart from `selftune bench overhead --only libraries`, because it asks for a checkout of
 https://github.com/luchris429/purejaxrl, and for an interpreter (PYTHON) with flax, distrax and gymnax.
@@ -19,7 +19,7 @@ WORKER = Path(__file__).with_name("purejaxrl_worker.py")
 
 
 def main(
-    checkout: tyro.conf.Positional[Path], python: tyro.conf.Positional[Path], steps: int = 500_000, rounds: int = 5
+    checkout: tyro.conf.Positional[Path], python: tyro.conf.Positional[Path], steps: int = 1_000_000, rounds: int = 3
 ) -> None:
     """Time whole runs on CartPole, without compilation.
 

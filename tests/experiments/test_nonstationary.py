@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from selftune.envs.drift import Change, Drift
-from selftune.envs.drift.standards import KINDS
+from selftune.envs.drift.standards import SUBJECTS, WAYS, kinds
 from selftune.errors import SettingError
 from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.bench import asked, bench_drift, command, shares
+from selftune.experiments.nonstationary.bench import TASKS, asked, bench_drift, command, shares
 from selftune.experiments.nonstationary.cell import Extent
 from selftune.experiments.nonstationary.changing import (
     OFF,
@@ -33,7 +33,7 @@ SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
 def test_every_kind_of_change_is_a_change_of_numbers(name):
     world = changing(name)
     shapes = set()
-    for kind in (*KINDS, OFF):
+    for kind in (*kinds(name), OFF):
         told = physics_of(world, drift_of(name, kind, 1000))(1500.0)
         shapes.add(str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), told)))
     assert len(shapes) == 1
@@ -41,11 +41,11 @@ def test_every_kind_of_change_is_a_change_of_numbers(name):
 
 
 def test_the_numbers_are_those_of_the_schedule():
-    physics = physics_of(changing("cartpole"), drift_of("cartpole", "abrupt", 1000))
+    physics = physics_of(changing("cartpole"), drift_of("cartpole", "abrupt dynamics", 1000))
     assert float(physics(500.0).world.gravity) == pytest.approx(9.8)
     assert float(physics(1500.0).world.gravity) == pytest.approx(19.6)
     assert float(standing(physics, 1500)(0.0).world.gravity) == pytest.approx(19.6)
-    seen = physics_of(changing("cartpole"), drift_of("cartpole", "observation", 1000))
+    seen = physics_of(changing("cartpole"), drift_of("cartpole", "abrupt observation", 1000))
     assert [float(seen(step).maps["observation_factor"]) for step in (500.0, 1500.0, 2500.0)] == [1, -1, 1]
     assert float(seen(1500.0).world.gravity) == pytest.approx(9.8)
 
@@ -61,7 +61,7 @@ def test_a_regime_is_known_again_by_its_levels():
 
 def test_a_bench_goes_on_where_it_stopped(tmp_path):
     out, said = tmp_path / "drift.json", []
-    whole = bench_drift(out, ["cartpole"], ["abrupt"], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
+    whole = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert [row.row for row in whole] == ["random", "best_fixed", "oracle", "fixed", "pbt"]
     named = {row.row: row for row in whole}
     assert named["best_fixed"].ours == pytest.approx(1.0)
@@ -70,26 +70,37 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
 
     kept = [row for row in json.loads(out.read_text()) if row["row"] != "fixed"]
     out.write_text(json.dumps(kept))
-    again = bench_drift(out, ["cartpole"], ["abrupt"], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
+    again = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert again == whole, "deterministic"
     assert len(said) == 6, "only what was missing"
 
     told = markdown(out)
-    assert "### cartpole, abrupt" in told
+    assert "### cartpole, abrupt dynamics" in told
     assert f"| pbt | {named['pbt'].ours:.2f} |" in told
-    drawn = figure(Records(out).rows, "cartpole abrupt", ["fixed", "pbt"], ["level", "learning_rate"])
+    drawn = figure(Records(out).rows, "cartpole abrupt dynamics", ["fixed", "pbt"], ["level", "learning_rate"])
     assert len(drawn.data) == 8, "a line and a band for two methods in two panels"
 
 
-def test_names_are_sorted_into_worlds_kinds_and_methods():
-    choice = asked(["abrupt", "pbt", "acrobot"], False, seeds=2)
-    assert choice[:3] == (("acrobot",), ("abrupt",), ("pbt",))
+def test_names_are_sorted_into_worlds_changes_and_methods():
+    choice = asked(["abrupt", "pbt", "acrobot", "reward"], False, seeds=2)
+    assert choice[:4] == (("acrobot",), ("abrupt",), ("reward",), ("pbt",))
     assert choice.extent.seeds == 2
     assert asked([], True).methods == tuple(METHODS)
-    assert set(asked([], True).kinds) == {*KINDS, OFF}
+    assert asked([], True)[1:3] == ((*WAYS, OFF), SUBJECTS)
+    assert asked([], False).subjects == (), "of each world the usual one"
     with pytest.raises(SettingError, match="meta_gradient"):
         asked(["metagradient"], False)
     assert command(["acrobot"], True, 3, None) == "selftune bench drift --only acrobot --full --seeds 3"
+
+
+def test_each_world_has_its_kinds_of_change():
+    everywhere = (*WAYS, OFF)
+    assert TASKS["two_colors"].kinds("two_colors", everywhere, ()) == [
+        "abrupt reward", "gradual reward", "periodic reward", OFF,
+    ]  # fmt: skip
+    assert TASKS["two_colors"].kinds("two_colors", everywhere, ("dynamics",)) == ["abrupt dynamics", OFF]
+    assert TASKS["HalfCheetah-v5"].kinds("HalfCheetah-v5", everywhere, SUBJECTS) == ["abrupt dynamics", OFF]
+    assert len(TASKS["cartpole"].kinds("cartpole", everywhere, SUBJECTS)) == 10
 
 
 def test_the_bar_is_half_way_to_a_near_oracle():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selftune.envs.drift import Change, Drift, figure, from_json, plain, read, standard, to_json
-from selftune.envs.drift.standards import KINDS, STANDARDS
+from selftune.envs.drift.standards import STANDARDS, WAYS, kinds
 from selftune.errors import SettingError
 
 TABLE = {"values": [1.0, 3.0, 7.0], "every": 10, "start": 5}
@@ -144,13 +144,19 @@ def test_what_is_not_understood_is_refused(given, message):
 
 def test_every_standard_schedule_is_one():
     for env in STANDARDS:
-        for kind in KINDS:
-            drift = standard(env, kind, 500)
+        told = [kind.split() for kind in kinds(env)]
+        assert {way for way, _ in told} == set(WAYS)
+        for way, subject in told:
+            drift = standard(env, way, subject, 500)
+            assert {change.kind for change in drift.changes} == {way}
             assert len(drift.regimes(2000)) == 4
+    assert standard("two_colors") == standard("two_colors", "abrupt", "reward")
     with pytest.raises(SettingError, match="did you mean 'cartpole'"):
         standard("cartpol")
     with pytest.raises(SettingError, match="did you mean 'abrupt'"):
         standard("cartpole", "abrubt")
+    with pytest.raises(SettingError, match="abrupt dynamics, abrupt reward"):
+        standard("catch", "gradual", "dynamics")
 
 
 def test_a_schedule_is_drawn_with_a_line_at_every_change():

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from selftune import __version__
-from selftune.envs.drift.standards import KINDS
+from selftune.envs.drift.standards import SUBJECTS, USUAL, WAYS, kinds
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.cell import Cell, Extent, Lab
@@ -27,9 +27,9 @@ from selftune.experiments.sweep import Curves
 
 
 class Host(NamedTuple):
-    """What is measured on the host at most."""
+    """What is measured on the host at most, of the usual subject alone."""
 
-    kinds: tuple[str, ...]
+    ways: tuple[str, ...]
     seeds: int
     draws: int
 
@@ -50,25 +50,33 @@ class Task(NamedTuple):
         seeds, draws = min(asked.seeds, self.host.seeds), min(asked.draws, self.host.draws)
         return replace(asked, seeds=seeds, draws=draws, width=asked.members)
 
+    def kinds(self, name: str, ways: Sequence[str], subjects: Sequence[str]) -> list[str]:
+        """The kinds of change that are measured here, the world that stands still last."""
+        subjects = (USUAL[name],) if self.host or not subjects else subjects
+        ways = [way for way in ways if self.host is None or way in self.host.ways]
+        moving = [kind for kind in kinds(name) if kind.split()[0] in ways and kind.split()[1] in subjects]
+        return [*moving, *([OFF] if OFF in ways else [])]
+
 
 TASKS: Mapping[str, Task] = {
     "cartpole": Task("a2c"),
     "acrobot": Task("a2c"),
     "pendulum": Task("ppo"),
     "two_colors": Task("a2c", continuing=True),
-    "HalfCheetah-v5": Task("ppo", host=Host(kinds=("abrupt", OFF), seeds=3, draws=16)),
+    "HalfCheetah-v5": Task("ppo", host=Host(ways=("abrupt", OFF), seeds=3, draws=16)),
 }
 REFERENCES = ("random", "best_fixed", "oracle")
 FULL = Extent(steps=600_000, regimes=6, seeds=10, draws=64)
 REDUCED = Extent(steps=200_000, regimes=4, seeds=4, draws=8, members=4, width=8, points=12)
 REDUCED_ENVS = ("cartpole", "two_colors")
-REDUCED_KINDS = ("abrupt", OFF)
+REDUCED_WAYS = ("abrupt", OFF)
 
 
 def bench_drift(
     out: Path,
     envs: Sequence[str],
-    kinds: Sequence[str],
+    ways: Sequence[str],
+    subjects: Sequence[str],
     methods: Sequence[str],
     extent: Extent,
     command: str = "selftune bench drift",
@@ -80,8 +88,8 @@ def bench_drift(
     Args:
         out: The results, a JSON file of rows.
         envs: Keys of `TASKS`.
-        kinds: `"abrupt"`, `"gradual"`, `"periodic"`, `"reward"`, `"observation"`, and `"none"` for a world that does
-            not change.
+        ways: `"abrupt"`, `"gradual"`, `"periodic"`, and `"none"` for a world that does not change.
+        subjects: `"dynamics"`, `"reward"`, `"observation"`; where there are none, the usual one of each world.
         methods: Keys of `METHODS`.
         extent: How much of everything.
         command: What measures it again, as it is written into every row.
@@ -95,9 +103,7 @@ def bench_drift(
     for name in envs:
         task = TASKS[name]
         lab = Lab(name, task.agent, task.continuing, task.extent(extent), settings or {})
-        for kind in kinds:
-            if task.host and kind not in task.host.kinds:
-                continue
+        for kind in task.kinds(name, ways, subjects):
             bench = _Bench(Cell(lab, kind), records, command, say)
             rows += [bench.row(one) for one in (*REFERENCES, *methods)]
     return rows
@@ -107,30 +113,30 @@ class Asked(NamedTuple):
     """What is to be measured."""
 
     envs: tuple[str, ...]
-    kinds: tuple[str, ...]
+    ways: tuple[str, ...]
+    subjects: tuple[str, ...]
     methods: tuple[str, ...]
     extent: Extent
 
 
 def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int | None = None) -> Asked:
-    """Worlds, kinds of change and methods, from their names in any order; of what is not named, the usual choice.
+    """Worlds, ways and subjects of change, and methods, from their names in any order; what is not named, as usual.
 
     Raises:
         SettingError: An unknown name.
     """
-    everything = {"envs": tuple(TASKS), "kinds": (*KINDS, OFF), "methods": tuple(METHODS)}
-    usual = everything if full else {**everything, "envs": REDUCED_ENVS, "kinds": REDUCED_KINDS}
+    everything = {"envs": tuple(TASKS), "ways": (*WAYS, OFF), "subjects": SUBJECTS, "methods": tuple(METHODS)}
+    usual = everything if full else {**everything, "envs": REDUCED_ENVS, "ways": REDUCED_WAYS, "subjects": ()}
     known = [name for names in everything.values() for name in names]
     for name in only:
         if name not in known:
             raise SettingError(
-                f"The bench has no world, kind of change or method {name!r}; {did_you_mean(name, known)}"
+                f"The bench has no world, way or subject of change, or method {name!r}; {did_you_mean(name, known)}"
             )
     chosen = {part: tuple(name for name in names if name in only) for part, names in everything.items()}
     extent = FULL if full else REDUCED
     extent = replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
-    worlds, kinds, methods = (chosen[part] or usual[part] for part in everything)
-    return Asked(worlds, kinds, methods, extent)
+    return Asked(**{part: chosen[part] or usual[part] for part in everything}, extent=extent)
 
 
 def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | None) -> str:

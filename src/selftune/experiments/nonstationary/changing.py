@@ -10,7 +10,7 @@ from selftune.envs import native
 from selftune.envs.drift import Change, Drift, drifting, standard
 from selftune.envs.drift.native_worlds import Mapped
 from selftune.envs.drift.outer_maps import neutral
-from selftune.envs.drift.standards import KINDS
+from selftune.envs.drift.standards import kinds
 from selftune.envs.native import Environment
 from selftune.envs.worlds import world
 from selftune.experiments.measures import Stream
@@ -33,7 +33,7 @@ def changing(name: str) -> Changing:
     """The world of a name, ready for every standard change of it."""
     plain = world(name)
     own = neutral(plain.observation_space, plain.action_space)
-    needed = {change.field for kind in KINDS for change in standard(name, kind).changes} & own.keys()
+    needed = {change.field for kind in kinds(name) for change in drift_of(name, kind, 1).changes} & own.keys()
     maps = Drift(tuple(Change(field, values=(float(own[field]),)) for field in sorted(needed)))
     mapped = drifting(plain, maps)
     params = mapped.params if isinstance(mapped.params, Mapped) else Mapped(mapped.params, {}, ())
@@ -43,8 +43,8 @@ def changing(name: str) -> Changing:
 
 
 def drift_of(name: str, kind: str, every: int) -> Drift:
-    """The standard change of a kind; none at all for `OFF`."""
-    return Drift() if kind == OFF else standard(name, kind, every)
+    """The standard change of a kind, a way and a subject such as `"gradual reward"`; none at all for `OFF`."""
+    return Drift() if kind == OFF else standard(name, *kind.split(), every=every)
 
 
 def physics_of(one: Changing, drift: Drift) -> Physics:
