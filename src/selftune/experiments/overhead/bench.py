@@ -18,7 +18,7 @@ class Part(NamedTuple):
     """A question of the protocol, in two sizes."""
 
     reduced: Blocks
-    """Minutes, all parts together about ten on two cores."""
+    """Minutes."""
     full: Blocks
     """More rounds, sizes and steps."""
 
