@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,6 +47,7 @@ class Records:
             RunFolderError: The file is no list of rows.
         """
         self.path = path
+        self._writing = threading.Lock()
         try:
             told = json.loads(path.read_text()) if path.exists() else []
             self.rows = [Row(**row) for row in told]
@@ -59,10 +61,11 @@ class Records:
         )
 
     def add(self, row: Row) -> None:
-        """Add a row, or put it in the place of an earlier one."""
-        old = self.find(row.experiment, row.row, row.steps)
-        self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
-        write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
+        """Add a row, or put it in the place of an earlier one; from any thread."""
+        with self._writing:
+            old = self.find(row.experiment, row.row, row.steps)
+            self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
+            write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
 
 
 def circumstances() -> dict[str, str]:

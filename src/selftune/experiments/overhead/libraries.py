@@ -22,6 +22,7 @@ from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.overhead.processes import worker
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio, stopwatch
 from selftune.experiments.overhead.workload import VALUES, Workload, build, other_loss
+from selftune.experiments.side_by_side import cores
 from selftune.metaparams import MetaParam, free
 from selftune.runner.plan import agent_named
 from selftune.tuning import tuner
@@ -84,11 +85,6 @@ def peers() -> Path | None:
     if not Path(named).is_file():
         raise SettingError(f"{VARIABLE}={named}: expected a Python interpreter, such as {USUAL_PEERS}; make peers.")
     return Path(named)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _meta_gradients(

@@ -23,6 +23,7 @@ from selftune.experiments.published.two_colors_agent import Agent, Method, Setti
 from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
 from selftune.experiments.published.two_colors_stream import Stream, best_return
 from selftune.experiments.records import Records, Row
+from selftune.experiments.side_by_side import side_by_side
 from selftune.experiments.statistics import bootstrap, mean
 
 EXPERIMENT = "two_colors"
@@ -117,13 +118,16 @@ def actor_critic_rows(
     """
     steps = (REDUCED if reduced else FULL) if steps is None else steps
     seeds = (REDUCED_SEEDS if reduced else FULL_SEEDS) if seeds is None else seeds
-    for line in lines(settings):
-        yield measured(line, settings, steps, seeds, records, say)
+    shown = [(line, settings) for line in lines(settings)]
     if not reduced:
-        for line in lines(settings):
-            if line.name in IN_BOTH:
-                other = line._replace(name=f"{line.name}, replications' convention", published=None)
-                yield measured(other, settings._replace(stream=REPLICATIONS), steps, seeds, records, say)
+        elsewhere = settings._replace(stream=REPLICATIONS)
+        shown += [
+            (line._replace(name=f"{line.name}, replications' convention", published=None), elsewhere)
+            for line in lines(settings)
+            if line.name in IN_BOTH
+        ]
+    jobs = [functools.partial(measured, line, where, steps, seeds, records) for line, where in shown]
+    return side_by_side(jobs, say)
 
 
 def measured(

@@ -4,11 +4,13 @@ Luketina et al. 2022, figure 5: learned entropy costs win where roles swap every
 25 000: what an update of the context network learns about is over before it is of use.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from selftune.experiments.published.two_colors import DEFAULTS, REDUCED, Line, lines, measured
 from selftune.experiments.published.two_colors_agent import Settings
 from selftune.experiments.records import Records, Row
+from selftune.experiments.side_by_side import side_by_side
 
 RATES = (10_000, 25_000, 50_000, 100_000)
 """Steps between two swaps."""
@@ -25,9 +27,10 @@ def flip_rate_rows(
 ) -> Iterator[Row]:
     """Two rows for each rate; the constant is the same at all of them."""
     known = {line.name: line for line in lines(settings)}
-    for every in RATES:
+
+    def job(every: int, name: str) -> Callable[[Callable[[str], None]], Row]:
         changed = settings._replace(stream=settings.stream._replace(flip_every=every))
-        for name in COMPARED:
-            line = known[name]
-            renamed = Line(f"{name}, swaps every {every}", line.method, line.numbers)
-            yield measured(renamed, changed, steps, seeds, records, say)
+        line = Line(f"{name}, swaps every {every}", known[name].method, known[name].numbers)
+        return functools.partial(measured, line, changed, steps, seeds, records)
+
+    return side_by_side([job(every, name) for every in RATES for name in COMPARED], say)

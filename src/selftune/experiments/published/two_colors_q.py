@@ -19,6 +19,7 @@ from selftune import metaparams, optim
 from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
 from selftune.experiments.published.two_colors_stream import ACTIONS, ENV, Place, Stream, begin
 from selftune.experiments.records import Records, Row
+from selftune.experiments.side_by_side import side_by_side
 from selftune.experiments.statistics import bootstrap, mean
 from selftune.metaparams import bind
 from selftune.networks import mlp
@@ -197,16 +198,23 @@ def q_lambda_rows(
 ) -> Iterator[Row]:
     """The rows of the table, each kept in `records` as soon as it is there; those that are there are not run again."""
     steps = (REDUCED if reduced else FULL) if steps is None else steps
-    for line in q_lines(settings):
-        row = records.find(EXPERIMENT, line.name, steps)
-        if row is None:
-            keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
-            varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
-            build = functools.partial(_built, line.epsilon, settings)
-            outcome = run(build, varied, seeds, steps, keep, lambda told, line=line: say(f"{line.name}: {told}"))
-            records.add(row := _row(line, settings, steps, seeds, outcome))
-            keep.unlink(missing_ok=True)
-        yield row
+    jobs = [functools.partial(_measured, line, settings, steps, seeds, records) for line in q_lines(settings)]
+    return side_by_side(jobs, say)
+
+
+def _measured(
+    line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
+) -> Row:
+    known = records.find(EXPERIMENT, line.name, steps)
+    if known is not None:
+        return known
+    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
+    varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
+    build = functools.partial(_built, line.epsilon, settings)
+    outcome = run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}"))
+    records.add(row := _row(line, settings, steps, seeds, outcome))
+    keep.unlink(missing_ok=True)
+    return row
 
 
 def _built(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:
