@@ -189,3 +189,10 @@ def test_a_self_tuned_agent_learns_where_a_fixed_one_does_not(tmp_path):
 
 def test_config_is_plain_json(run):
     assert json.loads((run.path / "config.json").read_text())["versions"]["jax"] == jax.__version__
+
+
+def test_rows_of_a_long_run_are_of_one_length_where_they_can_be():
+    assert training.updates_per_row(300) == training.updates_per_row(999) == 1
+    assert training.updates_per_row(1000) == 2
+    assert training.updates_per_row(5860) == 20, "5860 = 2 2 5 293: the first from 11 on that divides it"
+    assert training.updates_per_row(1009) == 2, "a prime"

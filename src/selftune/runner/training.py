@@ -134,7 +134,7 @@ def _run(
     """The loop. Ends early on Ctrl-C; whatever ends it, what was learned is saved first."""
     per_update = experiment.steps_per_update
     updates, done = -(-plan.steps // per_update), int(session.update)
-    every = max(1, -(-folder.config["settings"]["steps"] // per_update) // ROWS)
+    every = updates_per_row(-(-folder.config["settings"]["steps"] // per_update))
     rows = Rows(per_update, spent)
     checkpoints = Checkpoints(folder.path)
     saved = done * per_update
@@ -168,6 +168,15 @@ def _run(
         raise
     finally:
         checkpoints.close()
+
+
+def updates_per_row(updates: int) -> int:
+    """About `ROWS` rows in a run of so many updates; all of one length where one can be found.
+
+    A chunk of another length at the end would be one more program to compile.
+    """
+    least = max(1, updates // ROWS)
+    return next((each for each in range(least, 2 * least + 1) if updates % each == 0), least)
 
 
 def _drifted(plan: Plan, step: int) -> dict[str, float]:
