@@ -252,6 +252,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SelftuneError as error:
         Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(error)}", highlight=False)
         sys.exit(1)
+    except KeyboardInterrupt as interrupt:
+        told = "\n".join(["interrupted.", *getattr(interrupt, "__notes__", ())])
+        Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(told)}", highlight=False)
+        sys.exit(130)
 
 
 def _escaped(error: SelftuneError | str) -> str:

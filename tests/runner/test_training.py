@@ -1,5 +1,6 @@
 import json
 import logging
+import signal
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import selftune as st
 from selftune.agents import Recipe
 from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
-from selftune.runner import rollouts, training
+from selftune.runner import native_experiment, rollouts, training
 from selftune.runner.checkpointing import read_arrays
 from selftune.runner.run_folder import RunFolder
 
@@ -129,6 +130,55 @@ def test_a_run_that_breaks_loses_nothing_and_goes_on(tmp_path, monkeypatch, fail
     assert int(kept["update"]) == 2
     resumed = training.resume(path, progress=False)
     assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
+
+
+@pytest.mark.parametrize("moment", ["advance", "begin"])
+def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch, moment):
+    """In the middle of one the session is in no one's hands."""
+    experiment, calls = native_experiment.native_experiment, iter(range(100))
+
+    def interrupted(*given):
+        whole = experiment(*given)
+
+        def advance(session, updates):
+            if moment == "advance" and next(calls) == 2:
+                signal.raise_signal(signal.SIGINT)
+            return whole.advance(session, updates)
+
+        def begin(seed):
+            if moment == "begin":
+                signal.raise_signal(signal.SIGINT)
+            return whole.begin(seed)
+
+        return whole._replace(advance=advance, begin=begin)
+
+    monkeypatch.setattr("selftune.runner.plan.native_experiment", interrupted)
+    run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=400)
+    done = {"advance": 3, "begin": 0}[moment]
+    assert len(run.rows) == done
+    assert int(last_checkpoint(run.path)["update"]) == done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_inside_an_update_says_what_is_lost(tmp_path, monkeypatch):
+    experiment, calls = native_experiment.native_experiment, iter(range(100))
+
+    def interrupted(*given):
+        whole = experiment(*given)
+
+        def advance(session, updates):
+            told = whole.advance(session, updates)
+            if next(calls) == 2:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return told
+
+        return whole._replace(advance=advance)
+
+    monkeypatch.setattr("selftune.runner.plan.native_experiment", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(tmp_path / "run", "cartpole", settings=SMALL, steps=400)
+    assert f"selftune resume {tmp_path / 'run'}" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("agent", ["a2c", "impala", "ppo"])

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from selftune.envs.drift import Drift, read
 from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
@@ -22,6 +24,7 @@ from selftune.runner.rows import Rows
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
 from selftune.runner.session import Experiment, Session
+from selftune.runner.stopping import stop_requests
 from selftune.runner.watching import Watchdog, end_resumably
 
 ROWS = 500
@@ -73,8 +76,12 @@ def train(
     _, experiment, config = plan.build()
     try:
         path = _free_folder(env, agent) if out is None else _folder(out)
-        with lock(path), RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder:
-            _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress)
+        with (
+            stop_requests() as stopped,
+            lock(path),
+            RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder,
+        ):
+            _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress, stopped)
         return Run(path)
     finally:
         experiment.close()
@@ -101,15 +108,20 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
         plan = replace(plan, steps=steps)
     _, experiment, _ = plan.build()
     try:
-        with lock(folder.path):
-            _make(plan, experiment, folder, lambda: _restored(experiment, folder), progress)
+        with stop_requests() as stopped, lock(folder.path):
+            _make(plan, experiment, folder, lambda: _restored(experiment, folder), progress, stopped)
         return Run(folder.path)
     finally:
         experiment.close()
 
 
 def _make(
-    plan: Plan, experiment: Experiment, folder: RunFolder, begin: Callable[[], tuple[Session, float]], progress: bool
+    plan: Plan,
+    experiment: Experiment,
+    folder: RunFolder,
+    begin: Callable[[], tuple[Session, float]],
+    progress: bool,
+    stopped: Callable[[], bool],
 ) -> None:
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
@@ -117,7 +129,8 @@ def _make(
     display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
-        _run(plan, experiment, session, spent, folder, display.update if progress else lambda row: None, watchdog.beat)
+        show = display.update if progress else lambda row: None
+        _run(plan, experiment, session, spent, folder, show, watchdog.beat, stopped)
     if progress:
         display.summary()
 
@@ -130,8 +143,9 @@ def _run(
     folder: RunFolder,
     show: Callable[[Mapping[str, Any]], None],
     beat: Callable[[], None],
+    stopped: Callable[[], bool],
 ) -> None:
-    """The loop. Ends early on Ctrl-C; whatever ends it, what was learned is saved first."""
+    """The loop. Ends early when asked to; whatever ends it, what was learned is saved first."""
     per_update = experiment.steps_per_update
     updates, done = -(-plan.steps // per_update), int(session.update)
     every = updates_per_row(-(-folder.config["settings"]["steps"] // per_update))
@@ -144,7 +158,7 @@ def _run(
         checkpoints.save(step, session, {"update": int(session.update), "wall_time": rows.wall_time()})
 
     try:
-        while done < updates:
+        while done < updates and not stopped():
             chunk = min(every - done % every, updates - done) if experiment.native else 1
             session, told = experiment.advance(session, chunk)
             done += chunk
@@ -158,7 +172,13 @@ def _run(
                     save()
                     saved = done * per_update
         save()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if _taken(session):
+            interrupt.add_note(
+                "Interrupted inside an update: what was learned since the last checkpoint is lost. To go on from it: "
+                f"selftune resume {folder.path}"
+            )
+            raise
         save()
     except BaseException as error:
         with suppress(Exception):  # the failure itself is what must be told
@@ -168,6 +188,11 @@ def _run(
         raise
     finally:
         checkpoints.close()
+
+
+def _taken(session: Session) -> bool:
+    """Whether an update that was interrupted had begun to write its results in the session's place."""
+    return any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(session))
 
 
 def updates_per_row(updates: int) -> int:
