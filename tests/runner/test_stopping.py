@@ -19,7 +19,7 @@ print("never said")
 """
 
 
-def test_the_first_is_noted_and_the_second_interrupts():
+def test_the_first_is_noted_and_the_second_interrupts(usual_ctrl_c):
     with stop_requests() as stopped:
         assert not stopped()
         signal.raise_signal(signal.SIGINT)

@@ -133,7 +133,7 @@ def test_a_run_that_breaks_loses_nothing_and_goes_on(tmp_path, monkeypatch, fail
 
 
 @pytest.mark.parametrize("moment", ["advance", "begin"])
-def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch, moment):
+def test_ctrl_c_waits_for_the_end_of_an_update(usual_ctrl_c, tmp_path, monkeypatch, moment):
     """In the middle of one the session is in no one's hands."""
     experiment, calls = native_experiment.native_experiment, iter(range(100))
 
@@ -160,7 +160,7 @@ def test_ctrl_c_waits_for_the_end_of_an_update(tmp_path, monkeypatch, moment):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_second_ctrl_c_inside_an_update_says_what_is_lost(tmp_path, monkeypatch):
+def test_a_second_ctrl_c_inside_an_update_says_what_is_lost(usual_ctrl_c, tmp_path, monkeypatch):
     experiment, calls = native_experiment.native_experiment, iter(range(100))
 
     def interrupted(*given):
