@@ -167,7 +167,7 @@ def bench(
         what: "learning": every agent on its tasks, against a stated bar. "published": what papers report, beside it.
             "drift": methods in worlds that change. "overhead": what self-tuning costs in time and memory.
         only: Tasks, experiments or parts by name, such as CartPole-v1/ppo, tracking or updates; of "drift" worlds,
-            kinds of change and methods, such as cartpole abrupt meta_gradient; all when omitted.
+            ways and subjects of change and methods, such as cartpole gradual reward hoof; all when omitted.
         seeds: Seeds a task, instead of its own number; of "learning" and "drift".
         steps: Environment steps of each run, instead of the bench's own number; of "drift".
         full: The published sizes or the whole protocol, for hours, instead of reduced ones; of all but "learning".

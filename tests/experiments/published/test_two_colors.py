@@ -8,7 +8,7 @@ import pytest
 
 import selftune as st
 from selftune.envs.worlds.grid import MOVES, SIDE
-from selftune.experiments.published import two_colors, two_colors_runs
+from selftune.experiments.published import two_colors_runs
 from selftune.experiments.published.two_colors import (
     Line,
     bootstrapped,
@@ -124,7 +124,7 @@ def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path, monkeypatch
         ran.append((set(varied), tuple(seeds), steps))
         return Outcome(np.array([[0.1, 0.2], [0.3, 0.2]]), np.array([[0.5, 0.4], [0.3, 0.4]]), window=320)
 
-    monkeypatch.setattr(two_colors, "run", fake)
+    monkeypatch.setattr(two_colors_runs, "run", fake)
     line = Line("AC", Method(window=2), NUMBERS, (1.24, 0.09))
     row = measured(line, TINY, 640, (0, 1), records, print)
     assert ran == [(set(NUMBERS), (0, 1), 640)]

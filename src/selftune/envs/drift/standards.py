@@ -78,7 +78,7 @@ def standard(env_name: str, way: str = "abrupt", subject: str | None = None, eve
     if not tables:
         raise SettingError(
             f"The {subject} of {env_name} cannot change in the way {way!r}; expected one of "
-            f"{', '.join(kind for kind in kinds(env_name))}."
+            f"{', '.join(kinds(env_name))}."
         )
     return Drift(tuple(Change(field, kind=way, every=every, **table) for field, table in tables.items()))
 

@@ -16,11 +16,9 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from selftune import estimators, metaparams
 from selftune.experiments.published.two_colors_agent import Agent, Method, Settings, agent, networks
-from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
+from selftune.experiments.published.two_colors_runs import Outcome, recorded
 from selftune.experiments.published.two_colors_stream import Stream, best_return
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
@@ -134,17 +132,9 @@ def measured(
     line: Line, settings: Settings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
 ) -> Row:
     """One row: from the records, or run now and added to them."""
-    known = records.find(EXPERIMENT, line.name, steps)
-    if known is not None:
-        return known
-    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
     build = functools.partial(_built, line.method, settings)
-    varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
-    outcome = run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}"))
-    row = _row(line, settings, steps, seeds, outcome)
-    records.add(row)
-    keep.unlink(missing_ok=True)
-    return row
+    tell = functools.partial(_row, line, settings, steps, seeds)
+    return recorded(EXPERIMENT, line, settings, steps, seeds, build, tell, records, say)
 
 
 def _contextual(value: float, constraint: Any, features: Sequence[str], settings: Settings) -> metaparams.MetaParam:

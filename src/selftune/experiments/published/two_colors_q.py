@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from selftune import metaparams, optim
-from selftune.experiments.published.two_colors_runs import Outcome, run, state_file
+from selftune.experiments.published.two_colors_runs import Outcome, recorded
 from selftune.experiments.published.two_colors_stream import ACTIONS, ENV, Place, Stream, begin
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
@@ -205,16 +204,9 @@ def q_lambda_rows(
 def _measured(
     line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
 ) -> Row:
-    known = records.find(EXPERIMENT, line.name, steps)
-    if known is not None:
-        return known
-    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
-    varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
     build = functools.partial(_built, line.epsilon, settings)
-    outcome = run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}"))
-    records.add(row := _row(line, settings, steps, seeds, outcome))
-    keep.unlink(missing_ok=True)
-    return row
+    tell = functools.partial(_row, line, settings, steps, seeds)
+    return recorded(EXPERIMENT, line, settings, steps, seeds, build, tell, records, say)
 
 
 def _built(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:

@@ -1,21 +1,37 @@
 """Whole runs of an agent in the stream: many seeds or settings in one compiled program, in chunks, resumable."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from safetensors.numpy import load, save
 
 from selftune.errors import SettingError
+from selftune.experiments.records import Records, Row
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.run_folder import write_whole
 from selftune.types import Float, PyTree
 
 CHUNK = 100_000
 """Steps between two returns to the host, about."""
+
+
+@runtime_checkable
+class Line(Protocol):
+    """What the lines of all tables have."""
+
+    @property
+    def name(self) -> str:
+        """Of the row."""
+        ...
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """What a run is built with."""
+        ...
 
 
 class Outcome(NamedTuple):
@@ -95,6 +111,41 @@ def run(
             write_whole(keep, save({**pack(lives), **_series(reward, told)}))
         say(f"{reward.shape[1] * window:>10,} steps: reward {reward[:, -length:].mean():.4f} a step")
     return Outcome(reward, told, window)
+
+
+def recorded(
+    experiment: str,
+    line: Line,
+    settings: Any,
+    steps: int,
+    seeds: Sequence[int],
+    build: Callable[[Any], Any],
+    tell: Callable[[Outcome], Row],
+    records: Records,
+    say: Callable[[str], None],
+) -> Row:
+    """One row of a table: from the records, or run now and added to them.
+
+    Args:
+        experiment: Whose table it is.
+        line: What the row is called, and the numbers that its agent is built with.
+        settings: What the table's rows share.
+        steps: Of each run.
+        seeds: Of the runs.
+        build: As `run` takes it.
+        tell: From what the runs gave to the row.
+        records: Results; beside their file the state of a row that is under way.
+        say: Told the mean reward of every chunk.
+    """
+    known = records.find(experiment, line.name, steps)
+    if known is not None:
+        return known
+    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
+    varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
+    row = tell(run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}")))
+    records.add(row)
+    keep.unlink(missing_ok=True)
+    return row
 
 
 def state_file(folder: Path, name: str, *parts: Any) -> Path:
