@@ -83,6 +83,17 @@ def test_the_context_is_what_was_experienced_last(window):
     assert window.after.place.world.time == (3 * 3 + 1) * TINY.length  # windows of three, and the first rollout
 
 
+@pytest.mark.parametrize("line", lines(TINY), ids=lambda line: line.name)
+def test_every_line_lives_windows_of_one_shape(line):
+    made = agent(line.method, TINY, line.numbers)
+    life = jax.eval_shape(made.init, jax.random.key(0))
+    after, told = jax.eval_shape(made.window, life)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), life
+    )
+    assert told.reward.shape == told.entropy_cost.shape == ()
+
+
 def test_rewards_change_their_sign_at_the_flip_and_not_before():
     stream = Stream(flip_every=50, respawn_all=False, step_cost=0.25)
     _, lived = jax.jit(lambda key: rollout(stream, lambda _: jnp.zeros(4), begin(stream, key), key, 600))(

@@ -70,13 +70,15 @@ def bootstrapped(unroll: int, target_steps: int, settings: Settings = DEFAULTS) 
 
 
 PLAIN = {
-    "entropy_cost": 0.3,
+    "entropy_cost": 0.2,
     "learning_rate": 0.1,
     "critic_learning_rate": 0.1,
-    "meta_learning_rate": 1e-3,
+    "meta_learning_rate": 1e-4,
     "trace_decay": 0.0,
 }
 """What a line starts from."""
+SCALAR = {**PLAIN, "meta_learning_rate": 1e-2}
+"""A step of one number is small beside a step of all the weights of a context network."""
 
 
 def lines(settings: Settings = DEFAULTS) -> list[Line]:
@@ -91,8 +93,8 @@ def lines(settings: Settings = DEFAULTS) -> list[Line]:
         Line("BMG-rich", Method(RICH, rich, target), PLAIN, (1.79, 0.07)),
         Line("MG-context", Method(("reward",), reward, through, 0.1), PLAIN, (1.58, 0.06)),
         Line("ours: BMG-rich, rate and cost", Method(RICH, {**rich, **rate}, target), {**PLAIN, "trace_decay": 0.9}),
-        Line("BMG", Method((), scalar_cost(), target), PLAIN, (1.32, 0.08)),
-        Line("MG", Method((), scalar_cost(), through, 0.1), PLAIN, (1.29, 0.08)),
+        Line("BMG", Method((), scalar_cost(), target), SCALAR, (1.32, 0.08)),
+        Line("MG", Method((), scalar_cost(), through, 0.1), SCALAR, (1.29, 0.08)),
     ]
 
 
@@ -154,7 +156,7 @@ def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outco
         "returns": [round(float(value), 4) for value in returns],
         "standard_deviation": round(float(returns.std(ddof=1)), 4) if len(returns) > 1 else None,
         "seeds": list(seeds),
-        "numbers": dict(line.numbers),
+        "numbers": {name: number for name, number in line.numbers.items() if name not in line.method.learned},
         "features": list(line.method.features),
         "estimator": getattr(line.method.estimator, "name", None),
         "stream": {name: getattr(stream, name) for name in stream._fields},

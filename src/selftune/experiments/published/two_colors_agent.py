@@ -134,7 +134,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     """
     policy, critic = networks(settings)
     loss = policy_loss(policy)
-    columns = jnp.array([FEATURES.index(name) for name in method.features])
+    columns = jnp.array([FEATURES.index(name) for name in method.features], int)
     spec = {"entropy_cost": numbers["entropy_cost"], "learning_rate": numbers["learning_rate"], **method.learned}
 
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Sample) -> tuple[Scalar, dict[str, Scalar]]:

@@ -16,7 +16,7 @@ from selftune.runner.run_folder import write_whole
 from selftune.types import Float, PyTree
 
 CHUNK = 100_000
-"""Steps between two returns to the host, about."""
+"""Steps between two returns to the host, at most; all chunks of a run are of one length, and so one program."""
 
 
 @runtime_checkable
@@ -90,27 +90,24 @@ def run(
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
     example = build(jax.tree.map(lambda leaf: leaf[0], varied))
     window = example.updates * example.length
-    total, chunk = -(-steps // window), max(1, CHUNK // window)
+    total = -(-steps // window)
+    chunks = -(-total * window // CHUNK)
+    length = -(-total // chunks)
 
-    def several(length: int) -> Callable:
-        def one(numbers: PyTree, life: Any) -> tuple[Any, Any]:
-            return jax.lax.scan(lambda life, _: build(numbers).window(life), life, length=length)
+    def chunk(numbers: PyTree, life: Any) -> tuple[Any, Any]:
+        return jax.lax.scan(lambda life, _: build(numbers).window(life), life, length=length)
 
-        return jax.jit(jax.vmap(one), donate_argnums=1)
-
+    program = jax.jit(jax.vmap(chunk), donate_argnums=1)
     lives = jax.jit(jax.vmap(lambda numbers, key: build(numbers).init(key)))(varied, keys)
     lives, reward, told = _found(keep, lives, len(seeds))
-    programs = {}
-    while (done := reward.shape[1]) < total:
-        length = min(chunk, total - done)
-        programs.setdefault(length, several(length))
-        lives, (more_reward, more_told) = programs[length](varied, lives)
+    while reward.shape[1] < total:
+        lives, (more_reward, more_told) = program(varied, lives)
         reward, told = np.append(reward, more_reward, axis=1), np.append(told, more_told, axis=1)
         if keep is not None:
             keep.parent.mkdir(parents=True, exist_ok=True)
             write_whole(keep, save({**pack(lives), **_series(reward, told)}))
         say(f"{reward.shape[1] * window:>10,} steps: reward {reward[:, -length:].mean():.4f} a step")
-    return Outcome(reward, told, window)
+    return Outcome(reward[:, :total], told[:, :total], window)
 
 
 def recorded(
