@@ -1,5 +1,6 @@
 """What `make` says when it cannot."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -36,6 +37,14 @@ def test_a_missing_package_brings_the_command_that_installs_it(monkeypatch, env_
     with pytest.raises(MissingExtraError) as caught:
         make(env_id, 1)
     assert command in str(caught.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="mujoco is not installed")
+def test_old_words_in_the_models_of_a_package_are_not_told_to_its_user(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make("HalfCheetah-v5", 2).close()
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []  # MuJoCo's own log
 
 
 def test_unsupported_spaces_are_named_with_a_way_out():

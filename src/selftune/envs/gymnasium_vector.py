@@ -1,7 +1,10 @@
 """From the id of a Gymnasium environment to `B` copies of it that step together."""
 
 import difflib
-import importlib
+import importlib.util
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -51,7 +54,8 @@ def make(
     if drift is not None and changes:
         settings["wrappers"] = [_wrapper(drift, num_envs, held)]
     try:
-        env = gymnasium.make_vec(spec, num_envs, **settings)
+        with _without_deprecations(str(spec.entry_point)):
+            env = gymnasium.make_vec(spec, num_envs, **settings)
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise _missing(env_id, str(spec.entry_point), error) from error
     except SettingError:
@@ -62,6 +66,26 @@ def make(
             "gymnasium.make_vec can make. Mend it, or give another one."
         ) from error
     return HostEnv(env, reset_where, partial(_call, env, "go_to") if changes and held is None else None)
+
+
+@contextmanager
+def _without_deprecations(entry_point: str) -> Iterator[None]:
+    """MuJoCo warns of every old word in a model once for each copy, and logs it into the working directory; models that
+    come with a package are not the user's to mend. What else it says becomes a warning of Python's.
+    """
+    if "mujoco" not in entry_point or importlib.util.find_spec("mujoco") is None:
+        yield
+        return
+    import mujoco
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(
+        lambda text: None if "deprecated" in text else warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)
+    )
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def _call(env, name, *given):

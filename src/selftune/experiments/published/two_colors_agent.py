@@ -59,7 +59,6 @@ class Method(NamedTuple):
     """How to differentiate; `None` leaves everything as it is."""
     judge_entropy: float = 0.0
     """Entropy cost of the outer loss, or of the target's last step."""
-    rule: Callable[[Eta], optax.GradientTransformation] = lambda eta: optim.sgd(eta["learning_rate"])
     meta_eps: float = 1e-4
     """Of Adam, the meta-optimizer."""
     window: int = 15
@@ -122,25 +121,30 @@ def policy_loss(policy: Network) -> Loss:
     return loss
 
 
+def descent(eta: Eta) -> optax.GradientTransformation:
+    """The policy's rule; reads `learning_rate` and `max_grad_norm`."""
+    return optim.chain(optim.clip_by_global_norm(eta["max_grad_norm"]), optim.sgd(eta["learning_rate"]))
+
+
 def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scalar]) -> Agent:
     """Wire a method into the stream.
 
     Args:
         method: The row.
         settings: What the rows share.
-        numbers: `entropy_cost`, `learning_rate`, `critic_learning_rate`, `meta_learning_rate`, and `trace_decay` of
-            the advantages (0: one step, 1: to the end of the rollout); may be traced, so that one program serves a
-            sweep.
+        numbers: `entropy_cost`, `learning_rate`, `max_grad_norm` of the policy, `critic_learning_rate`,
+            `meta_learning_rate`, and `trace_decay` of the advantages (0: one step, 1: to the end of the rollout); may
+            be traced, so that one program serves a sweep.
     """
     policy, critic = networks(settings)
     loss = policy_loss(policy)
     columns = jnp.array([FEATURES.index(name) for name in method.features], int)
-    spec = {"entropy_cost": numbers["entropy_cost"], "learning_rate": numbers["learning_rate"], **method.learned}
+    spec = {name: numbers[name] for name in ("entropy_cost", "learning_rate", "max_grad_norm")} | dict(method.learned)
 
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: Sample) -> tuple[Scalar, dict[str, Scalar]]:
         return loss(params, frozen, {**eta, "entropy_cost": method.judge_entropy}, batch)
 
-    learner = learning.learner(loss, method.rule)
+    learner = learning.learner(loss, descent)
     tuner = tuning.tuner(
         spec,
         learner,
