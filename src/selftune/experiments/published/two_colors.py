@@ -70,7 +70,7 @@ PLAIN = {
     "entropy_cost": 0.2,
     "learning_rate": 0.1,
     "critic_learning_rate": 0.1,
-    "max_grad_norm": 0.5,
+    "max_grad_norm": 1.0,
     "meta_learning_rate": 1e-4,
     "trace_decay": 0.0,
 }

@@ -122,7 +122,7 @@ def policy_loss(policy: Network) -> Loss:
 
 
 def descent(eta: Eta) -> optax.GradientTransformation:
-    """The policy's rule; reads `learning_rate` and `max_grad_norm`."""
+    """The rule of policy and critic; reads `learning_rate` and `max_grad_norm`."""
     return optim.chain(optim.clip_by_global_norm(eta["max_grad_norm"]), optim.sgd(eta["learning_rate"]))
 
 
@@ -132,7 +132,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     Args:
         method: The row.
         settings: What the rows share.
-        numbers: `entropy_cost`, `learning_rate`, `max_grad_norm` of the policy, `critic_learning_rate`,
+        numbers: `entropy_cost`, `learning_rate`, `critic_learning_rate`, `max_grad_norm` of either network,
             `meta_learning_rate`, and `trace_decay` of the advantages (0: one step, 1: to the end of the rollout); may
             be traced, so that one program serves a sweep.
     """
@@ -159,7 +159,7 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
         """One rollout, what the policy will learn from it, and the critic's own update."""
         place, lived = rollout(settings.stream, lambda o: policy.apply(policy_params, o), place, key, settings.length)
         errors, advantage = _advantages(critic, critic_params, lived, settings.discount, numbers["trace_decay"])
-        critic_params = _improve(critic, critic_params, lived, advantage, numbers["critic_learning_rate"])
+        critic_params = _improve(critic, critic_params, lived, advantage, numbers)
         features = jnp.append(features[1:], _features(lived, errors)[None], axis=0)
         context = features[:, columns].reshape(-1)
         sample = Sample(lived.observation, lived.action, advantage, context)
@@ -211,14 +211,18 @@ def _advantages(
     return errors, generalized_advantage(lived.reward, discounts, values[:-1], values[1:], trace_decay)
 
 
-def _improve(critic: Network, params: Params, lived: Rollout, advantage: Array, rate: float | Scalar) -> Params:
+def _improve(
+    critic: Network, params: Params, lived: Rollout, advantage: Array, numbers: Mapping[str, float | Scalar]
+) -> Params:
     """Gradient descent on half the squared distance to the targets: values plus advantages."""
 
     def distance(moving: Params) -> Scalar:
         target = critic.apply(params, lived.observation)[:, 0] + advantage
         return 0.5 * jnp.square(target - critic.apply(moving, lived.observation)[:, 0]).mean()
 
-    return jax.tree.map(lambda leaf, slope: leaf - rate * slope, params, jax.grad(distance)(params))
+    rule = descent({"learning_rate": numbers["critic_learning_rate"], "max_grad_norm": numbers["max_grad_norm"]})
+    step, _ = rule.update(jax.grad(distance)(params), rule.init(params))
+    return optax.apply_updates(params, step)
 
 
 def _features(lived: Rollout, errors: Float[Array, " T"]) -> Float[Array, " F"]:
