@@ -28,6 +28,7 @@ NUMBERS: dict[str, float] = {
     "learning_rate": 0.1,
     "critic_learning_rate": 0.1,
     "max_grad_norm": 0.5,
+    "critic_max_grad_norm": 0.5,
     "meta_learning_rate": 1e-2,
     "trace_decay": 0.0,
 }

@@ -132,9 +132,9 @@ def agent(method: Method, settings: Settings, numbers: Mapping[str, float | Scal
     Args:
         method: The row.
         settings: What the rows share.
-        numbers: `entropy_cost`, `learning_rate`, `critic_learning_rate`, `max_grad_norm` of either network,
-            `meta_learning_rate`, and `trace_decay` of the advantages (0: one step, 1: to the end of the rollout); may
-            be traced, so that one program serves a sweep.
+        numbers: `entropy_cost`; `learning_rate` and `max_grad_norm` of the policy, `critic_learning_rate` and
+            `critic_max_grad_norm`; `meta_learning_rate`; and `trace_decay` of the advantages (0: one step, 1: to the
+            end of the rollout). May be traced, so that one program serves a sweep.
     """
     policy, critic = networks(settings)
     loss = policy_loss(policy)
@@ -220,7 +220,7 @@ def _improve(
         target = critic.apply(params, lived.observation)[:, 0] + advantage
         return 0.5 * jnp.square(target - critic.apply(moving, lived.observation)[:, 0]).mean()
 
-    rule = descent({"learning_rate": numbers["critic_learning_rate"], "max_grad_norm": numbers["max_grad_norm"]})
+    rule = descent({"learning_rate": numbers["critic_learning_rate"], "max_grad_norm": numbers["critic_max_grad_norm"]})
     step, _ = rule.update(jax.grad(distance)(params), rule.init(params))
     return optax.apply_updates(params, step)
 
