@@ -70,8 +70,10 @@ def make(
 
 @contextmanager
 def _without_deprecations(entry_point: str) -> Iterator[None]:
-    """MuJoCo warns of every old word in a model once for each copy, and logs it into the working directory; models that
-    come with a package are not the user's to mend. What else it says becomes a warning of Python's.
+    """What MuJoCo warns of as warnings of Python's, but for old words in a model.
+
+    It says them once for each copy, and writes a log into the working directory; models that come with a package are
+    not the user's to mend.
     """
     if "mujoco" not in entry_point or importlib.util.find_spec("mujoco") is None:
         yield
