@@ -134,7 +134,9 @@ def populations(
     every = max(1, chunks // INTERVALS)
     explore = strategy.explore(names) if strategy.explore else None
     groups = [_begun(names, seed, members) for seed in seeds]
-    sessions = fleet.begin(_settings(names, groups), keys([_key(seed, m) for seed in seeds for m in range(members)]))
+    sessions = fleet.begin(
+        _settings(names, groups), keys([member_key(seed, m) for seed in seeds for m in range(members)])
+    )
     taken, told, interval = fleet.steps_per_update * chunk * members, [], []
     for number in range(chunks):
         sessions, point = fleet.advance(_settings(names, groups), sessions, physics((number + 0.5) * taken), chunk)
@@ -215,7 +217,8 @@ def _settings(names: Sequence[str], groups: Sequence[Group]) -> Mapping[str, Flo
     return {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
 
 
-def _key(seed: int, member: int) -> int:
+def member_key(seed: int, member: int) -> int:
+    """The seed of one member of a population."""
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 

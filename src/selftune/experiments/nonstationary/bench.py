@@ -126,7 +126,8 @@ def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int 
         SettingError: An unknown name.
     """
     everything = {"envs": tuple(TASKS), "ways": (*WAYS, OFF), "subjects": SUBJECTS, "methods": tuple(METHODS)}
-    usual = everything if full else {**everything, "envs": REDUCED_ENVS, "ways": REDUCED_WAYS, "subjects": ()}
+    usual = {**everything, "methods": tuple(name for name, method in METHODS.items() if method.ray is None)}
+    usual |= {} if full else {"envs": REDUCED_ENVS, "ways": REDUCED_WAYS, "subjects": ()}
     known = [name for names in everything.values() for name in names]
     for name in only:
         if name not in known:

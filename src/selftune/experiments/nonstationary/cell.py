@@ -1,7 +1,8 @@
 """One world, one kind of change: everything that competes there, and what it is measured by."""
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ from selftune.experiments.nonstationary.changing import (
 )
 from selftune.experiments.nonstationary.methods import METHODS, SEARCHED, defaults, maker, method, random_policy
 from selftune.experiments.population import populations
+from selftune.experiments.ray_population import ray_population
 from selftune.experiments.sweep import Curves, Physics, runs
 
 FINALISTS = 4
@@ -160,6 +162,8 @@ class Cell:
     def method(self, name: str) -> Curves:
         """One method, from the literature's defaults, or a population."""
         told, extent = method(name), self.lab.extent
+        if told.ray is not None:
+            return self._through_ray(told.ray)
         if told.strategy is None:
             setting = self._all(defaults(self.lab.agent, self.lab.spaces()))
             return self._runs(name, setting, self._test(), self._physics)
@@ -172,6 +176,18 @@ class Cell:
             )
             for seeds in _chunks(self._test(), together)
         ]  # fmt: skip
+        return joined(parts, extent.seeds)
+
+    def _through_ray(self, strategy: str) -> Curves:
+        """A population whose members are processes, once for each of the test's seeds."""
+        lab, extent, names = self.lab, self.lab.extent, SEARCHED[self.lab.agent]
+        opened = functools.partial(_opened, replace(lab, fleets={}, oracles={}), self.kind, self._drift)
+        parts = [
+            ray_population(
+                opened, self._physics, strategy, names, seed, self.steps, extent.members, self._points, lab.continuing
+            )
+            for seed in self._test()
+        ]
         return joined(parts, extent.seeds)
 
     def _runs(self, name: str, settings: Mapping[str, Any], seeds: Any, physics: Physics) -> Curves:
@@ -190,6 +206,11 @@ class Cell:
 
     def _test(self) -> range:
         return range(TEST, TEST + self.lab.extent.seeds)
+
+
+def _opened(lab: Lab, kind: str, drift: Drift) -> Fleet:
+    """The fleet of fixed agents, in whatever process this is called."""
+    return replace(lab, fleets={}).fleet("fixed", kind, drift)
 
 
 def joined(parts: list[Curves], count: int) -> Curves:

@@ -28,6 +28,8 @@ class Method(NamedTuple):
     """Of a population, whose members are fixed."""
     contextual: bool = False
     """Whether what is tuned is a function of its context."""
+    ray: str | None = None
+    """The strategy of a population that Ray Tune makes; only measured where it is named."""
 
 
 METHODS: Mapping[str, Method] = {
@@ -43,6 +45,8 @@ METHODS: Mapping[str, Method] = {
     "random_search": Method("fixed", RANDOM_SEARCH),
     "pbt": Method("fixed", PBT),
     "pb2": Method("fixed", PB2),
+    "pbt_ray": Method("fixed", ray="pbt"),
+    "pb2_ray": Method("fixed", ray="pb2"),
     "meta_gradient": Method("meta_gradient"),
     "meta_gradient_reset": Method("meta_gradient_reset"),
     "meta_gradient_context": Method("meta_gradient", contextual=True),

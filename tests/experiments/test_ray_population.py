@@ -1,0 +1,153 @@
+"""Populations through Ray Tune: its members alone, without Ray, and the whole where Ray is installed."""
+
+import importlib.util
+import json
+import math
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from selftune.errors import MissingExtraError, SettingError
+from selftune.experiments.fleet import Fleet, Told
+from selftune.experiments.ray_population import PLAIN, UNIT, Interval, Life, in_use, member_class, ray_population, table
+
+NAMES = ("learning_rate", "discount")
+
+
+class Counted(NamedTuple):
+    """A session that only counts its updates and sums up its rates."""
+
+    updates: jax.Array
+    rates: jax.Array
+    key: jax.Array
+
+
+def counting():
+    """A fleet whose every update is worth its learning rate; one episode ends in every second chunk."""
+
+    def begin(settings, keys):
+        return Counted(jnp.zeros(1), jnp.zeros(1), keys)
+
+    def advance(settings, session, physics, updates):
+        moved = session._replace(
+            updates=session.updates + updates, rates=session.rates + updates * settings["learning_rate"]
+        )
+        return moved, Told(moved.updates // updates % 2, moved.rates, jnp.full(1, physics), dict(settings))
+
+    return Fleet(begin, advance, 10)
+
+
+def life(**changes):
+    told = Life(counting, lambda step: step, UNIT, NAMES, 0, 4, chunk=2, every=3, chunks=5, continuing=False)
+    return told._replace(**changes)
+
+
+def member(config, **changes):
+    made = member_class(SimpleNamespace(Trainable=object))()
+    made.setup(config, life=life(**changes))
+    return made
+
+
+def config(number=0, learning_rate=1.0, discount=0.0):
+    return {"member": number, "learning_rate": learning_rate, "discount": discount}
+
+
+def test_a_member_takes_its_share_of_the_populations_steps_and_no_more():
+    made = member(config())
+    first, second = made.step(), made.step()
+    points = [*json.loads(first["told"]), *json.loads(second["told"])]
+    assert len(points) == 5, "three chunks, and the two that are left"
+    # A chunk is 2 updates of 10 steps in each of 4 members: 80 steps of the population, seen in its middle.
+    assert [point["reward"] for point in points] == [40.0, 120.0, 200.0, 280.0, 360.0]
+    # The highest learning rate is 0.1: 0.2 a chunk, of which episodes end in the first, the third and the fifth.
+    assert [point["returns"] for point in points] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert first["level"] == pytest.approx((0.2 + 0.4 + 0.6) / 2)
+    assert points[0]["eta"] == pytest.approx({"learning_rate": 0.1, "critic_learning_rate": 0.1, "discount": 0.999})
+
+
+def test_levels_of_a_member_without_episodes():
+    assert math.isnan(member(config(), open_fleet=_never_ends).step()["level"])
+    assert member(config(), continuing=True).step()["level"] == pytest.approx((40 + 120 + 200) / (3 * 20))
+
+
+def _never_ends():
+    made = counting()
+
+    def advance(*given):
+        session, told = made.advance(*given)
+        return session, told._replace(episodes=jnp.zeros(1), returns=jnp.zeros(1))
+
+    return made._replace(advance=advance)
+
+
+def test_a_copy_goes_on_from_its_source_with_settings_and_a_key_of_its_own(tmp_path):
+    source, copy = member(config(0)), member(config(1, learning_rate=0.0))
+    source.step()
+    source.save_checkpoint(str(tmp_path))
+    assert copy.reset_config(config(1, learning_rate=0.5))
+    copy.load_checkpoint(str(tmp_path))
+    then = json.loads(copy.step()["told"])
+    assert len(then) == 2
+    assert then[0]["reward"] == 280.0, "time goes on where the source stood"
+    assert then[0]["returns"] == pytest.approx(0.6 + 2 * 1e-3), (
+        "its own rate: the middle of -5 and -1, in powers of ten"
+    )
+    other = member(config(1))
+    assert np.array_equal(jax.random.key_data(copy.key), jax.random.key_data(other.key))
+    assert not np.array_equal(jax.random.key_data(copy.key), jax.random.key_data(source.key))
+
+
+def test_scales_are_inverse_and_a_discount_is_what_is_missing_to_one():
+    for scale in (PLAIN, UNIT):
+        for name in NAMES:
+            assert scale.back(name, scale.of(name, 0.3)) == pytest.approx(0.3)
+            assert scale.back(name, 2.0 if scale is UNIT else 1.0) == 1.0, "beyond the range is its end"
+    assert PLAIN.of("discount", 0.0) == pytest.approx(1e-3)
+    assert PLAIN.of("learning_rate", 0.5) == pytest.approx(1e-3)
+
+
+def test_in_use_is_who_was_best_in_the_interval_before():
+    def told(number):
+        return Told(1.0, float(number), 0.0, {})
+
+    nan = float("nan")
+    lives = [
+        [Interval(1.0, [told(1), told(2)]), Interval(nan, [told(3)]), Interval(9.0, [told(4)])],
+        [Interval(2.0, [told(11), told(12)]), Interval(-5.0, [told(13)]), Interval(0.0, [told(14)])],
+    ]
+    assert [point.returns.tolist() for point in in_use(lives)] == [[1.0], [2.0], [13.0], [14.0]]
+
+
+def test_a_table_with_gaps_is_filled_from_before():
+    point = json.dumps([{"episodes": 1.0, "returns": 2.0, "reward": 3.0, "eta": {}}])
+    rows = {"training_iteration": [1, 3], "level": [5.0, 7.0], "told": [point, point]}
+    assert [interval.level for interval in table(rows, 4)] == [5.0, 5.0, 7.0, 7.0]
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(SettingError, match="at least 4"):
+        ray_population(counting, lambda step: step, "pbt", NAMES, 0, 100, members=2)
+    with pytest.raises(SettingError, match="'pb3'"):
+        ray_population(counting, lambda step: step, "pb3", NAMES, 0, 100)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_the_command_that_installs_it_is_told():
+    with pytest.raises(MissingExtraError, match=r"selftune\[ray\]"):
+        ray_population(counting, lambda step: step, "pbt", NAMES, 0, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+@pytest.mark.parametrize("strategy", ["pbt", "pb2"])
+def test_ray_moves_settings_towards_what_pays(strategy):
+    curves = ray_population(counting, lambda step: step, strategy, NAMES, 0, 4 * 10 * 24, members=4, points=24)
+    assert curves.steps[-1] == 4 * 10 * 24
+    assert curves.reward.shape == (1, 24)
+    rates = curves.eta["learning_rate"][0]
+    assert rates[-1] >= rates[0]
+    assert curves.returns[0, -1] > curves.returns[0, 0]
