@@ -1,6 +1,6 @@
 """How the numbers of the two-colors tables were chosen: short runs on tuning seeds, which no table uses.
 
-    python benchmarks/two_colors_tuning.py [--only conventions fixed BMG-context …] [--steps 1000000] [--out …]
+    python benchmarks/two_colors_tuning.py [--only conventions fixed BMG-context …] [--steps 1500000] [--out …]
 
 Every sweep is one compiled program in which the grid rides as data. Goes on where it stopped: finished sweeps are in
 the file, the one under way beside it.
@@ -23,11 +23,12 @@ from selftune.experiments.published.two_colors_q import Q_DEFAULTS, q_agent, q_l
 from selftune.experiments.published.two_colors_runs import run, state_file
 from selftune.experiments.published.two_colors_stream import Stream
 
-META_RATES = (1e-2, 1e-3, 1e-4)
+CONTEXT_RATES, SCALAR_RATES = (1e-4, 3e-4), (1e-3, 1e-2)
+CLIPS = "max_grad_norm+critic_max_grad_norm"
 
 
 class Sweep(NamedTuple):
-    """Every combination of `grid`, on every tuning seed."""
+    """Every combination of `grid`, on every tuning seed; names joined by a plus share their values."""
 
     name: str
     build: Any
@@ -46,13 +47,23 @@ def sweeps() -> Iterator[Sweep]:
     """In the order in which their answers are needed."""
     worlds = {"anew": (0.0, 1.0), "trace_decay": (0.0, 1.0), "entropy_cost": (0.1, 0.2, 0.4)}
     yield Sweep("conventions", functools.partial(in_convention, Method()), PLAIN, worlds, 400_000)
+    grids: Mapping[str, Mapping[str, Sequence[float]]] = {
+        "AC": {"entropy_cost": (0.0, 0.05, 0.1, 0.2, 0.4)},
+        "BMG-context": {"meta_learning_rate": CONTEXT_RATES},
+        "BMG-rich": {"meta_learning_rate": CONTEXT_RATES},
+        "MG-context": {"meta_learning_rate": CONTEXT_RATES},
+        "ours: BMG-context from 0.2, clipped": {CLIPS: (0.25, 0.5, 1.0, 2.0, 4.0)},
+        "AC, clipped": {"entropy_cost": (0.05, 0.1, 0.2), CLIPS: (0.5, 1.0)},
+        "BMG": {"meta_learning_rate": SCALAR_RATES},
+        "MG": {"meta_learning_rate": SCALAR_RATES},
+    }
     for line in lines():
+        slow = line.name in ("BMG-context", "BMG-rich", "MG-context")  # they begin to move after a million steps
         build = functools.partial(agent, line.method, DEFAULTS)
-        grid = {"entropy_cost": (0.0, 0.1, 0.2, 0.4, 0.8)} if line.name == "AC" else {"meta_learning_rate": META_RATES}
-        yield Sweep(line.name, build, line.numbers, grid)
+        yield Sweep(line.name, build, line.numbers, grids[line.name], 3_000_000 if slow else None)
     for line in q_lines():
         build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
-        grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": META_RATES}
+        grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": (1e-2, 1e-3, 1e-4)}
         yield Sweep(line.name, build, line.numbers, grid, 200_000)
 
 
@@ -61,7 +72,8 @@ def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str,
     points = list(itertools.product(TUNING_SEEDS, *sweep.grid.values()))
     seeds = [int(point[0]) for point in points]
     varied = {name: np.full(len(points), number) for name, number in sweep.fixed.items()}
-    varied |= {name: np.array([point[1 + i] for point in points]) for i, name in enumerate(sweep.grid)}
+    for place, names in enumerate(sweep.grid, start=1):
+        varied |= {name: np.array([point[place] for point in points]) for name in names.split("+")}
     keep = state_file(out.parent, f"tuning-{sweep.name}", varied, steps)
     outcome = run(sweep.build, varied, seeds, steps, keep, lambda told: say.print(f"{sweep.name}: {told}"))
     late = outcome.reward[:, outcome.reward.shape[1] // 2 :].mean(axis=1)
@@ -75,7 +87,7 @@ def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str,
 
 
 def main(
-    only: tuple[str, ...] = (), steps: int = 1_000_000, out: Path = Path("results/two_colors_tuning.json")
+    only: tuple[str, ...] = (), steps: int = 1_500_000, out: Path = Path("results/two_colors_tuning.json")
 ) -> None:
     """Run the sweeps that are not in the file yet."""
     told, console = json.loads(out.read_text()) if out.exists() else {}, Console()

@@ -8,11 +8,20 @@ Reads `results/published.json`, as `selftune bench published` writes it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from selftune.experiments.published.two_colors import EXPERIMENT
+from selftune.experiments.published.two_colors import EXPERIMENT, FIXED, OURS
 from selftune.experiments.published.two_colors_flips import COMPARED, RATES
 from selftune.experiments.records import Records, Row
 
-COLOURS = {"AC": "#7f7f7f", "BMG-context": "#c0392b", "BMG-rich": "#8e44ad", "MG-context": "#2471a3", "BMG": "#b9770e"}
+COLOURS = {
+    "AC": "#7f7f7f",
+    "BMG-context": "#c0392b",
+    "BMG-rich": "#8e44ad",
+    "MG-context": "#2471a3",
+    "BMG": "#b9770e",
+    "MG": "#148f77",
+    FIXED: "#212f3c",
+    OURS: "#e67e22",
+}
 LEFT, RIGHT, TOP, HEIGHT, GAP = 70.0, 470.0, 40.0, 150.0, 60.0
 MIDDLE = (LEFT + RIGHT) / 2
 

@@ -18,6 +18,7 @@ from selftune.experiments.published.two_colors import (
     scalar_cost,
 )
 from selftune.experiments.published.two_colors_agent import Life, Method, Settings, agent
+from selftune.experiments.published.two_colors_flips import RATES, flip_rate_rows
 from selftune.experiments.published.two_colors_runs import Outcome, run
 from selftune.experiments.published.two_colors_stream import Stream, begin, best_return, rollout
 from selftune.experiments.records import Records
@@ -164,3 +165,16 @@ def test_the_table_has_the_published_rows_in_order_of_importance():
     assert told["BMG-rich"] == (1.79, 0.07)
     assert set(told) == {"AC", "MG", "BMG", "MG-context", "BMG-context", "BMG-rich"}
     assert set(scalar_cost()) == {"entropy_cost"}
+
+
+def test_the_rows_of_swaps_differ_in_nothing_but_their_rate(tmp_path, monkeypatch):
+    def fake(build, varied, seeds, steps, keep, say):
+        return Outcome(np.full((len(seeds), 4), 0.1), np.full((len(seeds), 4), 0.5), window=240)
+
+    monkeypatch.setattr(two_colors_runs, "run", fake)
+    rows = list(flip_rate_rows(True, Records(tmp_path / "published.json"), print, TINY, steps=960, seeds=(0, 1)))
+    assert len({row.row for row in rows}) == len(rows) == 2 * len(RATES)
+    assert [row.details["stream"]["flip_every"] for row in rows] == [rate for rate in RATES for _ in range(2)]
+    numbers = [row.details["numbers"] for row in rows]
+    assert all(numbers[i] == numbers[i % 2] for i in range(len(rows)))
+    assert {row.details["numbers"]["max_grad_norm"] for row in rows} == {1.0}, "both lines are clipped alike"

@@ -43,7 +43,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     },
     "two_colors": Experiment(partial(actor_critic_rows, True), partial(actor_critic_rows, False)),
     "two_colors_q": Experiment(partial(q_lambda_rows, True), partial(q_lambda_rows, False)),
-    "two_colors_flips": Experiment(flip_rate_rows, flip_rate_rows),
+    "two_colors_flips": Experiment(partial(flip_rate_rows, True), partial(flip_rate_rows, False)),
 }
 
 

@@ -1,31 +1,36 @@
-"""How fast may the world change? A constant against a contextual line, for swaps more and less rare.
+"""How fast may the world change? A tuned constant against a contextual line, for swaps more and less rare.
 
 Luketina et al. 2022, figure 5: learned entropy costs win where roles swap every 50 000 steps or more, and lose below
-25 000: what an update of the context network learns about is over before it is of use.
+25 000: what an update of the context network learns about is over before it is of use. Compared are the two lines that
+begin well, so that short runs can tell.
 """
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
 
-from selftune.experiments.published.two_colors import DEFAULTS, REDUCED, Line, lines, measured
+from selftune.experiments.published.two_colors import DEFAULTS, FIXED, OURS, Line, lines, measured
 from selftune.experiments.published.two_colors_agent import Settings
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
 
 RATES = (10_000, 25_000, 50_000, 100_000)
 """Steps between two swaps."""
-COMPARED = ("AC", "BMG-context")
-SEEDS = range(3)
+COMPARED = (FIXED, OURS)
+FULL, REDUCED = 3_000_000, 500_000
+FULL_SEEDS, REDUCED_SEEDS = range(3), range(2)
 
 
 def flip_rate_rows(
+    reduced: bool,
     records: Records,
     say: Callable[[str], None],
     settings: Settings = DEFAULTS,
-    steps: int = REDUCED,
-    seeds: Sequence[int] = SEEDS,
+    steps: int | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> Iterator[Row]:
     """Two rows for each rate; the constant is the same at all of them."""
+    steps = (REDUCED if reduced else FULL) if steps is None else steps
+    seeds = (REDUCED_SEEDS if reduced else FULL_SEEDS) if seeds is None else seeds
     known = {line.name: line for line in lines(settings)}
 
     def job(every: int, name: str) -> Callable[[Callable[[str], None]], Row]:
