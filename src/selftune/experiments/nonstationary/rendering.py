@@ -5,6 +5,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from rich import box
+from rich.console import Group
 from rich.table import Table
 
 from selftune.experiments.records import Records, Row
@@ -20,6 +22,8 @@ HEADS = (
     "steps to recover",
     "regret",
 )
+NARROW = (0, 1, 2, 4, 5, 6, 7)
+"""Of `HEADS`, what a terminal has room for."""
 HIGHEST_BAR = 1.2
 
 
@@ -28,14 +32,19 @@ def bar(oracle: float) -> float:
     return min(HIGHEST_BAR, 1.0 + 0.5 * max(oracle - 1.0, 0.0))
 
 
-def table(rows: Iterable[Row]) -> Table:
-    """A table for the terminal, a section for each experiment."""
-    shown, before = Table("experiment", *HEADS), None
+def table(rows: Sequence[Row]) -> Group:
+    """A table for each experiment, as narrow as a terminal."""
+    return Group(*(_narrow(name, rows) for name in dict.fromkeys(row.experiment for row in rows)))
+
+
+def _narrow(experiment: str, rows: Iterable[Row]) -> Table:
+    shown = Table(title=experiment, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    for place in NARROW:
+        shown.add_column(HEADS[place], justify="left" if place == 0 else "right")
     for row in rows:
-        if before not in (None, row.experiment):
-            shown.add_section()
-        shown.add_row("" if row.experiment == before else row.experiment, *_cells(row))
-        before = row.experiment
+        if row.experiment == experiment:
+            cells = _cells(row)
+            shown.add_row(*(cells[place] for place in NARROW))
     return shown
 
 
