@@ -66,7 +66,7 @@ TASKS: Mapping[str, Task] = {
     "HalfCheetah-v5": Task("ppo", host=Host(ways=("abrupt", OFF), seeds=3, draws=16)),
 }
 REFERENCES = ("random", "best_fixed", "oracle")
-FULL = Extent(steps=600_000, regimes=6, seeds=10, draws=64)
+FULL = Extent(steps=400_000, regimes=4, seeds=10, draws=32)
 REDUCED = Extent(steps=200_000, regimes=4, seeds=4, draws=8, members=4, width=8, points=12)
 REDUCED_ENVS = ("cartpole", "two_colors")
 REDUCED_WAYS = ("abrupt", OFF)
