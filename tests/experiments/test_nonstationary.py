@@ -1,10 +1,13 @@
 """Protocol N on a minuscule world: what it measures, that it goes on, and that all kinds of change share programs."""
 
+import io
 import json
+import re
 
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from selftune.envs.drift import Change, Drift
 from selftune.envs.drift.standards import SUBJECTS, WAYS, kinds
@@ -22,7 +25,7 @@ from selftune.experiments.nonstationary.changing import (
     stream_of,
 )
 from selftune.experiments.nonstationary.methods import METHODS
-from selftune.experiments.nonstationary.rendering import bar, figure, markdown
+from selftune.experiments.nonstationary.rendering import bar, figure, markdown, table
 from selftune.experiments.records import Records
 
 TINY = Extent(steps=2048, regimes=2, seeds=2, draws=4, members=4, width=4, points=4)
@@ -77,6 +80,12 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     told = markdown(out)
     assert "### cartpole, abrupt dynamics" in told
     assert f"| pbt | {named['pbt'].ours:.2f} |" in told
+    console = Console(width=80, file=io.StringIO())
+    console.print(table(Records(out).rows))
+    shown = console.file.getvalue()  # pyright: ignore
+    assert "…\n" not in shown
+    assert re.search(rf"pbt +{named['pbt'].ours:.2f} ", shown)
+    assert "cartpole abrupt dynamics" in shown
     drawn = figure(Records(out).rows, "cartpole abrupt dynamics", ["fixed", "pbt"], ["level", "learning_rate"])
     assert len(drawn.data) == 8, "a line and a band for two methods in two panels"
 

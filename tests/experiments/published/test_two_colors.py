@@ -97,6 +97,19 @@ def test_every_line_lives_windows_of_one_shape(line):
     assert told.reward.shape == told.entropy_cost.shape == ()
 
 
+@pytest.mark.parametrize(("number", "held"), [("max_grad_norm", "policy"), ("critic_max_grad_norm", "critic")])
+def test_each_network_is_clipped_by_its_own_norm(number, held):
+    made = agent(Method(window=2), TINY, {**NUMBERS, number: 1e-9})
+    life = jax.jit(made.init)(jax.random.key(0))
+    after, _ = jax.jit(made.window)(life)
+    moved = {
+        "policy": norm(jax.tree.map(jnp.subtract, after.policy.params, life.policy.params)),
+        "critic": norm(jax.tree.map(jnp.subtract, after.critic, life.critic)),
+    }
+    assert moved.pop(held) < 1e-6
+    assert min(moved.values()) > 1e-3
+
+
 def test_rewards_change_their_sign_at_the_flip_and_not_before():
     stream = Stream(flip_every=50, respawn_all=False, step_cost=0.25)
     _, lived = jax.jit(lambda key: rollout(stream, lambda _: jnp.zeros(4), begin(stream, key), key, 600))(
@@ -118,10 +131,11 @@ def test_ceilings_of_the_conventions():
 
 
 def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(two_colors_runs, "CHUNK", 160)
     build = functools.partial(agent, Method(window=2), TINY)
     varied = {name: np.array([value, value]) for name, value in NUMBERS.items()}
+    monkeypatch.setattr(two_colors_runs, "CHUNK", 96)  # 7 chunks of 3 windows: one window more than 640 steps
     whole = run(build, varied, (0, 1), 640)
+    monkeypatch.setattr(two_colors_runs, "CHUNK", 160)
     run(build, varied, (0, 1), 320, tmp_path / "state")
     heard = []
     resumed = run(build, varied, (0, 1), 640, tmp_path / "state", heard.append)
@@ -177,4 +191,5 @@ def test_the_rows_of_swaps_differ_in_nothing_but_their_rate(tmp_path, monkeypatc
     assert [row.details["stream"]["flip_every"] for row in rows] == [rate for rate in RATES for _ in range(2)]
     numbers = [row.details["numbers"] for row in rows]
     assert all(numbers[i] == numbers[i % 2] for i in range(len(rows)))
+    assert ["entropy_cost" in told for told in numbers[:2]] == [True, False], "what is learned is no setting"
     assert {row.details["numbers"]["max_grad_norm"] for row in rows} == {1.0}, "both lines are clipped alike"
