@@ -78,8 +78,7 @@ def _without_deprecations(entry_point: str) -> Iterator[None]:
     if "mujoco" not in entry_point or importlib.util.find_spec("mujoco") is None:
         yield
         return
-    import mujoco
-
+    mujoco: Any = importlib.import_module("mujoco")
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(
         lambda text: None if "deprecated" in text else warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)
