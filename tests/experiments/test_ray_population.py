@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from selftune.errors import MissingExtraError, SettingError
 from selftune.experiments.fleet import Fleet, Told
@@ -98,9 +99,15 @@ def test_a_copy_goes_on_from_its_source_with_settings_and_a_key_of_its_own(tmp_p
     assert then[0]["returns"] == pytest.approx(0.6 + 2 * 1e-3), (
         "its own rate: the middle of -5 and -1, in powers of ten"
     )
-    other = member(config(1))
-    assert np.array_equal(jax.random.key_data(copy.key), jax.random.key_data(other.key))
-    assert not np.array_equal(jax.random.key_data(copy.key), jax.random.key_data(source.key))
+    assert np.array_equal(_key(copy, tmp_path / "copy"), _key(member(config(1)), tmp_path / "fresh"))
+    assert not np.array_equal(_key(copy, tmp_path / "copy"), _key(source, tmp_path / "source"))
+
+
+def _key(made, folder):
+    """The random key with which a member goes on."""
+    folder.mkdir(exist_ok=True)
+    made.save_checkpoint(str(folder))
+    return load_file(folder / "member")["key"]
 
 
 def test_scales_are_inverse_and_a_discount_is_what_is_missing_to_one():
