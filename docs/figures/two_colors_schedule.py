@@ -22,7 +22,7 @@ COLOURS = {
     FIXED: "#212f3c",
     OURS: "#e67e22",
 }
-LEFT, RIGHT, TOP, HEIGHT, GAP = 70.0, 470.0, 40.0, 150.0, 60.0
+LEFT, RIGHT, WIDTH, TOP, HEIGHT, GAP = 70.0, 470.0, 760.0, 40.0, 150.0, 60.0
 MIDDLE = (LEFT + RIGHT) / 2
 
 
@@ -39,6 +39,8 @@ def schedule(rows: Sequence[Row]) -> str:
     body = _panel(lines, "entropy_cost_around_flips", "entropy cost", TOP)
     body += _panel(lines, "reward_around_flips", "reward a step", below)
     body += _legend([(f"{name}, {row.steps / 1e6:g}M", COLOURS[name]) for name, row in lines.items()])
+    for place, mark in ((LEFT, "0"), (MIDDLE, "1/2"), (RIGHT, "1")):
+        body += _text(place, below + HEIGHT + 18, mark, "middle")
     body += _text(MIDDLE, below + HEIGHT + 38, "share of the time between two swaps", "middle")
     return _page("Around a swap of the two colours", body, below + HEIGHT + 54)
 
@@ -98,9 +100,9 @@ def _heights(values: Sequence[float], low: float, high: float, top: float) -> li
 
 
 def _page(title: str, body: str, height: float) -> str:
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {height:.0f}"
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}"
  font-family="sans-serif" font-size="12">
-<rect width="640" height="{height:.0f}" fill="white"/>
+<rect width="{WIDTH:.0f}" height="{height:.0f}" fill="white"/>
 <text x="{LEFT:.0f}" y="16" font-size="14">{title}</text>
 {body}
 </svg>
