@@ -12,10 +12,8 @@ from rich.console import Console
 from selftune.envs.drift import Change, Drift
 from selftune.envs.drift.standards import SUBJECTS, WAYS, kinds
 from selftune.errors import SettingError
-from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.bench import TASKS, asked, bench_drift, command, shares
-from selftune.experiments.nonstationary.cell import Extent
-from selftune.experiments.nonstationary.changing import (
+from selftune.experiments.contest.cell import Extent
+from selftune.experiments.contest.changing import (
     OFF,
     changing,
     drift_of,
@@ -24,7 +22,9 @@ from selftune.experiments.nonstationary.changing import (
     standing,
     stream_of,
 )
-from selftune.experiments.nonstationary.methods import METHODS
+from selftune.experiments.contest.methods import METHODS
+from selftune.experiments.measures import Stream
+from selftune.experiments.nonstationary.bench import TASKS, asked, bench_drift, command, shares
 from selftune.experiments.nonstationary.rendering import bar, figure, markdown, table
 from selftune.experiments.records import Records
 

@@ -39,7 +39,9 @@ def counting() -> Fleet:
         moved = session._replace(
             updates=session.updates + updates, rates=session.rates + updates * settings["learning_rate"]
         )
-        return moved, Told(moved.updates // updates % 2, moved.rates, jnp.full(1, physics), dict(settings))
+        return moved, Told(
+            moved.updates // updates % 2, moved.rates, jnp.full(1, physics), dict(settings), {}, jnp.ones(1, bool)
+        )
 
     return Fleet(begin, advance, 10)
 
@@ -122,7 +124,7 @@ def test_scales_are_inverse_and_a_discount_is_what_is_missing_to_one():
 
 def test_in_use_is_who_was_best_in_the_interval_before():
     def told(number):
-        return Told(jnp.float32(1), jnp.float32(number), jnp.float32(0), {})
+        return Told(jnp.float32(1), jnp.float32(number), jnp.float32(0), {}, {}, jnp.asarray(True))
 
     nan = float("nan")
     lives = [
@@ -133,7 +135,7 @@ def test_in_use_is_who_was_best_in_the_interval_before():
 
 
 def test_a_table_with_gaps_is_filled_from_before():
-    point = json.dumps([{"episodes": 1.0, "returns": 2.0, "reward": 3.0, "eta": {}}])
+    point = json.dumps([{"episodes": 1.0, "returns": 2.0, "reward": 3.0, "eta": {}, "guards": {}, "finite": 1.0}])
     rows = {"training_iteration": [1, 3], "level": [5.0, 7.0], "told": [point, point]}
     assert [interval.level for interval in table(rows, 4)] == [5.0, 5.0, 7.0, 7.0]
 

@@ -32,7 +32,7 @@ def open_env(name: str, num_envs: int, drift: Drift | None = None, *, held: int 
         SettingError: There is no such environment, or it cannot change so.
         MissingExtraError: It needs a package that is not installed.
     """
-    env = _native(name)
+    env = open_native(name)
     if env is not None:
         moving = env if drift is None else drifting(env, drift)
         return moving if held is None else still(moving, held)
@@ -44,8 +44,8 @@ def open_env(name: str, num_envs: int, drift: Drift | None = None, *, held: int 
     return make(name, num_envs, drift=drift, held=held)
 
 
-def _native(name: str) -> Environment | None:
-    """A world written in JAX; `None` where the name belongs to the host."""
+def open_native(name: str) -> Environment | None:
+    """A world written in JAX, by name; `None` where the name belongs to the host."""
     if name in WORLDS:
         return world(name)
     match name.split(":", 1):
@@ -77,7 +77,7 @@ def what_can_drift(name: str) -> dict[str, Any]:
         SettingError: There is no such environment, or nothing can change in it.
         MissingExtraError: It needs a package that is not installed.
     """
-    env = _native(name)
+    env = open_native(name)
     if env is not None:
         return fields_of(env)
     if name.startswith("envpool:"):

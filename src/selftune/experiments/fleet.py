@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from selftune import _tree
 from selftune.agents import Agent
 from selftune.envs.native import Environment
 from selftune.runner.native_experiment import Chunk, native_functions
@@ -34,6 +35,10 @@ class Told(NamedTuple):
     """All of it, of episodes that have not ended too."""
     eta: dict[str, Float[Array, "..."]]
     """After the last update; the mean where one is more than a number."""
+    guards: dict[str, Array]
+    """How often each fired."""
+    finite: Array
+    """Whether all parameters are numbers after the last update."""
 
 
 class Fleet(NamedTuple):
@@ -72,7 +77,8 @@ def _told(before: Session, after: Session, chunk: Chunk) -> Told:
     ended = jnp.where(chunk.finished, chunk.returns, 0.0).sum()
     # Every reward is in the return of an episode that ended or that goes on.
     reward = ended + after.worlds.returns.sum() - before.worlds.returns.sum()
-    return Told(chunk.finished.sum().astype(jnp.float32), ended, reward, eta_means(chunk.info.eta))
+    episodes, eta = chunk.finished.sum().astype(jnp.float32), eta_means(chunk.info.eta)
+    return Told(episodes, ended, reward, eta, chunk.fired, _tree.finite(after.agent.learner))
 
 
 def eta_means(eta: Mapping[str, PyTree]) -> dict[str, Float[Array, ""]]:

@@ -3,6 +3,7 @@
 Copies of a population's member take its agent along, not its environments, whose states cannot be stored.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from selftune import _tree
 from selftune.agents import AgentState, Choice
 from selftune.envs.host import HostEnv
 from selftune.experiments.fleet import Fleet, Make, Settings, Told, eta_means
@@ -63,17 +65,19 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         return _stacked(begun)
 
     def one(settings: Settings, session: Session, rollout: Rollout, updates: int) -> tuple[Session, Told]:
-        reward, info = 0.0, None
+        reward, fired, info = 0.0, Counter[str](), None
         for _ in range(updates):
             act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
             batch, carry = rollout.collect(actor(settings, session.agent), session.carry, act_key)
             learned, info = learn(settings, session.agent, batch, learn_key)
             session = session._replace(agent=learned, carry=carry, update=session.update + 1)
             reward += float(np.asarray(batch.reward, float).sum())
+            fired.update({name: int(count) for name, count in info.guards.items()})
         assert info is not None, "a chunk has at least one update"
         returns, _ = rollout.take_finished()
         ended, earned, paid = (jnp.float32(value) for value in (len(returns), returns.sum(), reward))
-        return session, Told(ended, earned, paid, eta_means(info.eta))
+        guards = {name: jnp.int32(fired[name]) for name in info.guards}
+        return session, Told(ended, earned, paid, eta_means(info.eta), guards, _tree.finite(session.agent.learner))
 
     def advance(settings: Settings, sessions: Session, physics: PyTree, updates: int) -> tuple[Session, Told]:
         moved = []

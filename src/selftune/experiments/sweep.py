@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from rich.progress import Progress, TimeRemainingColumn
 
 from selftune.errors import SettingError
@@ -36,6 +36,10 @@ class Curves(NamedTuple):
     reward: Float[np.ndarray, "N P"]
     """Sum over all steps."""
     eta: Mapping[str, Float[np.ndarray, "N P"]]
+    guards: Mapping[str, Int[np.ndarray, "N P"]]
+    """How often each fired."""
+    finite: Bool[np.ndarray, "N P"]
+    """Whether all parameters are numbers."""
 
     def level(self, continuing: bool = False) -> Float[np.ndarray, "N P"]:
         """How good the run is at each point.
@@ -98,7 +102,8 @@ def concatenated(groups: Sequence[Sequence[Told]], count: int, taken: int) -> Cu
     whole: Told = jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *stacked)
     marks = np.arange(1, len(groups[0]) + 1) * taken
     episodes, returns, reward = (np.asarray(part) for part in (whole.episodes, whole.returns, whole.reward))
-    return Curves(marks, episodes, returns, reward, {name: np.asarray(path) for name, path in whole.eta.items()})
+    eta, guards = ({name: np.asarray(path) for name, path in part.items()} for part in (whole.eta, whole.guards))
+    return Curves(marks, episodes, returns, reward, eta, guards, np.asarray(whole.finite))
 
 
 def plan(steps_per_update: int, steps: int, points: int) -> tuple[int, int]:

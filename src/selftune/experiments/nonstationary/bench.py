@@ -17,10 +17,10 @@ import numpy as np
 from selftune import __version__
 from selftune.envs.drift.standards import SUBJECTS, USUAL, WAYS, kinds
 from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.contest.cell import Cell, Extent, Lab
+from selftune.experiments.contest.changing import OFF
+from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.measures import Stream, by_regime, normalised, told
-from selftune.experiments.nonstationary.cell import Cell, Extent, Lab
-from selftune.experiments.nonstationary.changing import OFF
-from selftune.experiments.nonstationary.methods import METHODS
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
 from selftune.experiments.records import Records, Row
 from selftune.experiments.sweep import Curves

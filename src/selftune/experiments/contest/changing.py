@@ -10,9 +10,9 @@ from selftune.envs import native
 from selftune.envs.drift import Change, Drift, drifting, standard
 from selftune.envs.drift.native_worlds import Mapped
 from selftune.envs.drift.outer_maps import neutral
-from selftune.envs.drift.standards import kinds
+from selftune.envs.drift.standards import STANDARDS, kinds
 from selftune.envs.native import Environment
-from selftune.envs.worlds import world
+from selftune.envs.opening import open_native
 from selftune.experiments.measures import Stream
 from selftune.experiments.sweep import Physics
 from selftune.types import PyTree
@@ -30,10 +30,12 @@ class Changing(NamedTuple):
 
 
 def changing(name: str) -> Changing:
-    """The world of a name, ready for every standard change of it."""
-    plain = world(name)
+    """A world written in JAX, by its name, ready for every standard change of it, if there are any."""
+    plain = open_native(name)
+    assert plain is not None
     own = neutral(plain.observation_space, plain.action_space)
-    needed = {change.field for kind in kinds(name) for change in drift_of(name, kind, 1).changes} & own.keys()
+    ways = kinds(name) if name in STANDARDS else ()
+    needed = {change.field for kind in ways for change in drift_of(name, kind, 1).changes} & own.keys()
     maps = Drift(tuple(Change(field, values=(float(own[field]),)) for field in sorted(needed)))
     mapped = drifting(plain, maps)
     params = mapped.params if isinstance(mapped.params, Mapped) else Mapped(mapped.params, {}, ())

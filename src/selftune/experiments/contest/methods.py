@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
+from selftune.agents.recipe import Recipe
 from selftune.agents.tuners import recipe_for
 from selftune.envs.native import Environment
 from selftune.errors import SettingError, did_you_mean
@@ -30,6 +31,15 @@ class Method(NamedTuple):
     """Whether what is tuned is a function of its context."""
     ray: str | None = None
     """The strategy of a population that Ray Tune makes; only measured where it is named."""
+    change: Callable[[Recipe], Recipe] = lambda recipe: recipe
+    """What is otherwise in the tuner's recipe, in an ablation."""
+    settings: Mapping[str, Any] = {}
+    """What is otherwise in the agent's settings."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is another agent than the one whose settings stand still."""
+        return self.tuner != "fixed" or bool(self.settings)
 
 
 METHODS: Mapping[str, Method] = {
@@ -53,9 +63,17 @@ METHODS: Mapping[str, Method] = {
 }
 """All begin with the literature's defaults, but for populations, which draw (protocol R)."""
 
+ABLATIONS: Mapping[str, Method] = {
+    "without_trust_region": Method("meta_gradient", change=lambda recipe: replace(recipe, policy_bound=1e6)),
+    "without_leak": Method("meta_gradient", change=lambda recipe: replace(recipe, leak=0.0)),
+}
+"""The recipe with one thing taken away or changed; measured where they are named."""
+
+COMMON = ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
 SEARCHED: Mapping[str, tuple[str, ...]] = {
-    "a2c": ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay"),
-    "ppo": ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay", "clip_range"),
+    "a2c": COMMON,
+    "ppo": (*COMMON, "clip_range"),
+    "impala": COMMON,
 }
 """In what fixed settings and members of populations differ."""
 
@@ -66,9 +84,10 @@ def method(name: str) -> Method:
     Raises:
         SettingError: There is none.
     """
-    if name not in METHODS:
-        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, METHODS)}")
-    return METHODS[name]
+    known = {**METHODS, **ABLATIONS}
+    if name not in known:
+        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, known)}")
+    return known[name]
 
 
 def maker(agent: str, env: Environment, told: Method, steps: int, settings: Mapping[str, Any] | None = None) -> Make:
@@ -82,9 +101,9 @@ def maker(agent: str, env: Environment, told: Method, steps: int, settings: Mapp
         settings: Changes to the agent's own settings.
     """
     build, defaults = AGENTS[agent]
-    recipe = recipe_for(told.tuner, agent)
+    recipe = told.change(recipe_for(told.tuner, agent))
     contextual = tuple(recipe.tune) if told.contextual else ()
-    chosen = replace(defaults, lifetime=steps, contextual=contextual, **(settings or {}))
+    chosen = replace(defaults, **{"lifetime": steps, "contextual": contextual, **told.settings, **(settings or {})})
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 

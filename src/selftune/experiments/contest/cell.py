@@ -1,22 +1,18 @@
 """One world, one kind of change: everything that competes there, and what it is measured by."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from selftune.envs.drift import Drift
-from selftune.envs.gymnasium_vector import make
-from selftune.envs.worlds import WORLDS
-from selftune.experiments.drawing_settings import TEST, TUNING, draw
-from selftune.experiments.fleet import Fleet, fleet
-from selftune.experiments.host_fleet import host_fleet
-from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.changing import (
+from selftune.envs.host import HostEnv
+from selftune.envs.opening import open_env, open_native
+from selftune.experiments.contest.changing import (
     OFF,
     changing,
     drift_of,
@@ -25,10 +21,17 @@ from selftune.experiments.nonstationary.changing import (
     standing,
     stream_of,
 )
-from selftune.experiments.nonstationary.methods import METHODS, SEARCHED, defaults, maker, method, random_policy
+from selftune.experiments.contest.methods import SEARCHED, defaults, maker, method, random_policy
+from selftune.experiments.drawing_settings import TEST, TUNING, draw
+from selftune.experiments.fleet import Fleet, fleet
+from selftune.experiments.host_fleet import host_fleet
+from selftune.experiments.measures import Stream
 from selftune.experiments.population import populations
 from selftune.experiments.ray_population import ray_population
 from selftune.experiments.sweep import Curves, Physics, runs
+
+Measure: TypeAlias = Callable[[Curves], Float[np.ndarray, " N"]]
+"""How good each run was."""
 
 FINALISTS = 4
 """Fixed settings that are run again, each with as many other seeds, before one is chosen."""
@@ -50,6 +53,13 @@ class Extent:
     """Runs side by side: one program for all that have equal agents."""
     points: int = 20
     """Of a curve, between two changes, about."""
+    seed: int = 0
+    """Other seeds, other runs: of the test and of the search for the best setting."""
+
+    @property
+    def first(self) -> int:
+        """Where seeds begin: those of two values of `seed` have none in common."""
+        return 10_000 * self.seed
 
 
 @dataclass(frozen=True)
@@ -69,30 +79,36 @@ class Lab:
     @property
     def native(self) -> bool:
         """Whether the world is written in JAX."""
-        return self.name in WORLDS
+        return open_native(self.name) is not None
 
     def spaces(self) -> Any:
         """Whatever has the world's `observation_space` and `action_space`."""
         if self.native:
             return changing(self.name).env
-        host = make(self.name, 1)
+        host = open_env(self.name, 1)
+        assert isinstance(host, HostEnv)
         host.close()
         return host
 
     def fleet(self, name: str, kind: str = OFF, drift: Drift | None = None) -> Fleet:
         """The program of a method; fixed ones share one, and so do all kinds of change of a world written in JAX."""
-        told = METHODS.get(name)
-        chosen = name if told is None or told.tuner != "fixed" else "fixed"
+        chosen = "random" if name == "random" else name if method(name).moves else "fixed"
         key = chosen if self.native else f"{chosen} {kind}"
         if key not in self.fleets:
             spaces = self.spaces()
-            agent = maker(self.agent, spaces, METHODS.get(chosen, METHODS["fixed"]), self.extent.steps, self.settings)
-            agent = random_policy(spaces, agent({})) if name == "random" else agent
+            told = method("fixed" if chosen == "random" else chosen)
+            agent = maker(self.agent, spaces, told, self.extent.steps, self.settings)
+            agent = random_policy(spaces, agent({})) if chosen == "random" else agent
             if self.native:
                 self.fleets[key] = fleet(agent, spaces)
             else:
-                self.fleets[key] = host_fleet(agent, lambda: make(self.name, agent({}).num_envs, drift=drift))
+                self.fleets[key] = host_fleet(agent, lambda: self._opened(agent({}).num_envs, drift))
         return self.fleets[key]
+
+    def _opened(self, num_envs: int, drift: Drift | None) -> HostEnv:
+        env = open_env(self.name, num_envs, drift)
+        assert isinstance(env, HostEnv)
+        return env
 
     def lengths(self) -> tuple[int, int]:
         """Points of a curve between two changes, and environment steps of each: changes fall between two of them."""
@@ -127,22 +143,37 @@ class Cell:
         """The random policy."""
         return self._runs("random", {}, self._test(), self._physics)
 
+    def best_settings(self, measures: Sequence[Measure], physics: Physics | None = None) -> list[dict[str, float]]:
+        """The best fixed setting in hindsight by each of some measures, chosen with seeds of their own."""
+        physics, count, start = physics or self._physics, self.lab.extent.draws, TUNING + self.lab.extent.first
+        drawn = self.drawn(count, start)
+        first = self._runs("fixed", drawn, range(start, start + count), physics)
+        seeds = start + count + np.arange(FINALISTS**2) % FINALISTS
+
+        def best(measure: Measure) -> dict[str, float]:
+            finalists = np.resize(np.argsort(-_known(measure(first)), kind="stable")[:FINALISTS], FINALISTS)
+            again = {name: np.repeat(value[finalists], FINALISTS) for name, value in drawn.items()}
+            second = _known(measure(self._runs("fixed", again, seeds.tolist(), physics)))
+            chosen = finalists[int(np.argmax(second.reshape(FINALISTS, FINALISTS).mean(axis=1)))]
+            return {name: float(value[chosen]) for name, value in drawn.items()}
+
+        return [best(measure) for measure in measures]
+
     def best_setting(self, physics: Physics | None = None) -> dict[str, float]:
-        """The best fixed setting in hindsight, over the whole run, chosen with seeds of its own."""
-        physics = physics or self._physics
-        count = self.lab.extent.draws
-        drawn = draw((*SEARCHED[self.lab.agent], "critic_learning_rate"), count, TUNING)
-        first = self._area(self._runs("fixed", drawn, range(TUNING, TUNING + count), physics))
-        best = np.argsort(-first, kind="stable")[:FINALISTS]
-        again = {name: np.repeat(value[best], FINALISTS) for name, value in drawn.items()}
-        seeds = TUNING + count + np.arange(len(best) * FINALISTS) % FINALISTS
-        second = self._area(self._runs("fixed", again, seeds.tolist(), physics)).reshape(len(best), FINALISTS)
-        chosen = best[int(np.argmax(second.mean(axis=1)))]
-        return {name: float(value[chosen]) for name, value in drawn.items()}
+        """The best fixed setting in hindsight, over the whole run."""
+        return self.best_settings([self._area], physics)[0]
 
     def fixed(self, setting: Mapping[str, float], physics: Physics | None = None) -> Curves:
         """One fixed setting, with the test's seeds."""
         return self._runs("fixed", self._all(setting), self._test(), physics or self._physics)
+
+    def drawn(self, count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
+        """Settings that nobody tuned."""
+        return draw((*SEARCHED[self.lab.agent], "critic_learning_rate"), count, seed)
+
+    def starts(self) -> dict[str, Float[np.ndarray, " S"]]:
+        """The drawn settings that runs of the test begin with, the same for every method."""
+        return self.drawn(self.lab.extent.seeds, TEST + self.lab.extent.first)
 
     def oracle(self) -> Float[np.ndarray, "S G"]:
         """In each regime the level of the best setting there, trained in that regime alone, as long as a whole run.
@@ -159,14 +190,19 @@ class Cell:
             columns.append(self.lab.oracles[key])
         return np.stack(columns, axis=1)
 
-    def method(self, name: str) -> Curves:
-        """One method, from the literature's defaults, or a population."""
+    def method(self, name: str, starts: Mapping[str, Float[np.ndarray, " S"]] | None = None) -> Curves:
+        """One method, or a population, which draws its members' settings.
+
+        Args:
+            name: Of the method.
+            starts: Where each run begins; the literature's defaults when omitted.
+        """
         told, extent = method(name), self.lab.extent
         if told.ray is not None:
             return self._through_ray(told.ray)
         if told.strategy is None:
-            setting = self._all(defaults(self.lab.agent, self.lab.spaces()))
-            return self._runs(name, setting, self._test(), self._physics)
+            begin = self._all(defaults(self.lab.agent, self.lab.spaces())) if starts is None else starts
+            return self._runs(name, begin, self._test(), self._physics)
         together = max(1, extent.width // extent.members)
         program, names = self._program(name), SEARCHED[self.lab.agent]
         parts = [
@@ -199,13 +235,19 @@ class Cell:
         return self.lab.fleet(name, self.kind, self._drift)
 
     def _area(self, curves: Curves) -> Float[np.ndarray, " N"]:
-        return np.nan_to_num(curves.level(self.lab.continuing).mean(axis=1), nan=-1e9)
+        return _known(curves.level(self.lab.continuing).mean(axis=1))
 
     def _all(self, setting: Mapping[str, float]) -> dict[str, Float[np.ndarray, " S"]]:
         return {name: np.full(self.lab.extent.seeds, value, np.float32) for name, value in setting.items()}
 
     def _test(self) -> range:
-        return range(TEST, TEST + self.lab.extent.seeds)
+        first = TEST + self.lab.extent.first
+        return range(first, first + self.lab.extent.seeds)
+
+
+def _known(scores: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """A run that is no number any more is the worst of all."""
+    return np.nan_to_num(scores, nan=-1e9, neginf=-1e9)
 
 
 def _opened(lab: Lab, kind: str, drift: Drift) -> Fleet:
@@ -215,13 +257,9 @@ def _opened(lab: Lab, kind: str, drift: Drift) -> Fleet:
 
 def joined(parts: list[Curves], count: int) -> Curves:
     """Runs of several groups; those that only filled the last group are left out."""
-    return Curves(
-        parts[0].steps,
-        np.concatenate([part.episodes for part in parts])[:count],
-        np.concatenate([part.returns for part in parts])[:count],
-        np.concatenate([part.reward for part in parts])[:count],
-        {name: np.concatenate([part.eta[name] for part in parts])[:count] for name in parts[0].eta},
-    )
+    rows = [part._replace(steps=()) for part in parts]
+    whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *rows)
+    return whole._replace(steps=parts[0].steps)
 
 
 def _chunks(seeds: range, size: int) -> list[list[int]]:
