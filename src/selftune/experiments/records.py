@@ -4,10 +4,10 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import jax
 
@@ -36,12 +36,36 @@ class Row:
     details: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else was measured: scores of the runs, settings, versions, curves."""
 
+    @property
+    def key(self) -> tuple:
+        """No two rows of a file have the same."""
+        return self.experiment, self.row, self.steps
 
-class Records:
-    """The rows of one file; at most one for each experiment, row and number of steps."""
 
-    def __init__(self, path: Path):
+@runtime_checkable
+class Keyed(Protocol):
+    """A row of some kind: a dataclass that says what it is a row of."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> tuple:
+        """No two rows of a file have the same."""
+        ...
+
+
+Kind = TypeVar("Kind", bound=Keyed)
+
+
+class Records(Generic[Kind]):
+    """The rows of one file, all of one kind; at most one for each key."""
+
+    def __init__(self, path: Path, kind: Callable[..., Kind] = Row):
         """Read what is there.
+
+        Args:
+            path: A file of JSON, a list of objects; none yet is an empty one.
+            kind: What a row is.
 
         Raises:
             RunFolderError: The file is no list of rows.
@@ -50,20 +74,18 @@ class Records:
         self._writing = threading.Lock()
         try:
             told = json.loads(path.read_text()) if path.exists() else []
-            self.rows = [Row(**row) for row in told]
+            self.rows = [kind(**row) for row in told]
         except (TypeError, ValueError) as error:
             raise RunFolderError(f"{path} holds no rows of results ({error}). Move it away to begin anew.") from error
 
-    def find(self, experiment: str, row: str, steps: int) -> Row | None:
-        """The row, where it was measured already."""
-        return next(
-            (told for told in self.rows if (told.experiment, told.row, told.steps) == (experiment, row, steps)), None
-        )
+    def find(self, *key: Any) -> Kind | None:
+        """The row of that key, where it was measured already."""
+        return next((told for told in self.rows if told.key == key), None)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Kind) -> None:
         """Add a row, or put it in the place of an earlier one; from any thread."""
         with self._writing:
-            old = self.find(row.experiment, row.row, row.steps)
+            old = self.find(*row.key)
             self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
             write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
 

@@ -150,7 +150,7 @@ def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | Non
 class _Bench:
     """The rows of one cell; what they are measured against is read from the rows before them."""
 
-    def __init__(self, cell: Cell, records: Records, command: str, say: Callable[[str], None]):
+    def __init__(self, cell: Cell, records: Records[Row], command: str, say: Callable[[str], None]):
         self._cell, self._records, self._command, self._say = cell, records, command, say
         self._experiment = f"{cell.lab.name} {cell.kind}"
 

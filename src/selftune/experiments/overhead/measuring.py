@@ -35,7 +35,7 @@ class Block(NamedTuple):
     """`measure(names)`: those of the rows that are asked for; one by one where they can be known one by one."""
 
 
-def missing(block: Block, records: Records) -> list[str]:
+def missing(block: Block, records: Records[Row]) -> list[str]:
     """The rows that were not measured yet, or in fewer rounds."""
     known = {name: records.find(block.experiment, name, block.steps) for name in block.rows}
     return [name for name, row in known.items() if row is None or row.seeds < block.rounds]

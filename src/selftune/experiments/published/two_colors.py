@@ -109,7 +109,7 @@ def lines(settings: Settings = DEFAULTS) -> list[Line]:
 
 def actor_critic_rows(
     reduced: bool,
-    records: Records,
+    records: Records[Row],
     say: Callable[[str], None],
     settings: Settings = DEFAULTS,
     steps: int | None = None,
@@ -132,7 +132,7 @@ def actor_critic_rows(
 
 
 def measured(
-    line: Line, settings: Settings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
+    line: Line, settings: Settings, steps: int, seeds: Sequence[int], records: Records[Row], say: Callable[[str], None]
 ) -> Row:
     """One row: from the records, or run now and added to them."""
     build = functools.partial(_built, line.method, settings)

@@ -22,7 +22,7 @@ FULL_SEEDS, REDUCED_SEEDS = range(3), range(2)
 
 def flip_rate_rows(
     reduced: bool,
-    records: Records,
+    records: Records[Row],
     say: Callable[[str], None],
     settings: Settings = DEFAULTS,
     steps: int | None = None,

@@ -189,7 +189,7 @@ def q_lines(settings: QSettings = Q_DEFAULTS) -> list[QLine]:
 
 def q_lambda_rows(
     reduced: bool,
-    records: Records,
+    records: Records[Row],
     say: Callable[[str], None],
     settings: QSettings = Q_DEFAULTS,
     steps: int | None = None,
@@ -202,7 +202,7 @@ def q_lambda_rows(
 
 
 def _measured(
-    line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], records: Records, say: Callable[[str], None]
+    line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], records: Records[Row], say: Callable[[str], None]
 ) -> Row:
     build = functools.partial(_built, line.epsilon, settings)
     tell = functools.partial(_row, line, settings, steps, seeds)

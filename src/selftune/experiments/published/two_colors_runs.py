@@ -118,7 +118,7 @@ def recorded(
     seeds: Sequence[int],
     build: Callable[[Any], Any],
     tell: Callable[[Outcome], Row],
-    records: Records,
+    records: Records[Row],
     say: Callable[[str], None],
 ) -> Row:
     """One row of a table: from the records, or run now and added to them.

@@ -1,0 +1,242 @@
+"""`selftune bench robust`: protocol R, method after method, each written when it is there.
+
+for each environment
+    random, best_fixed                    what 0 and 1 mean
+    every method, from the same draws     scores between them
+    some, from the literature's defaults  what self-tuning costs those who had good settings
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from selftune.envs.drift.standards import STANDARDS, USUAL
+from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.contest.cell import Cell, Extent, Lab
+from selftune.experiments.contest.changing import OFF
+from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, method
+from selftune.experiments.records import Records, circumstances
+from selftune.experiments.robust.scores import (
+    DEFAULTS,
+    DRAWS,
+    SCORES,
+    Scale,
+    Score,
+    curve,
+    fired,
+    numbers,
+    paths,
+    returns,
+    six,
+)
+from selftune.experiments.sweep import Curves
+
+ENVS = ("cartpole", "acrobot", "pendulum", "catch", "two_colors", "drifting_cartpole")
+"""Of the protocol. Any other environment can be named; `drifting_` before a name lets it change every 100 000 steps."""
+RIVALS = (
+    "fixed",
+    "kl_adaptive",
+    "random_search",
+    "pbt",
+    "hoof",
+    "prodigy",
+    "dog",
+    "schedule_free",
+    "meta_gradient",
+)
+FROM_DEFAULTS = ("fixed", "kl_adaptive", "meta_gradient")
+"""What also begins at the literature's defaults; `fixed` is then the literature's agent itself."""
+STEPS = 500_000
+LONGER = {"two_colors": 1_000_000}
+CHANGE_EVERY = 100_000
+HINDSIGHT = 64
+"""Fixed settings among which the best is sought."""
+DRIFTING = "drifting_"
+POINTS = 50
+"""Of a learning curve."""
+REFERENCES = ("random", "best_fixed")
+
+
+class Asked(NamedTuple):
+    """What is to be measured."""
+
+    envs: tuple[str, ...] = ENVS
+    methods: tuple[str, ...] = RIVALS
+    agent: str = "a2c"
+    draws: int = 32
+    steps: int | None = None
+    """Of each run; the protocol's number when omitted."""
+    seed: int = 0
+    hindsight: int = HINDSIGHT
+
+    def checked(self) -> "Asked":
+        """Itself, if everything in it exists.
+
+        Raises:
+            SettingError: An unknown method or agent, or too few draws.
+        """
+        if self.agent not in SEARCHED:
+            raise SettingError(f"bench robust has no agent {self.agent!r}; {did_you_mean(self.agent, SEARCHED)}")
+        for name in self.methods:
+            if method(name).ray is not None:
+                raise SettingError(f"bench robust measures {name!r} only in bench drift; choose another method.")
+        if self.draws < 2 or (self.steps is not None and self.steps < 1):
+            raise SettingError(f"bench robust got draws={self.draws}, steps={self.steps}; expected at least 2 draws.")
+        return self
+
+    def command(self) -> str:
+        """The line that measures it again."""
+        usual = Asked()
+        words = ["selftune bench robust"]
+        for name in ("envs", "methods"):
+            words += [f"--{name}", *getattr(self, name)] if getattr(self, name) != getattr(usual, name) else []
+        words += ["--agent", self.agent]
+        for name in ("draws", "steps", "seed", "hindsight"):
+            words += [f"--{name} {getattr(self, name)}"] if getattr(self, name) != getattr(usual, name) else []
+        return " ".join(words)
+
+
+def bench_robust(
+    out: Path,
+    asked: Asked = Asked(),
+    say: Callable[[str], None] = print,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Score]:
+    """Measure whatever is not in the results yet.
+
+    Args:
+        out: The results, a JSON file of rows.
+        asked: What to measure.
+        say: Where a line after each method goes.
+        settings: Changes to the agent's own settings.
+
+    Returns:
+        The rows of what was asked for, in its order.
+
+    Raises:
+        SettingError: Something that there is not.
+    """
+    asked.checked()
+    records = Records(out, Score)
+    found: list[Score] = []
+    for name in asked.envs:
+        bench = _Bench(name, asked, records, say, settings or {})
+        for chosen, start in _measured(asked.methods):
+            found += bench.rows(chosen, start)
+    return found
+
+
+def _measured(methods: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """References, then every method from the draws, then some from the defaults."""
+    yield from ((name, DRAWS) for name in (*REFERENCES, *methods))
+    yield from ((name, DEFAULTS) for name in methods if name in FROM_DEFAULTS or name in ABLATIONS)
+
+
+class _Bench:
+    """The rows of one environment; what they are measured against is read from the rows before them."""
+
+    def __init__(
+        self, name: str, asked: Asked, records: Records[Score], say: Callable[[str], None], settings: Mapping[str, Any]
+    ):
+        self._name, self._asked, self._records, self._say, self._settings = name, asked, records, say, settings
+        self._opened: Cell | None = None
+        self.steps = LONGER.get(name, STEPS) if asked.steps is None else asked.steps
+
+    def rows(self, name: str, start: str) -> list[Score]:
+        """Final and area of a method, measured unless they are there."""
+        known = [self._found(name, start, score) for score in SCORES]
+        if all(known):
+            return [row for row in known if row]
+        made = self._references() if name in REFERENCES else self._method(name, start)
+        for row in made:
+            self._records.add(row)
+        wanted = [row for row in made if row.method == name]
+        told = ", ".join(f"{row.score} {row.iqm:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]" for row in wanted)
+        self._say(f"{self._name} {self._asked.agent} {name} from {start}: {told}")
+        return wanted
+
+    def _references(self) -> list[Score]:
+        """The random policy, and the best of many fixed settings by either score, at the test's seeds."""
+        cell = self._cell()
+        chance = cell.random()
+        continuing = not chance.episodes.sum()
+        self._opened = cell = replace_continuing(cell, continuing)
+        measures = [lambda curves, score=score: returns(curves, continuing)[score] for score in SCORES]
+        settings = cell.best_settings(measures)
+        made = []
+        for score, setting in zip(SCORES, settings, strict=True):
+            best = cell.fixed(setting)
+            low, high = returns(chance, continuing)[score], returns(best, continuing)[score]
+            scale = Scale(float(np.nanmean(low)), float(np.nanmean(high)))
+            shared = {"scale": scale._asdict(), "continuing": continuing}
+            made.append(self._row("random", DRAWS, score, chance, scale, shared))
+            made.append(self._row("best_fixed", DRAWS, score, best, scale, {**shared, "setting": setting}))
+        return made
+
+    def _method(self, name: str, start: str) -> list[Score]:
+        scales = {score: self._scale(score) for score in SCORES}
+        cell = self._cell()
+        curves = cell.method(name, cell.starts() if start == DRAWS else None)
+        return [self._row(name, start, score, curves, scales[score], {}) for score in SCORES]
+
+    def _scale(self, score: str) -> Scale:
+        row = next(row for row in self.rows("best_fixed", DRAWS) if row.score == score)
+        if self._opened is None:
+            self._opened = replace_continuing(self._cell(), row.details["continuing"])
+        return Scale(**row.details["scale"])
+
+    def _cell(self) -> Cell:
+        if self._opened is None:
+            self._opened = opened(self._name, self._asked, self.steps, self._settings)
+        return self._opened
+
+    def _found(self, name: str, start: str, score: str) -> Score | None:
+        told = self._asked
+        return self._records.find(self._name, told.agent, name, start, told.draws, self.steps, told.seed, score)
+
+    def _row(
+        self, name: str, start: str, score: str, curves: Curves, scale: Scale, details: Mapping[str, Any]
+    ) -> Score:
+        told, continuing = self._asked, self._cell().lab.continuing
+        values = returns(curves, continuing)[score]
+        scores = scale.of(values)
+        more = {
+            "scores": six(scores),
+            "returns": six(values),
+            "finite": bool(np.all(curves.finite)),
+            "guards": fired(curves),
+            **({"curve": curve(curves, continuing)} if score == "area" else {"eta": paths(curves)}),
+            **details,
+            "hindsight": told.hindsight,
+            **circumstances(),
+        }
+        key = (self._name, told.agent, name, start, told.draws, self.steps, told.seed, score)
+        return Score(*key, **numbers(scores), command=told.command(), details=more)
+
+
+def opened(name: str, asked: Asked, steps: int, settings: Mapping[str, Any]) -> Cell:
+    """An environment of the protocol, or any other, as a cell.
+
+    Raises:
+        SettingError: An environment that has no standard change is to drift.
+    """
+    world = name.removeprefix(DRIFTING)
+    drifts = name != world
+    if drifts and world not in STANDARDS:
+        raise SettingError(f"There is no standard change of {world!r}; {did_you_mean(world, STANDARDS)}")
+    regimes = max(2, round(steps / CHANGE_EVERY)) if drifts else 1
+    points = max(1, POINTS // regimes)
+    extent = Extent(
+        steps=steps, regimes=regimes, seeds=asked.draws, draws=asked.hindsight, width=min(asked.draws, 32),
+        points=points, seed=asked.seed,
+    )  # fmt: skip
+    lab = Lab(world, asked.agent, False, extent, settings)
+    return Cell(lab, f"abrupt {USUAL[world]}" if drifts else OFF)
+
+
+def replace_continuing(cell: Cell, continuing: bool) -> Cell:
+    """The same cell, its level a reward per step where no episode ends."""
+    return Cell(replace(cell.lab, continuing=continuing), cell.kind)

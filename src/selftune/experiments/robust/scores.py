@@ -1,0 +1,102 @@
+"""What is told of a method in one environment: a row for how good it ends, and one for how good it was on the way.
+
+score = (return - random policy) / (best fixed setting in hindsight - random policy)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from selftune.experiments.measures import final_return, told
+from selftune.experiments.sweep import Curves
+
+SCORES = ("final", "area")
+DRAWS, DEFAULTS = "draws", "defaults"
+"""Where runs begin: at settings that were drawn, or at the literature's."""
+KEPT = 20
+"""Points of a metaparameter's path that are kept."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of `results/robust.json`."""
+
+    env: str
+    agent: str
+    method: str
+    start: str
+    """`"draws"` or `"defaults"`."""
+    draws: int
+    """Runs, each from its own draw and seed."""
+    steps: int
+    seed: int
+    score: str
+    """`"final"`: mean over the episodes that ended in the last fifth of the steps. `"area"`: over all steps."""
+    iqm: float
+    ci_low: float
+    ci_high: float
+    mean: float
+    lower_quartile: float
+    dead_share: float
+    command: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple:
+        """No two rows of a file have the same."""
+        return self.env, self.agent, self.method, self.start, self.draws, self.steps, self.seed, self.score
+
+
+class Scale(NamedTuple):
+    """What 0 and 1 mean in an environment, of one score."""
+
+    random: float
+    best: float
+
+    def of(self, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        """Returns as scores; a run that is no number any more counts as the random policy."""
+        least = 1e-3 * max(abs(self.random), abs(self.best), 1e-6)
+        scores = (values - self.random) / max(self.best - self.random, least)
+        return np.where(np.isfinite(scores), scores, 0.0)
+
+
+def returns(curves: Curves, continuing: bool) -> dict[str, Float[np.ndarray, " N"]]:
+    """Final return and mean return of each run, [N]; rewards per step where there are no episodes."""
+    level = curves.level(continuing)
+    late = level[:, curves.steps > 0.8 * curves.steps[-1]].mean(axis=1)
+    final = late if continuing else final_return(curves.returns, curves.episodes, curves.steps)
+    return {"final": final, "area": level.mean(axis=1)}
+
+
+def numbers(scores: Float[np.ndarray, " N"]) -> dict[str, float]:
+    """The numbers of a row."""
+    found = dict(told(scores))
+    return {"iqm": found.pop("ours"), "dead_share": found.pop("dead"), **found}
+
+
+def curve(curves: Curves, continuing: bool) -> dict[str, list]:
+    """The middle half of the runs, as they learn."""
+    level = curves.level(continuing)
+    low, middle, high = np.nanquantile(np.where(np.isfinite(level), level, np.nan), [0.25, 0.5, 0.75], axis=0)
+    return {"steps": curves.steps.tolist(), "low": six(low), "middle": six(middle), "high": six(high)}
+
+
+def paths(curves: Curves) -> dict[str, list[list[float]]]:
+    """The way of every metaparameter that moved in any run, [N][points]."""
+    chosen = np.unique(np.linspace(0, len(curves.steps) - 1, KEPT).astype(int))
+    moved = {name: path for name, path in curves.eta.items() if np.ptp(path, axis=1).max() > 0}
+    return {name: [six(row[chosen], 4) for row in path] for name, path in moved.items()}
+
+
+def fired(curves: Curves) -> dict[str, float]:
+    """How often each guard fired in a run, on average; those that never did are left out."""
+    means = {name: float(counts.sum(axis=1).mean()) for name, counts in curves.guards.items()}
+    return {name: float(f"{mean:.6g}") for name, mean in means.items() if mean > 0}
+
+
+def six(values: Any, digits: int = 6) -> list[float]:
+    """As numbers go to disk."""
+    return [float(f"{value:.{digits}g}") for value in np.asarray(values, float).ravel()]
