@@ -11,6 +11,7 @@ from typing import Any
 from selftune.envs.atari import make_atari
 from selftune.envs.drift import Drift
 from selftune.envs.host import HostEnv
+from selftune.envs.worlds import WORLDS
 from selftune.errors import MissingExtraError, SettingError
 
 
@@ -157,10 +158,10 @@ def _find(env_id):
     except ImportError as error:
         raise _missing(env_id, module, error) from error
     except gymnasium.error.Error as error:
-        near = difflib.get_close_matches(name, gymnasium.registry, n=5, cutoff=0.5)
+        near = difflib.get_close_matches(name, [*WORLDS, *gymnasium.registry], n=5, cutoff=0.5)
         raise SettingError(
-            f"Got the environment {env_id!r}, expected one that is registered with Gymnasium. Near names: "
-            f"{', '.join(near) or 'none'}; gymnasium.pprint_registry() prints them all. An environment of your "
+            f"Got the environment {env_id!r}, expected one that `selftune envs` lists or that is registered with "
+            f"Gymnasium. Near names: {', '.join(near) or 'none'}; gymnasium.pprint_registry() prints them all. An environment of your "
             'own is found as "your_module:Name-v0" if importing your_module registers it.'
         ) from error
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Key
 
 from selftune import _tree
 from selftune.agents import AgentState, Choice
@@ -18,7 +19,7 @@ from selftune.experiments.fleet import Fleet, Make, Settings, Told, eta_means
 from selftune.runner.rollouts import Rollout
 from selftune.runner.session import Session
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, PyTree, Transitions
+from selftune.types import Array, PRNGKey, PyTree, Transitions
 
 
 def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
@@ -52,7 +53,7 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
     def learn(settings: Settings, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
         return make(settings).learn(state, batch, key)
 
-    def begin(settings: Settings, keys: PRNGKey) -> Session:
+    def begin(settings: Settings, keys: Key[Array, " N"]) -> Session:
         while open_now:
             open_now.pop()[0].close()
         begun = []

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from selftune.envs import Environment, HostEnv
 from selftune.envs.drift import Drift
-from selftune.envs.host import HostEnv
 from selftune.envs.opening import open_env, open_native
 from selftune.experiments.contest.changing import (
     OFF,
@@ -81,7 +81,7 @@ class Lab:
         """Whether the world is written in JAX."""
         return open_native(self.name) is not None
 
-    def spaces(self) -> Any:
+    def spaces(self) -> Environment | HostEnv:
         """Whatever has the world's `observation_space` and `action_space`."""
         if self.native:
             return changing(self.name).env
@@ -99,7 +99,7 @@ class Lab:
             told = method("fixed" if chosen == "random" else chosen)
             agent = maker(self.agent, spaces, told, self.extent.steps, self.settings)
             agent = random_policy(spaces, agent({})) if chosen == "random" else agent
-            if self.native:
+            if isinstance(spaces, Environment):
                 self.fleets[key] = fleet(agent, spaces)
             else:
                 self.fleets[key] = host_fleet(agent, lambda: self._opened(agent({}).num_envs, drift))

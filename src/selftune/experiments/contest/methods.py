@@ -11,7 +11,7 @@ from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import Recipe
 from selftune.agents.tuners import recipe_for
-from selftune.envs.native import Environment
+from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, Strategy
@@ -90,7 +90,9 @@ def method(name: str) -> Method:
     return known[name]
 
 
-def maker(agent: str, env: Environment, told: Method, steps: int, settings: Mapping[str, Any] | None = None) -> Make:
+def maker(
+    agent: str, env: Environment | HostEnv, told: Method, steps: int, settings: Mapping[str, Any] | None = None
+) -> Make:
     """The agent of a method as a function of its initial values.
 
     Args:
@@ -107,13 +109,13 @@ def maker(agent: str, env: Environment, told: Method, steps: int, settings: Mapp
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 
-def defaults(agent: str, env: Environment) -> dict[str, float]:
+def defaults(agent: str, env: Environment | HostEnv) -> dict[str, float]:
     """The literature's values of all that is searched, and the critic's rate."""
     built = values(AGENTS[agent][0](env.observation_space, env.action_space, tune=[]).spec)
     return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate")}
 
 
-def random_policy(env: Environment, like: Agent) -> Callable[[Any], Agent]:
+def random_policy(env: Environment | HostEnv, like: Agent) -> Callable[[Any], Agent]:
     """An agent that draws its actions evenly and learns nothing, with another agent's counts."""
     space = env.action_space
 

@@ -202,7 +202,12 @@ def q_lambda_rows(
 
 
 def _measured(
-    line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], records: Records[Row], say: Callable[[str], None]
+    line: QLine,
+    settings: QSettings,
+    steps: int,
+    seeds: Sequence[int],
+    records: Records[Row],
+    say: Callable[[str], None],
 ) -> Row:
     build = functools.partial(_built, line.epsilon, settings)
     tell = functools.partial(_row, line, settings, steps, seeds)

@@ -101,7 +101,7 @@ class Asked(NamedTuple):
 
 def bench_robust(
     out: Path,
-    asked: Asked = Asked(),
+    asked: Asked,
     say: Callable[[str], None] = print,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Score]:

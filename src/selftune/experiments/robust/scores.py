@@ -1,6 +1,6 @@
 """What is told of a method in one environment: a row for how good it ends, and one for how good it was on the way.
 
-score = (return - random policy) / (best fixed setting in hindsight - random policy)
+score = 1 + (return - best fixed setting in hindsight) / (best fixed setting in hindsight - random policy)
 """
 
 from collections.abc import Mapping
@@ -57,10 +57,13 @@ class Scale(NamedTuple):
     best: float
 
     def of(self, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """Returns as scores; a run that is no number any more counts as the random policy."""
+        """Returns as scores; a run that is no number any more counts as the random policy.
+
+        The best fixed setting is 1 also where it is no better than the random policy.
+        """
         least = 1e-3 * max(abs(self.random), abs(self.best), 1e-6)
-        scores = (values - self.random) / max(self.best - self.random, least)
-        return np.where(np.isfinite(scores), scores, 0.0)
+        known = np.where(np.isfinite(values), values, self.random)
+        return 1.0 + (known - self.best) / max(self.best - self.random, least)
 
 
 def returns(curves: Curves, continuing: bool) -> dict[str, Float[np.ndarray, " N"]]:

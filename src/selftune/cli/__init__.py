@@ -7,20 +7,19 @@ selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
 selftune bench learning
-selftune bench drift --only two_colors abrupt
-selftune bench published --only tracking
-selftune bench overhead --only updates
+selftune bench robust --envs cartpole
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.table import Table
+from tyro.extras import SubcommandApp
 
+from selftune.cli.benches import BENCHES
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.plan import Plan
 from selftune.runner.reporting import write_report
@@ -153,85 +152,6 @@ def report(
     Console().print(f"report: {page}", highlight=False)
 
 
-def bench(
-    what: Annotated[Literal["learning", "published", "drift", "overhead"], tyro.conf.Positional],
-    only: tuple[str, ...] = (),
-    seeds: int | None = None,
-    steps: int | None = None,
-    full: bool = False,
-    out: Path | None = None,
-) -> None:
-    """Measure selftune on this machine; goes on where it was interrupted.
-
-    Args:
-        what: "learning": every agent on its tasks, against a stated bar. "published": what papers report, beside it.
-            "drift": methods in worlds that change. "overhead": what self-tuning costs in time and memory.
-        only: Tasks, experiments or parts by name, such as CartPole-v1/ppo, tracking or updates; of "drift" worlds,
-            ways and subjects of change and methods, such as cartpole gradual reward hoof; all when omitted.
-        seeds: Seeds a task, instead of its own number; of "learning" and "drift".
-        steps: Environment steps of each run, instead of the bench's own number; of "drift".
-        full: The published sizes or the whole protocol, for hours, instead of reduced ones; of all but "learning".
-        out: The results; results/WHAT.json when omitted.
-    """
-    BENCHES[what](out or Path("results", f"{what}.json"), only, seeds, full, steps)
-
-
-def _bench_learning(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
-    from selftune.experiments.learning import bench_learning
-
-    console = Console()
-    results = bench_learning(out, only, seeds, lambda line: console.print(line))
-    table = Table("task", "steps", "bar", "median", "worst", "held")
-    for name, told in results.items():
-        numbers = (f"{told[key]:g}" if key in told else "" for key in ("steps", "bar", "median", "worst"))
-        table.add_row(name, *numbers, "yes" if told.get("held") else "no")
-    console.print(table)
-
-
-def _bench_published(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
-    from selftune.experiments.published import bench_published
-
-    console = Console()
-    table = Table("experiment", "row", "steps", "runs", "ours", "95 % interval", "published")
-    for row in bench_published(out, only, full, lambda line: console.print(line, highlight=False)):
-        interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
-        cells = (f"{row.steps:,}", str(row.seeds), f"{row.ours:.4g}", _escaped(interval), row.published or "")
-        table.add_row(row.experiment, _escaped(row.row), *cells)
-    console.print(table)
-
-
-def _bench_drift(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
-    from selftune.experiments.nonstationary.bench import asked, bench_drift, command
-    from selftune.experiments.nonstationary.rendering import table
-
-    console = Console()
-    choice = asked(only, full, seeds, steps)
-    rows = bench_drift(
-        out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
-    )
-    console.print(table(rows))
-
-
-def _bench_overhead(out: Path, only: tuple[str, ...], seeds: int | None, full: bool, steps: int | None) -> None:
-    from selftune.experiments.overhead.bench import bench_overhead
-    from selftune.experiments.overhead.promises import verdicts
-    from selftune.experiments.overhead.rendering import LEGEND, tables, verdicts_table
-
-    console = Console()
-    rows = bench_overhead(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
-    checked = verdicts(rows)
-    console.print("", LEGEND, "", *tables(rows), *([verdicts_table(checked)] if checked else []), highlight=False)
-    if not all(verdict.kept for verdict in checked):
-        sys.exit(1)
-
-
-BENCHES = {
-    "learning": _bench_learning,
-    "published": _bench_published,
-    "drift": _bench_drift,
-    "overhead": _bench_overhead,
-}
-
 COMMANDS = {
     "train": train,
     "resume": resume,
@@ -239,15 +159,27 @@ COMMANDS = {
     "export": export,
     "report": report,
     "envs": envs,
-    "bench": bench,
 }
+
+
+def _commands() -> SubcommandApp:
+    app, benches = SubcommandApp(), SubcommandApp()
+    for name, function in COMMANDS.items():
+        app.command(None, name=name)(function)
+    for function in BENCHES:
+        benches.command(None)(function)
+    app.command(benches, name="bench", help="Measure selftune on this machine; goes on where it was interrupted.")
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="selftune", description="Agents that tune their own hyperparameters.", args=arguments
+        _commands().cli(
+            prog="selftune",
+            description="Agents that tune their own hyperparameters.",
+            args=sys.argv[1:] if arguments is None else arguments,
+            sort_subcommands=False,
         )
     except SelftuneError as error:
         Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(error)}", highlight=False)

@@ -1,0 +1,140 @@
+"""`selftune bench …`: measure selftune on this machine; each goes on where it was interrupted.
+
+selftune bench learning
+selftune bench published --only tracking
+selftune bench drift --only two_colors abrupt
+selftune bench overhead --only updates
+selftune bench robust --envs cartpole
+"""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+RESULTS = Path("results")
+
+
+def learning(only: tuple[str, ...] = (), seeds: int | None = None, out: Path = RESULTS / "learning.json") -> None:
+    """Every agent on its tasks, against a stated bar.
+
+    Args:
+        only: Tasks by name, such as CartPole-v1/ppo; all when omitted.
+        seeds: Seeds a task, instead of its own number.
+        out: The results.
+    """
+    from selftune.experiments.learning import bench_learning
+
+    console = Console()
+    results = bench_learning(out, only, seeds, lambda line: console.print(line))
+    table = Table("task", "steps", "bar", "median", "worst", "held")
+    for name, told in results.items():
+        numbers = (f"{told[key]:g}" if key in told else "" for key in ("steps", "bar", "median", "worst"))
+        table.add_row(name, *numbers, "yes" if told.get("held") else "no")
+    console.print(table)
+
+
+def published(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULTS / "published.json") -> None:
+    """What papers report, and what comes out here beside it.
+
+    Args:
+        only: Experiments by name, such as tracking; all when omitted.
+        full: The published sizes, for hours, instead of reduced ones.
+        out: The results.
+    """
+    from selftune.experiments.published import bench_published
+
+    console = Console()
+    table = Table("experiment", "row", "steps", "runs", "ours", "95 % interval", "published")
+    for row in bench_published(out, only, full, lambda line: console.print(line, highlight=False)):
+        interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
+        cells = (f"{row.steps:,}", str(row.seeds), f"{row.ours:.4g}", escape(interval), row.published or "")
+        table.add_row(row.experiment, escape(row.row), *cells)
+    console.print(table)
+
+
+def drift(
+    only: tuple[str, ...] = (),
+    seeds: int | None = None,
+    steps: int | None = None,
+    full: bool = False,
+    out: Path = RESULTS / "drift.json",
+) -> None:
+    """Methods in worlds that change.
+
+    Args:
+        only: Worlds, ways and subjects of change, and methods, such as cartpole gradual reward hoof; all when omitted.
+        seeds: Of every method, instead of the bench's own number.
+        steps: Environment steps of each run, instead of the bench's own number.
+        full: The whole protocol, for hours, instead of a reduced one.
+        out: The results.
+    """
+    from selftune.experiments.nonstationary.bench import asked, bench_drift, command
+    from selftune.experiments.nonstationary.rendering import table
+
+    console = Console()
+    choice = asked(only, full, seeds, steps)
+    rows = bench_drift(
+        out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
+    )
+    console.print(table(rows))
+
+
+def overhead(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULTS / "overhead.json") -> None:
+    """What self-tuning costs in time and memory; exit status 1 where a promise is not kept.
+
+    Args:
+        only: Parts by name, such as updates; all when omitted.
+        full: More repetitions, for hours.
+        out: The results.
+    """
+    from selftune.experiments.overhead.bench import bench_overhead
+    from selftune.experiments.overhead.promises import verdicts
+    from selftune.experiments.overhead.rendering import LEGEND, tables, verdicts_table
+
+    console = Console()
+    rows = bench_overhead(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
+    checked = verdicts(rows)
+    console.print("", LEGEND, "", *tables(rows), *([verdicts_table(checked)] if checked else []), highlight=False)
+    if not all(verdict.kept for verdict in checked):
+        sys.exit(1)
+
+
+def robust(
+    envs: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
+    agent: str = "a2c",
+    draws: int = 32,
+    steps: int | None = None,
+    seed: int = 0,
+    hindsight: int = 64,
+    out: Path = RESULTS / "robust.json",
+) -> None:
+    """Agents that begin where nobody tuned anything: the whole protocol takes hours.
+
+    Writes the results, and beside them a page with the learning curves, the final score against each initial value,
+    and the paths of the metaparameters.
+
+    Args:
+        envs: Any that `selftune envs` lists; drifting_cartpole changes as it goes; those of the protocol when omitted.
+        methods: Tuners and populations by name, such as fixed kl_adaptive pbt meta_gradient; all when omitted.
+        agent: a2c, impala or ppo.
+        draws: Initial settings that are drawn, the same for all methods; a run each.
+        steps: Environment steps of each run; the protocol's number when omitted.
+        seed: Other draws, other seeds.
+        hindsight: Fixed settings among which the best, a score of 1, is sought.
+        out: The results.
+    """
+    from selftune.experiments.robust.bench import ENVS, RIVALS, Asked, bench_robust
+    from selftune.experiments.robust.page import write_page
+    from selftune.experiments.robust.rendering import tables
+
+    console = Console()
+    asked = Asked(envs or ENVS, methods or RIVALS, agent, draws, steps, seed, hindsight)
+    rows = bench_robust(out, asked, lambda line: console.print(line, highlight=False, markup=False))
+    console.print(*tables(rows), f"page: {write_page(rows, out.with_suffix('.html'))}", highlight=False)
+
+
+BENCHES = (learning, published, drift, overhead, robust)

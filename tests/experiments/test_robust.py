@@ -1,0 +1,162 @@
+"""Protocol R on a minuscule world: what it measures, that it goes on, and what its bars say."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from selftune.cli import main
+from selftune.errors import SettingError
+from selftune.experiments.drawing_settings import draw
+from selftune.experiments.records import Records
+from selftune.experiments.robust.bench import Asked, bench_robust
+from selftune.experiments.robust.page import by_initial_value, figures, write_page
+from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
+from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
+from selftune.experiments.sweep import Curves
+
+SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
+TINY = Asked(("cartpole",), ("fixed", "meta_gradient"), draws=3, steps=2048, hindsight=4, seed=7)
+
+
+def _curves(returns, episodes, finite=True):
+    returns, episodes = np.array(returns, float), np.array(episodes, float)
+    eta = {"learning_rate": np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), "discount": np.full((1, 5), 0.9)}
+    steps = np.arange(1, 6) * 100
+    return Curves(steps, episodes, returns, returns, eta, {"trust_region": np.ones((1, 5), int)}, np.array([[finite]]))
+
+
+def test_final_is_the_last_fifth_and_area_is_all_of_it():
+    curves = _curves([[10, 40, 30, 0, 120]], [[1, 2, 1, 0, 2]])
+    found = returns(curves, continuing=False)
+    assert found["final"].tolist() == [60.0], "two episodes ended in the last fifth, with 120 together"
+    assert found["area"].tolist() == [(10 + 20 + 30 + 30 + 60) / 5], "a gap is filled with what was known"
+    assert returns(curves, continuing=True)["final"].tolist() == [1.2], "120 in the last hundred steps"
+
+
+def test_scores_lie_between_the_random_policy_and_the_best_setting():
+    assert Scale(10.0, 30.0).of(np.array([10.0, 30.0, 40.0, np.nan])).tolist() == [0.0, 1.0, 1.5, 0.0]
+    assert np.isfinite(Scale(10.0, 10.0).of(np.array([11.0]))).all()
+
+
+def test_only_what_moved_has_a_path():
+    assert paths(_curves([[1] * 5], [[1] * 5])) == {"learning_rate": [[1.0, 2.0, 3.0, 4.0, 5.0]]}
+
+
+def test_a_bench_goes_on_where_it_stopped(tmp_path):
+    out, said = tmp_path / "robust.json", []
+    whole = bench_robust(out, TINY, said.append, SMALL)
+    kinds = [(row.method, row.start) for row in whole[::2]]
+    tuned = ("meta_gradient", DEFAULTS)
+    assert kinds == [(name, DRAWS) for name in ("random", "best_fixed", "fixed", "meta_gradient")] + [
+        ("fixed", DEFAULTS),
+        tuned,
+    ]
+    named = {(row.method, row.start, row.score): row for row in whole}
+    assert np.mean(named["best_fixed", DRAWS, "final"].details["scores"]) == pytest.approx(1.0, abs=1e-4)
+    assert np.mean(named["random", DRAWS, "area"].details["scores"]) == pytest.approx(0.0, abs=1e-4)
+    eta = named["meta_gradient", DRAWS, "final"].details["eta"]
+    rates = [path[0] for path in eta["learning_rate"]]
+    assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"
+    assert all(row.details["finite"] for row in whole)
+    assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")
+
+    kept = [row for row in json.loads(out.read_text()) if (row["method"], row["start"]) != tuned]
+    out.write_text(json.dumps(kept))
+    before = len(said)
+    again = bench_robust(out, TINY, said.append, SMALL)
+    assert again == whole, "deterministic"
+    assert len(said) == before + 1, "only what was missing"
+
+    _shown(out, whole, tmp_path)
+
+
+def _shown(out, rows, folder):
+    printed = Console(file=io.StringIO(), width=120)
+    printed.print(*tables(rows))
+    assert "meta gradient from defaults" in printed.file.getvalue()
+    assert "### a2c, area" in markdown(out)
+    page = write_page(rows, folder / "robust.html").read_text()
+    assert page.count("<h2>") == len(list(figures(rows)))
+    marks = by_initial_value(rows).data
+    assert {mark.name for mark in marks} == {"fixed", "meta_gradient"}
+    assert np.asarray(marks[0].x) == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"])
+
+
+def test_environments_on_the_host_can_be_named(tmp_path):
+    asked = Asked(("CartPole-v1",), ("fixed",), draws=2, steps=128, hindsight=2)
+    rows = bench_robust(tmp_path / "robust.json", asked, print, {"num_envs": 2, "rollout_length": 16, "hidden": (4,)})
+    assert {row.env for row in rows} == {"CartPole-v1"}
+    assert all(np.isfinite(row.iqm) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"agent": "dqn"}, "Known: a2c"),
+        ({"methods": ("fixd",)}, "did you mean 'fixed'"),
+        ({"methods": ("pbt_ray",)}, "bench drift"),
+        ({"draws": 1}, "at least 2"),
+        ({"envs": ("drifting_maze",)}, "no standard change of 'maze'"),
+        ({"envs": ("cartpol",)}, "cartpole"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, changes, message):
+    with pytest.raises(SettingError, match=message):
+        bench_robust(tmp_path / "robust.json", TINY._replace(**changes), print, SMALL)
+
+
+def test_the_command_line_refuses_in_one_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["bench", "robust", "--agent", "sac"])
+    assert end.value.code == 1
+    assert "Known: a2c" in " ".join(capsys.readouterr().err.split())
+
+
+def _row(env, method, start, scores, score="final"):
+    dead = float(np.mean(np.array(scores) < 0.2))
+    numbers = (float(np.mean(scores)), 0.0, 0.0, float(np.mean(scores)), 0.0, dead)
+    return Score(
+        env, "a2c", method, start, len(scores), 1, 0, score, *numbers, command="", details={"scores": list(scores)}
+    )
+
+
+def test_the_bars_are_those_of_the_protocol():
+    rows = [
+        _row("one", "meta_gradient", DRAWS, [1.2, 1.2, 1.2, 1.2]),
+        _row("two", "meta_gradient", DRAWS, [0.9, 0.9, 0.9, 0.9]),
+        _row("one", "meta_gradient", DRAWS, [1.0, 1.0, 1.0, 1.0], "area"),
+    ]
+    # The interquartile mean of four 0.9 and four 1.2 is that of two of each: 1.05.
+    assert [(bar.measured, bar.held) for bar in verdicts(rows)] == [
+        ("1.05", True),
+        ("1.00", True),
+        ("two 0.90", True),
+        ("0 of 8", True),
+    ]
+    worse = [replace(rows[1], iqm=0.7, dead_share=0.25), *rows[::2]]
+    assert [bar.held for bar in verdicts(worse)][2:] == [False, False]
+
+
+def test_from_defaults_runs_are_compared_pair_by_pair():
+    assert paired([_row("one", "fixed", DEFAULTS, [0.5, 0.6])]) is None
+    rows = [
+        _row("one", "fixed", DEFAULTS, [0.1, 0.9, 0.5]),
+        _row("one", "meta_gradient", DEFAULTS, [0.2, 1.0, 0.6]),
+        _row("two", "meta_gradient", DEFAULTS, [9.0, 9.0, 9.0]),
+    ]
+    difference = paired(rows)
+    assert difference is not None
+    assert tuple(difference) == pytest.approx((0.1, 0.1, 0.1)), "every pair differs by 0.1, whatever their levels"
+    assert verdicts(rows)[-1].held
+    assert not verdicts([_row("one", "meta_gradient", DEFAULTS, [0.0, 0.9, 0.5]), rows[0]])[-1].held
+
+
+def test_rows_of_another_kind_are_refused(tmp_path):
+    (tmp_path / "rows.json").write_text('[{"experiment": "tracking", "row": "idbd"}]')
+    with pytest.raises(Exception, match="Move it away"):
+        Records(tmp_path / "rows.json", Score)
