@@ -161,8 +161,8 @@ def _find(env_id):
         near = difflib.get_close_matches(name, [*WORLDS, *gymnasium.registry], n=5, cutoff=0.5)
         raise SettingError(
             f"Got the environment {env_id!r}, expected one that `selftune envs` lists or that is registered with "
-            f"Gymnasium. Near names: {', '.join(near) or 'none'}; gymnasium.pprint_registry() prints them all. An environment of your "
-            'own is found as "your_module:Name-v0" if importing your_module registers it.'
+            f"Gymnasium. Near names: {', '.join(near) or 'none'}; gymnasium.pprint_registry() prints Gymnasium's. An "
+            'environment of your own is found as "your_module:Name-v0" if importing your_module registers it.'
         ) from error
 
 
