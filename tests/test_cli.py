@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from selftune.cli import main
@@ -15,6 +17,17 @@ def test_train_and_report(tmp_path, capsys):
     assert (tmp_path / "both.html").exists()
 
 
+def test_an_environment_of_the_working_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "corridors.py").write_text(
+        "import gymnasium\n"
+        "gymnasium.register('Corridor-v0', 'gymnasium.envs.classic_control.cartpole:CartPoleEnv', max_episode_steps=9)"
+    )
+    main(["train", "corridors:Corridor-v0", "--steps", "600", "--out", "run"])
+    main(["eval", "run", "--episodes", "2"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -30,6 +43,11 @@ def test_train_and_report(tmp_path, capsys):
         (["train", "CartPole-v1", "--set", "hiden=8"], "did you mean 'hidden'"),
         (["resume", "nowhere"], "nowhere"),
         (["eval", "nowhere"], "nowhere"),
+        (["train", "cartpol"], "Near names: cartpole"),
+        (["train", "CartPole-v1", "--tuner", "kl"], "did you mean 'kl_adaptive'"),
+        (["train", "no_such_module:Corridor-v0"], "no module 'no_such_module' in this folder"),
+        (["train", "cartpole", "--drift", '{"field": "gravity"}'], "a single change as a drift"),
+        (["train", "cartpole", "--drift", '[{"field": "gravity"}]'], "expected an object such as"),
         (["export", "nowhere"], "nowhere"),
         (["bench", "learning", "--only", "CartPole-v1/a3c"], "CartPole-v1/a2c"),
         (["bench", "overhead", "--only", "agent"], "did you mean 'agents'"),

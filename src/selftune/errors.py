@@ -73,6 +73,7 @@ class CheckpointError(RunFolderError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """One clause for a message: the nearest known name, or the whole list, so that the reader can go on."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    return f"{guess}Known: {', '.join(known) or 'none'}."
+    inside = [other for other in known if name and name.lower() in other.lower()]
+    near = difflib.get_close_matches(name, known, n=1) or inside[:1]
+    guess = f"did you mean {near[0]!r}? Known" if near else "known"
+    return f"{guess}: {', '.join(known) or 'none'}."

@@ -96,7 +96,7 @@ def test_environments_on_the_host_can_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"agent": "dqn"}, "Known: a2c"),
+        ({"agent": "dqn"}, "known: a2c"),
         ({"methods": ("fixd",)}, "did you mean 'fixed'"),
         ({"methods": ("pbt_ray",)}, "bench drift"),
         ({"draws": 1}, "at least 2"),
@@ -114,7 +114,7 @@ def test_the_command_line_refuses_in_one_message(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main(["bench", "robust", "--agent", "sac"])
     assert end.value.code == 1
-    assert "Known: a2c" in " ".join(capsys.readouterr().err.split())
+    assert "known: a2c" in " ".join(capsys.readouterr().err.split())
 
 
 def _row(env, method, start, scores, score="final"):

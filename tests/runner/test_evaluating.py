@@ -2,6 +2,7 @@
 
 import json
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,8 @@ from safetensors.numpy import load_file
 
 import selftune as st
 from selftune.envs import make, open_env
-from selftune.errors import SettingError
+from selftune.errors import MissingExtraError, SettingError
+from selftune.runner import filming
 from selftune.runner.evaluating import evaluate, evaluate_run, learned
 from selftune.runner.exporting import export_policy
 
@@ -53,6 +55,17 @@ def test_a_film_is_an_animated_gif(run, tmp_path):
         assert film.n_frames >= 8
     with pytest.raises(SettingError, match=r"\.gif"):
         evaluate_run(run.path, episodes=1, video=tmp_path / "film.mp4")
+
+
+def test_what_draws_and_is_missing_is_named_with_its_extra(run, tmp_path, monkeypatch):
+    pytest.importorskip("PIL.Image")
+    host = make("CartPole-v1", 1)
+    error = gymnasium.error.DependencyNotInstalled("pygame is not installed, run ...")
+    monkeypatch.setattr(type(host), "frame", lambda self: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(filming, "open_for_filming", lambda *args, **options: host)
+    agent, actor, _ = learned(run.path)
+    with pytest.raises(MissingExtraError, match=r"pygame.*selftune\[film\]"):
+        filming.film(agent, actor, "CartPole-v1", 0, tmp_path / "film.gif")
 
 
 def test_an_exported_policy_runs_without_selftune_and_decides_alike(run, tmp_path):

@@ -59,6 +59,8 @@ def test_rows_hold_what_a_person_looks_for(run):
     assert {key for key in last if key.startswith("meta_grad/")} == {f"meta_grad/{name}" for name in run.eta}
     assert sum(row["return_episodes"] for row in run.rows) > 20
     assert 10 < run.final_return < 60
+    assert [row["reward_mean"] for row in run.rows] == [1.0] * 4, "every step of cartpole pays 1"
+    assert run.final_reward == 1.0
 
 
 def test_everything_that_was_learned_is_saved(run):
@@ -203,10 +205,22 @@ def test_a_native_run_that_was_stopped_goes_on_bitwise(tmp_path, monkeypatch, ag
     assert all(left[name].tobytes() == right[name].tobytes() for name in left)
 
 
-def test_a_finished_run_can_be_made_longer(tmp_path):
+def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=100)
+    assert [row["step"] for row in training.resume(run.path).rows] == [32, 64, 96, 128], "nothing is left to do"
+    assert f"has taken 128 of 100 steps. To go on: selftune resume {run.path} --steps" in capsys.readouterr().out
     longer = training.resume(run.path, steps=200, progress=False)
     assert [row["step"] for row in longer.rows] == [32, 64, 96, 128, 160, 192, 224]
+
+
+def test_a_world_without_episodes_tells_the_reward_of_a_step(tmp_path, capsys):
+    run = train(tmp_path / "run", "two_colors", settings=SMALL, steps=320, progress=True)
+    assert run.final_return is None
+    assert -0.2 < run.final_reward < 0.1, "most steps of a beginner cost 0.04"
+    assert "reward per step" in capsys.readouterr().out
+    page = run.report().read_text()
+    assert "No episode ended in 320 environment steps. A step brought -0.0" in page
+    assert "No episode has ended: the mean reward of a step." in page
 
 
 def test_a_damaged_checkpoint_costs_only_itself(tmp_path, caplog):

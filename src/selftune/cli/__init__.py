@@ -10,6 +10,7 @@ selftune bench learning
 selftune bench robust --envs cartpole
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from tyro.extras import SubcommandApp
 
 from selftune.cli.benches import BENCHES
 from selftune.errors import SelftuneError, SettingError
+from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.plan import Plan
 from selftune.runner.reporting import write_report
 from selftune.runner.training import resume as resume_training, train as run_training
@@ -144,11 +146,11 @@ def report(
 
     Args:
         folders: Run folders.
-        out: The page; report.html in the first folder when omitted.
+        out: The page; when omitted report.html in the folder, or comparison.html in the first of several.
     """
     if not folders:
         raise SettingError("report got no run folder; expected one or more, such as runs/cartpole.")
-    page = write_report(list(folders), out or folders[0] / "report.html")
+    page = write_report(list(folders), out or folders[0] / ("comparison.html" if folders[1:] else "report.html"))
     Console().print(f"report: {page}", highlight=False)
 
 
@@ -174,6 +176,8 @@ def _commands() -> SubcommandApp:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
+    sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
+    keep_compiled()
     try:
         _commands().cli(
             prog="selftune",

@@ -172,5 +172,9 @@ _EXTRAS = {"mujoco": "mujoco", "box2d": "box2d", "ale_py": "atari"}
 def _missing(env_id, origin, error):
     """The error that says what to install; `origin` is where the environment's code lives."""
     extra = next((extra for part, extra in _EXTRAS.items() if part in origin), None)
+    if isinstance(error, ModuleNotFoundError) and error.name == env_id.partition(":")[0]:
+        return MissingExtraError(
+            f"{env_id}: there is no module {error.name!r} in this folder, on PYTHONPATH or among what is installed."
+        )
     cure = f'pip install "selftune[{extra}]"' if extra else "install the package that it names"
     return MissingExtraError(f"{env_id} needs a package that is not installed ({error}). To go on: {cure}")

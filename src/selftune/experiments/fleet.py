@@ -59,7 +59,7 @@ def fleet(make: Make, env: Environment) -> Fleet:
     def advance(settings: Settings, session: Session, physics: PyTree, updates: int) -> tuple[Session, Told]:
         agent = make(settings)
         then, chunk = native_functions(agent, env).advance(session, physics, updates)
-        return then, _told(session, then, chunk)
+        return then, _told(agent, then, chunk)
 
     def many(settings: Settings, sessions: Session, physics: PyTree, updates: int) -> tuple[Session, Told]:
         over_runs = jax.vmap(lambda one, session: advance(one, session, physics, updates))
@@ -73,10 +73,9 @@ def fleet(make: Make, env: Environment) -> Fleet:
     )
 
 
-def _told(before: Session, after: Session, chunk: Chunk) -> Told:
+def _told(agent: Agent, after: Session, chunk: Chunk) -> Told:
     ended = jnp.where(chunk.finished, chunk.returns, 0.0).sum()
-    # Every reward is in the return of an episode that ended or that goes on.
-    reward = ended + after.worlds.returns.sum() - before.worlds.returns.sum()
+    reward = chunk.reward.sum() * (agent.num_envs * agent.rollout_length)
     episodes, eta = chunk.finished.sum().astype(jnp.float32), eta_means(chunk.info.eta)
     return Told(episodes, ended, reward, eta, chunk.fired, _tree.finite(after.agent.learner))
 

@@ -66,17 +66,18 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         return _stacked(begun)
 
     def one(settings: Settings, session: Session, rollout: Rollout, updates: int) -> tuple[Session, Told]:
-        reward, fired, info = 0.0, Counter[str](), None
+        fired, info = Counter[str](), None
         for _ in range(updates):
             act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
             batch, carry = rollout.collect(actor(settings, session.agent), session.carry, act_key)
             learned, info = learn(settings, session.agent, batch, learn_key)
             session = session._replace(agent=learned, carry=carry, update=session.update + 1)
-            reward += float(np.asarray(batch.reward, float).sum())
             fired.update({name: int(count) for name, count in info.guards.items()})
         assert info is not None, "a chunk has at least one update"
-        returns, _ = rollout.take_finished()
-        ended, earned, paid = (jnp.float32(value) for value in (len(returns), returns.sum(), reward))
+        returns, _, rewards = rollout.take()
+        ended, earned, paid = (
+            jnp.float32(value) for value in (len(returns), returns.sum(), rewards.sum() * per_update)
+        )
         guards = {name: jnp.int32(fired[name]) for name in info.guards}
         return session, Told(ended, earned, paid, eta_means(info.eta), guards, _tree.finite(session.agent.learner))
 

@@ -35,7 +35,7 @@ class Display:
         plain = self._console.is_dumb_terminal or self._console.options.ascii_only
         animated = self._console.is_terminal and not plain
         self._live = Live(console=self._console, auto_refresh=False) if animated else None
-        self._returns = Trend(self._total)
+        self._returns, self._rewards = Trend(self._total), Trend(self._total)
         self._etas: dict[str, Trend] = {}
         self._guards: Counter[str] = Counter()
         self._row: dict[str, Any] = {}
@@ -72,8 +72,8 @@ class Display:
     def summary(self) -> None:
         """Print what came of the run: the return, the way of each metaparameter, the guards, the time."""
         table = Table(title=Text(self._spell(self._title)), title_justify="left", show_header=False)
-        end, best = number(self._returns.last), number(self._returns.best)
-        table.add_row("return", f"{end} at the end, {best} at best")
+        name, trend = self._level()
+        table.add_row(name, f"{number(trend.last)} at the end, {number(trend.best)} at best")
         for name, trend in self._etas.items():
             way = f"{number(trend.first)} → {number(trend.last)}" + _horizon(name, trend.last)
             table.add_row(Text(self._spell(label(name))), self._spell(way))
@@ -86,6 +86,7 @@ class Display:
         step = finite(row.get("step"))
         self._step = step if np.isfinite(step) else self._step
         self._returns.add(self._step, finite(row.get("return_mean")))
+        self._rewards.add(self._step, finite(row.get("reward_mean")))
         for key, value in row.items():
             kind, _, name = key.partition("/")
             fired = finite(value)
@@ -112,11 +113,12 @@ class Display:
         return table
 
     def _chart(self, width: int) -> Text:
-        trend = self._returns
-        head = Text.assemble(("return  ", "dim"), (number(trend.last), "bold cyan"))
-        if np.isnan(trend.last):
+        name, trend = self._level()
+        head = Text.assemble((f"{name}  ", "dim"), (number(trend.last), "bold cyan"))
+        if np.isnan(self._returns.last):
             waiting = "for the first episode to end" if self._row else "for the first update to compile"
             head.append(f"   waiting {waiting}", "dim")
+        if np.isnan(trend.last):
             return head
         head.append(f"   best {number(trend.best)}", "dim")
         points = trend.points(2 * (width - 9))
@@ -144,18 +146,23 @@ class Display:
 
     def _line(self) -> str:
         etas = "  ".join(f"{name} {number(trend.last)}" for name, trend in self._etas.items())
-        fired = self._fired()
+        fired, (name, trend) = self._fired(), self._level()
         return "   ".join(
             part
             for part in (
-                f"{self._step / self._total:4.0%}  {count(self._step)} steps",
-                f"return {number(self._returns.last)}",
+                f"{min(self._step / self._total, 1):4.0%}  {count(self._step)} steps",
+                f"{name} {number(trend.last)}",
                 etas,
                 fired and f"guards: {fired}",
                 self._speed(),
             )
             if part
         )
+
+    def _level(self) -> tuple[str, Trend]:
+        """The return; before any episode has ended, the reward of a step."""
+        ended = not np.isnan(self._returns.last) or np.isnan(self._rewards.last)
+        return ("return", self._returns) if ended else ("reward per step", self._rewards)
 
     def _fired(self) -> str:
         return "  ".join(f"{label(name)} {times}" for name, times in self._guards.most_common())

@@ -53,6 +53,11 @@ class Figures:
         lines = self._column("return_mean")
         return [self._card("return", lines, axes.linear("return"), height=380)] if lines else []
 
+    def rewards(self) -> list[Card]:
+        """The mean reward of a step: all there is to see where episodes are long or never end."""
+        lines = self._column("reward_mean")
+        return [self._card("reward per step", lines, axes.linear("reward per step"))] if lines else []
+
     def throughput(self) -> list[Card]:
         """Environment steps a second."""
         lines = self._column("steps_per_second")

@@ -34,12 +34,12 @@ def film(
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError('Films need Pillow: pip install "selftune[film]"') from error
+        raise _missing("Pillow") from error
     world = open_env(env, 1, drift, held=held) if env.islower() and ":" not in env else None
     if isinstance(world, Environment):
         frames = _native(agent, actor, world, seed)
     else:
-        frames = _host(agent, actor, open_for_filming(env, drift, held=held), seed)
+        frames = _drawn(_host(agent, actor, open_for_filming(env, drift, held=held), seed))
     images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,20 @@ def film(
     except OSError as error:
         raise RunFolderError(f"{file} cannot be written ({error}).") from error
     return file
+
+
+def _drawn(frames: Iterator[Any]) -> Iterator[Any]:
+    """The frames; a package that draws them and is not there is named with what installs it."""
+    from gymnasium.error import DependencyNotInstalled
+
+    try:
+        yield from frames
+    except DependencyNotInstalled as error:
+        raise _missing(str(error).split()[0]) from error
+
+
+def _missing(package: str) -> MissingExtraError:
+    return MissingExtraError(f'Films need {package}, which is not installed: pip install "selftune[film]"')
 
 
 def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Iterator[Any]:

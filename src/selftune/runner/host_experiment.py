@@ -59,6 +59,6 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
             fired.append(info.guards)
         assert info is not None, "a chunk has at least one update"
         counts = jax.tree.map(lambda *told: sum(told), *fired)
-        return session, Telemetry(*rollout.take_finished(), info, counts)
+        return session, Telemetry(*rollout.take(), info, counts)
 
     return Experiment(begin, example, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)

@@ -28,6 +28,8 @@ class Chunk(NamedTuple):
     returns: Float[Array, "U T B"]
     """Of the episodes that ended, where `finished`."""
     lengths: Int[Array, "U T B"]
+    reward: Float[Array, " U"]
+    """Mean of a step."""
     info: TunerInfo
     """Of the last update."""
     fired: dict[str, Int[Array, ""]]
@@ -79,7 +81,7 @@ def native_functions(agent: Agent, env: Environment) -> Native:
         session, (told, infos) = jax.lax.scan(partial(update, physics), session, None, length=updates)
         fired = {name: counts.sum() for name, counts in infos.guards.items()}
         last = jax.tree.map(lambda leaf: leaf[-1], infos)
-        return session, Chunk(told.finished, told.returns, told.lengths, last, fired)
+        return session, Chunk(told.finished, told.returns, told.lengths, told.reward.mean((1, 2)), last, fired)
 
     return Native(begin, advance, rollout)
 
@@ -107,7 +109,7 @@ def native_experiment(agent: Agent, env: Environment) -> Experiment:
 def _telemetry(chunk: Chunk) -> Telemetry:
     told: Any = jax.device_get(chunk)
     ended = np.asarray(told.finished)
-    return Telemetry(told.returns[ended], told.lengths[ended], told.info, told.fired)
+    return Telemetry(told.returns[ended], told.lengths[ended], told.reward, told.info, told.fired)
 
 
 def _owned(session: Session) -> Session:

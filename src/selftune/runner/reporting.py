@@ -106,13 +106,15 @@ def _colour(place: int) -> str:
 
 def _plots(figures: Figures) -> str:
     returned = "Mean over the episodes that ended in an interval; a gap where none did."
+    earned = "No episode has ended: the mean reward of a step."
     slope = (
         "Beneath each value its meta-gradient: the slope of the meta-objective along the metaparameter's "
         "unconstrained coordinate. Where it flickers about zero there is little left to gain."
     )
     changed = "What drifted: values, or factors of what they were. A dotted line in every plot marks a change."
+    returns = figures.returns()
     sections = (
-        ("Return", returned, "wide", figures.returns()),
+        ("Return", returned, "wide", returns) if returns else ("Reward", earned, "wide", figures.rewards()),
         ("The world", changed, "half", figures.drift()),
         ("Metaparameters", slope, "half", figures.metaparameters()),
         ("Guards", "How often each has fired since the start.", "half", figures.guards()),

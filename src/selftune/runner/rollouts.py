@@ -37,6 +37,7 @@ class Rollout:
         self.observation = self._env.reset(seed)
         self.first = np.ones(self._env.num_envs, bool)
         self._finished: list[tuple[np.ndarray, np.ndarray]] = []
+        self._rewards: list[float] = []
 
     def collect(self, actor: PyTree, carry: PyTree, key: PRNGKey) -> tuple[Transitions, PyTree]:
         """`T` steps of each environment; leaves are [T, B, ...]. Also what a recurrent policy carries on."""
@@ -50,13 +51,15 @@ class Rollout:
             self.observation, self.first = step.observation, step.terminated | step.truncated
             if len(step.finished_returns):
                 self._finished.append((step.finished_returns, step.finished_lengths))
+        self._rewards.append(float(np.mean([column[2] for column in columns])))
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *columns)
         return Transitions(*jax.device_put(stacked)), carry
 
-    def take_finished(self) -> tuple[Float[np.ndarray, " E"], Integer[np.ndarray, " E"]]:
-        """Returns and lengths of the episodes that ended, and forget them."""
+    def take(self) -> tuple[Float[np.ndarray, " E"], Integer[np.ndarray, " E"], Float[np.ndarray, " U"]]:
+        """Returns and lengths of the episodes that ended, and each rollout's mean reward a step; and forget them."""
         finished, self._finished = self._finished, []
+        rewards, self._rewards = np.asarray(self._rewards), []
         if not finished:
-            return np.zeros(0), np.zeros(0, np.int64)
+            return np.zeros(0), np.zeros(0, np.int64), rewards
         returns, lengths = zip(*finished, strict=True)
-        return np.concatenate(returns), np.concatenate(lengths)
+        return np.concatenate(returns), np.concatenate(lengths), rewards

@@ -44,6 +44,7 @@ class Rows:
             "wall_time": now,
             "return_mean": float(np.mean(returns)) if len(returns) else None,
             "return_episodes": len(returns),
+            "reward_mean": float(np.mean(np.concatenate([one.reward for one in told]))),
             "length_mean": float(np.mean(lengths)) if len(lengths) else None,
             "steps_per_second": self._speed(step, now),
         }

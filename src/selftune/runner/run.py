@@ -49,6 +49,14 @@ class Run:
         episodes = sum(row["return_episodes"] for row in late)
         return sum(row["return_mean"] * row["return_episodes"] for row in late) / episodes if episodes else None
 
+    @property
+    def final_reward(self) -> float | None:
+        """Mean reward of a step in the last fifth of the steps; for worlds without episodes."""
+        end = self.rows[-1]["step"] if self.rows else 0
+        late = [row["reward_mean"] for row in self.rows if row["step"] > 0.8 * end]
+        known = [reward for reward in late if reward is not None]
+        return sum(known) / len(known) if known else None
+
     def report(self, out: Path | str | None = None) -> Path:
         """Write one self-contained HTML page; `report.html` in the run folder when no name is given."""
         return write_report([self.path], Path(out) if out is not None else self.path / "report.html")

@@ -34,9 +34,9 @@ class RunFolder:
     """The folder of one run, made by `create` or opened by `open`.
 
     A row of `metrics.jsonl` is flat. Its keys: `step` (environment steps so far), `update`, `wall_time`
-    (seconds of training so far), `return_mean`, `return_episodes`, `steps_per_second`, `eta/<name>`
-    (constrained value), `meta_grad/<name>` (in unconstrained coordinates), `guard/<name>` (how often it fired
-    since the row before), and any other number, such as a loss.
+    (seconds of training so far), `return_mean`, `return_episodes`, `reward_mean` (of a step),
+    `steps_per_second`, `eta/<name>` (constrained value), `meta_grad/<name>` (in unconstrained coordinates),
+    `guard/<name>` (how often it fired since the row before), and any other number, such as a loss.
     """
 
     def __init__(self, path: Path):

@@ -34,6 +34,8 @@ class Telemetry(NamedTuple):
     returns: Float[np.ndarray, " E"]
     """Of the episodes that ended."""
     lengths: Int[np.ndarray, " E"]
+    reward: Float[np.ndarray, " U"]
+    """Mean of a step, update by update."""
     info: TunerInfo
     """Of the last update."""
     fired: dict[str, Int[Array, ""]]

@@ -51,6 +51,8 @@ def sentences(run: RunSeries) -> list[str]:
 
 def comparison(runs: Sequence[RunSeries]) -> str:
     """Which run reached the highest return, and how far the others came."""
+    if len({(run.settings.get("env"), str(run.settings.get("drift"))) for run in runs}) > 1:
+        return "These runs were made in different worlds; their returns cannot be compared."
     ranked = sorted((run for run in runs if math.isfinite(final_return(run))), key=final_return, reverse=True)
     if len(ranked) < 2:
         return ""
@@ -64,7 +66,11 @@ def _returned(run: RunSeries) -> str:
     part = f" of {count(planned)} planned" if isinstance(planned, int | float) and planned > steps else ""
     reached = final_return(run)
     if math.isnan(reached):
-        return f"No episode ended in {count(steps)}{part} environment steps."
+        rewards = run.columns.get("reward_mean", np.full(run.steps.shape, np.nan))[run.steps > 0.8 * steps]
+        told = f"No episode ended in {count(steps)}{part} environment steps."
+        if not np.isfinite(rewards).any():
+            return told
+        return f"{told} A step brought {number(_mean(rewards))} on average of their last fifth."
     return (
         f"The agent reached a return of {number(reached)}, its mean over the last fifth of "
         f"{count(steps)}{part} environment steps; the best it logged is {number(best_return(run))}."

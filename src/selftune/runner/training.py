@@ -92,7 +92,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
 
     In worlds written in JAX the run goes on bitwise as if it had never stopped (same machine and versions; times
     aside). Environments on the host begin new episodes: their states cannot be stored; nothing else is lost. A drift
-    goes on where it stood.
+    goes on where it stood. A run that has taken all its steps is left as it is.
 
     Args:
         path: The run folder.
@@ -109,7 +109,13 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     _, experiment, _ = plan.build()
     try:
         with stop_requests() as stopped, lock(folder.path):
-            _make(plan, experiment, folder, lambda: _restored(experiment, folder), progress, stopped)
+            session, spent = _restored(experiment, folder)
+            reached = int(session.update) * experiment.steps_per_update
+            if reached < plan.steps:
+                _make(plan, experiment, folder, lambda: (session, spent), progress, stopped)
+            elif progress:
+                more = f"selftune resume {folder.path} --steps {2 * reached}"
+                print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
         return Run(folder.path)
     finally:
         experiment.close()

@@ -29,6 +29,9 @@ class Knob(NamedTuple):
     """Whether other environments see it too, so that it must be turned back after each step."""
 
 
+DRAWN = ("screen_",)
+"""How constants begin that only a picture sees."""
+
 DERIVED = {
     "total_mass": ("masspole", "masscart", lambda pole, cart: pole + cart),
     "polemass_length": ("masspole", "length", lambda pole, length: pole * length),
@@ -131,7 +134,7 @@ def _attributes(bare: Any) -> dict[str, Knob]:
     found = {}
     for name in dir(bare):
         kind = getattr(type(bare), name, None)
-        if name.startswith("_") or isinstance(kind, property) or name in DERIVED:
+        if name.startswith(("_", *DRAWN)) or isinstance(kind, property) or name in DERIVED:
             continue
         value = getattr(bare, name)
         if _number(value):

@@ -37,14 +37,14 @@ def read(given: Any) -> Drift:
     """A drift, from one, from what JSON says of one, from JSON itself, or from a file of it.
 
     Args:
-        given: A `Drift`; a mapping as `plain` gives it; a text that begins with `{`; or else the name of a file.
+        given: A `Drift`; a mapping as `plain` gives it; a text that begins with `{` or `[`; or else the name of a file.
 
     Raises:
         SettingError: Something in it is not understood; the message says what was expected.
     """
     if isinstance(given, Drift):
         return given
-    if isinstance(given, str) and given.lstrip().startswith("{"):
+    if isinstance(given, str) and given.lstrip().startswith(("{", "[")):
         return from_json(given)
     if isinstance(given, str | Path):
         return _from_file(given)
@@ -77,6 +77,8 @@ def _known(given: Any, kind: type, what: str) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise SettingError(f"Got {given!r:.80} as {what}, expected an object such as {_EXAMPLES[what]}.")
     known = [entry.name for entry in fields(kind)]
+    if kind is Drift and "field" in given:
+        raise SettingError(f"Got a single change as a drift, expected a list of them: {_EXAMPLES[what]}")
     for key in given:
         if key not in known:
             raise SettingError(f"There is no {key!r} in {what}; {did_you_mean(str(key), known)}")

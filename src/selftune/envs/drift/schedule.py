@@ -86,6 +86,11 @@ class Change:
                     f"{self.field}: got {named[0]}, which only a random_walk has, with kind={self.kind!r}."
                 )
             return
+        absent = [name for name, value in told.items() if value is None]
+        if absent:
+            raise SettingError(
+                f"{self.field}: a random_walk got no {' and no '.join(absent)}; it needs deviation, low and high."
+            )
         for name, value in told.items():
             object.__setattr__(self, name, _number(f"{self.field}: {name}", value))
         object.__setattr__(self, "length", 1000 if self.length is None else self.length)
