@@ -2,8 +2,9 @@
 
     python benchmarks/bad_start.py --seeds 5 --steps 400000
 
-Prints the final return of every run (mean over the episodes that ended in the last fifth of the steps), writes
-results/bad_start.json and the README's picture, docs/figures/bad_start.svg. Runs that are there are not made again.
+Prints the final return of every run (mean over the episodes that ended in the last fifth of the steps). At the sizes
+above it writes results/bad_start.json and the README's picture, docs/figures/bad_start.svg; at others both go beside
+the run folders. Runs that are there are not made again.
 """
 
 import json
@@ -15,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 import selftune as st
+from selftune.experiments.records import circumstances
 
 ROOT = Path(__file__).parent.parent
 START = {"learning_rate": 1e-5, "discount": 0.8, "entropy_cost": 0.3}
 METHODS = {"fixed": [], "self-tuned": None}
+WHOLE = (5, 400_000)
 COLOURS = {"fixed": "#b0563b", "self-tuned": "#1f6fb2"}
 
 
@@ -40,18 +43,27 @@ def main(seeds: int = 5, steps: int = 400_000, out: Path = Path("runs/bad-start"
     Console().print(table)
     command = f"python benchmarks/bad_start.py --seeds {seeds} --steps {steps}"
     results = [
-        {"method": method, "steps": steps, "final_returns": values, "mean": float(np.mean(values)), "command": command}
+        {
+            "method": method,
+            "steps": steps,
+            "final_returns": values,
+            "mean": float(np.mean(values)),
+            "command": command,
+            **circumstances(),
+        }
         for method, values in finals.items()
     ]
-    (ROOT / "results").mkdir(exist_ok=True)
-    (ROOT / "results/bad_start.json").write_text(json.dumps(results, indent=2) + "\n")
-    (ROOT / "docs/figures/bad_start.svg").write_text(_picture(runs, steps))
+    whole = (seeds, steps) == WHOLE
+    numbers, picture = (ROOT / "results", ROOT / "docs/figures") if whole else (out, out)
+    numbers.mkdir(parents=True, exist_ok=True)
+    (numbers / "bad_start.json").write_text(json.dumps(results, indent=2) + "\n")
+    (picture / "bad_start.svg").write_text(_picture(runs, steps))
 
 
 def _run(out: Path, method: str, seed: int, steps: int) -> st.Run:
     folder = out / f"{method}-{steps}-{seed}"
-    if (folder / "checkpoints" / "final.safetensors").exists():
-        return st.Run(folder)
+    if (folder / "config.json").exists():
+        return st.resume(folder)
     return st.train("CartPole-v1", tune=METHODS[method], init=START, steps=steps, seed=seed, out=folder)
 
 
