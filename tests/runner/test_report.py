@@ -330,7 +330,9 @@ def test_sentences_bend_to_what_is_known():
     assert sentences(fired)[1] == "Guards stepped in: numeric once and range 3 times."
     assert sentences(fired)[0].startswith("The agent reached a return of 5,")
     assert comparison([fired, run("b", step=[1])]) == ""
-    better = RunSeries("c", {"settings": {"env": "cartpole"}}, {"step": np.array([1.0]), "return_mean": np.array([9.0])})
+    better = RunSeries(
+        "c", {"settings": {"env": "cartpole"}}, {"step": np.array([1.0]), "return_mean": np.array([9.0])}
+    )
     assert comparison([fired, better]).startswith("These runs were made in different worlds")
     alike = RunSeries("d", {"settings": {"env": "cartpole"}}, {"step": np.array([1.0]), "return_mean": np.array([5.0])})
     assert comparison([alike, better]) == "c reached the highest return, 9, against 5 (d)."

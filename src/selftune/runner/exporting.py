@@ -62,7 +62,11 @@ def export_policy(folder: Path | str, out: Path | str) -> Path:
             "observation_dtype": dtype,
             "carry": [["batch", *leaf.shape[1:]] for leaf in jax.tree.leaves(agent.rest(1))],
             "first": ["batch"],
+            "first_dtype": "bool",
+            "first_meaning": "whether an episode begins with this observation",
+            "carry_meaning": "zeros at first, then what came out; an empty tuple, (), where the list is empty",
         },
+        "call": "action, carry = program.call(observation, carry, first)",
         "outputs": {"action": _spoken(action_space), "carry": "to be handed in at the next step"},
         "weights": {name: list(np.shape(array)) for name, array in weights.items()},
     }
