@@ -20,11 +20,11 @@ def test_train_and_report(tmp_path, capsys):
 def test_an_environment_of_the_working_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "corridors.py").write_text(
+    (tmp_path / "lanes.py").write_text(
         "import gymnasium\n"
-        "gymnasium.register('Corridor-v0', 'gymnasium.envs.classic_control.cartpole:CartPoleEnv', max_episode_steps=9)"
+        "gymnasium.register('Lane-v0', 'gymnasium.envs.classic_control.cartpole:CartPoleEnv', max_episode_steps=9)"
     )
-    main(["train", "corridors:Corridor-v0", "--steps", "600", "--out", "run"])
+    main(["train", "lanes:Lane-v0", "--steps", "600", "--out", "run"])
     main(["eval", "run", "--episodes", "2"])
 
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused(tmp_path, changes, message):
 def test_the_command_line_refuses_in_one_message(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main(["bench", "robust", "--agent", "sac"])
+        main(["bench", "robust", "--agent", "nobody"])
     assert end.value.code == 1
     assert "known: a2c" in " ".join(capsys.readouterr().err.split())
 
