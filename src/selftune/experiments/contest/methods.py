@@ -42,6 +42,10 @@ class Method(NamedTuple):
         return self.tuner != "fixed" or bool(self.settings)
 
 
+def _otherwise(**changes: Any) -> Method:
+    return Method("meta_gradient", change=lambda recipe: replace(recipe, **changes))
+
+
 METHODS: Mapping[str, Method] = {
     "fixed": Method("fixed"),
     "annealed": Method("annealed"),
@@ -64,8 +68,17 @@ METHODS: Mapping[str, Method] = {
 """All begin with the literature's defaults, but for populations, which draw (protocol R)."""
 
 ABLATIONS: Mapping[str, Method] = {
-    "without_trust_region": Method("meta_gradient", change=lambda recipe: replace(recipe, policy_bound=1e6)),
-    "without_leak": Method("meta_gradient", change=lambda recipe: replace(recipe, leak=0.0)),
+    "without_trust_region": _otherwise(policy_bound=1e6),
+    "tighter_trust_region": _otherwise(policy_bound=0.003),
+    "wider_trust_region": _otherwise(policy_bound=0.03),
+    "without_leak": _otherwise(leak=0.0),
+    "stronger_leak": _otherwise(leak=0.03),
+    "leak_alone": _otherwise(meta_learning_rate=1e-9),
+    "without_critic_rate": _otherwise(tune=("learning_rate", "discount", "trace_decay", "entropy_cost")),
+    "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
+    "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
+    "with_outer_entropy": Method("meta_gradient", settings={"outer_entropy_cost": 0.03}),
+    "fixed_without_reward_scale": Method("fixed", settings={"scale_rewards": False}),
 }
 """The recipe with one thing taken away or changed; measured where they are named."""
 
