@@ -8,7 +8,7 @@ Reads `results/published.json`, as `selftune bench published` writes it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from selftune.experiments.published.two_colors import EXPERIMENT, FIXED, OURS
+from selftune.experiments.published.two_colors import BOOTSTRAPPED, EXPERIMENT, FIXED, OURS
 from selftune.experiments.published.two_colors_flips import COMPARED, RATES
 from selftune.experiments.records import Records, Row
 
@@ -20,7 +20,8 @@ COLOURS = {
     "BMG": "#b9770e",
     "MG": "#148f77",
     FIXED: "#212f3c",
-    OURS: "#e67e22",
+    OURS: "#d81b60",
+    BOOTSTRAPPED: "#e67e22",
 }
 LEFT, RIGHT, WIDTH, TOP, HEIGHT, GAP = 70.0, 470.0, 760.0, 40.0, 150.0, 60.0
 MIDDLE = (LEFT + RIGHT) / 2

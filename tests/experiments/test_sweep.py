@@ -7,9 +7,11 @@ import pytest
 from selftune.agents.settings import ActorCriticSettings
 from selftune.agents.synchronous import a2c
 from selftune.agents.tuners import recipe_for
+from selftune.envs import make
 from selftune.envs.worlds import world
 from selftune.errors import SettingError
 from selftune.experiments.fleet import fleet
+from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
 from selftune.experiments.sweep import filled, keys, plan, runs
 from selftune.runner.native_experiment import native_experiment
@@ -106,3 +108,23 @@ def test_settings_that_do_not_fit_the_seeds_are_refused(small):
 
 def _plain(leaf):
     return np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+
+
+def test_runs_on_the_host_tell_what_runs_inside_the_program_do():
+    settings = ActorCriticSettings(num_envs=2, rollout_length=16, hidden=(4,))
+    recipe = recipe_for("meta_gradient", "a2c")
+
+    def agent(init):
+        return a2c(ENV.observation_space, ENV.action_space, init=init, settings=settings, recipe=recipe)
+
+    outside = host_fleet(agent, lambda: make("CartPole-v1", 2))
+    sessions = outside.begin({}, keys([0, 1]))
+    for _ in range(2):
+        sessions, told = outside.advance({}, sessions, 0.0, 3)
+    inside = fleet(agent, ENV)
+    other = inside.advance({}, inside.begin({}, keys([0, 1])), ENV.params, 3)[1]
+    assert told.reward.tolist() == other.reward.tolist() == [96.0, 96.0], "every step of cartpole pays 1"
+    assert told.finite.tolist() == [True, True]
+    assert told.eta.keys() == other.eta.keys()
+    assert {name: value.shape for name, value in told.guards.items()} == dict.fromkeys(other.guards, (2,))
+    outside.begin({}, keys([0]))  # closes the environments of the runs before
