@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from selftune.cli import main
 from selftune.errors import SettingError
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.records import Records
-from selftune.experiments.robust.bench import Asked, bench_robust
+from selftune.experiments.robust.bench import Asked, bench_robust, opened
 from selftune.experiments.robust.page import by_initial_value, figures, write_page
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
@@ -35,15 +35,19 @@ def test_final_is_the_last_fifth_and_area_is_all_of_it():
     assert found["final"].tolist() == [60.0], "two episodes ended in the last fifth, with 120 together"
     assert found["area"].tolist() == [(10 + 20 + 30 + 30 + 60) / 5], "a gap is filled with what was known"
     assert returns(curves, continuing=True)["final"].tolist() == [1.2], "120 in the last hundred steps"
+    endless = returns(_curves([[0] * 5, [1] * 5], [[0] * 5, [1] * 5]), continuing=False)["final"]
+    assert np.isnan(endless[0]), "no episode ended: not a return of 0"
+    assert endless[1] == 1.0
 
 
 def test_scores_lie_between_the_random_policy_and_the_best_setting():
     assert Scale(10.0, 30.0).of(np.array([10.0, 30.0, 40.0, np.nan])).tolist() == [0.0, 1.0, 1.5, 0.0]
-    assert np.isfinite(Scale(10.0, 10.0).of(np.array([11.0]))).all()
+    assert Scale(10.0, 9.0).of(np.array([9.0, np.nan])).tolist() == [1.0, 0.0], "what broke is dead, whatever the scale"
 
 
 def test_only_what_moved_has_a_path():
-    assert paths(_curves([[1] * 5], [[1] * 5])) == {"learning_rate": [[1.0, 2.0, 3.0, 4.0, 5.0]]}
+    ways = {"learning_rate": [[1.0, 2.0, 3.0, 4.0, 5.0]]}
+    assert paths(_curves([[1] * 5], [[1] * 5])) == {"steps": [100, 200, 300, 400, 500], "ways": ways}
 
 
 def test_a_bench_goes_on_where_it_stopped(tmp_path):
@@ -59,7 +63,7 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert np.mean(named["best_fixed", DRAWS, "final"].details["scores"]) == pytest.approx(1.0, abs=1e-4)
     assert np.mean(named["random", DRAWS, "area"].details["scores"]) == pytest.approx(0.0, abs=1e-4)
     eta = named["meta_gradient", DRAWS, "final"].details["eta"]
-    rates = [path[0] for path in eta["learning_rate"]]
+    rates = [path[0] for path in eta["ways"]["learning_rate"]]
     assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"
     assert all(row.details["finite"] for row in whole)
     assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")
@@ -70,6 +74,10 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     again = bench_robust(out, TINY, said.append, SMALL)
     assert again == whole, "deterministic"
     assert len(said) == before + 1, "only what was missing"
+    fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=3), said.append, SMALL)
+    assert {row.hindsight for row in fewer} == {3}, "another scale, other rows"
+    assert markdown(out).count("### a2c, area") == 2, "and another table"
+    out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)
 
@@ -84,6 +92,25 @@ def _shown(out, rows, folder):
     marks = by_initial_value(rows).data
     assert {mark.name for mark in marks} == {"fixed", "meta_gradient"}
     assert np.asarray(marks[0].x) == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"])
+
+
+def test_the_best_setting_is_the_one_that_stays_best(monkeypatch):
+    cell = opened("cartpole", TINY._replace(hindsight=6), 2048, SMALL)
+    rates = cell.drawn(6, 1_070_000)["learning_rate"]
+    asked = []
+
+    def runs(name, settings, seeds, physics):
+        asked.append(list(seeds))
+        worth = np.argsort(np.argsort(settings["learning_rate"])).astype(float)
+        if len(asked) > 1:  # the highest was luck: with other seeds the second is ahead
+            worth = np.where(np.isclose(settings["learning_rate"], np.sort(rates)[-1]), -1.0, settings["learning_rate"])
+        level = np.repeat(worth[:, None], 5, axis=1)
+        return _curves(level, np.ones_like(level))
+
+    monkeypatch.setattr(cell, "_runs", runs)
+    setting = cell.best_settings([lambda curves: curves.level().mean(axis=1)])[0]
+    assert setting["learning_rate"] == pytest.approx(np.sort(rates)[-2])
+    assert asked == [list(range(1_070_000, 1_070_006)), [1_070_006, 1_070_007, 1_070_008, 1_070_009] * 4]
 
 
 def test_environments_on_the_host_can_be_named(tmp_path):
@@ -101,7 +128,9 @@ def test_environments_on_the_host_can_be_named(tmp_path):
         ({"methods": ("pbt_ray",)}, "bench drift"),
         ({"draws": 1}, "at least 2"),
         ({"envs": ("drifting_maze",)}, "no standard change of 'maze'"),
-        ({"envs": ("cartpol",)}, "cartpole"),
+        ({"envs": ("cartpole", "cartpol")}, "cartpole"),
+        ({"seed": -1}, "seed=-1; expected at least 0"),
+        ({"hindsight": 0}, "hindsight=0"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, changes, message):
@@ -121,7 +150,7 @@ def _row(env, method, start, scores, score="final"):
     dead = float(np.mean(np.array(scores) < 0.2))
     numbers = (float(np.mean(scores)), 0.0, 0.0, float(np.mean(scores)), 0.0, dead)
     return Score(
-        env, "a2c", method, start, len(scores), 1, 0, score, *numbers, command="", details={"scores": list(scores)}
+        env, "a2c", method, start, len(scores), 1, 0, 64, score, *numbers, command="", details={"scores": list(scores)}
     )
 
 

@@ -3,6 +3,7 @@ import os
 import jax
 import pytest
 
+from selftune.runner import compile_cache
 from selftune.runner.compile_cache import keep_compiled, tidy
 
 
@@ -32,6 +33,9 @@ def test_a_home_that_cannot_be_written_costs_nothing_else(unset, tmp_path):
     (tmp_path / "file").touch()
     unset.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert keep_compiled() is None
+    unset.setenv("XDG_CACHE_HOME", str(tmp_path))
+    unset.setattr(compile_cache, "tidy", lambda *_: (_ for _ in ()).throw(PermissionError))
+    assert keep_compiled() is None, "another user's folder"
 
 
 def test_the_longest_unused_go_first(tmp_path):

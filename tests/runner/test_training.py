@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import signal
 
 import jax
@@ -211,6 +212,14 @@ def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     assert f"has taken 128 of 100 steps. To go on: selftune resume {run.path} --steps" in capsys.readouterr().out
     longer = training.resume(run.path, steps=200, progress=False)
     assert [row["step"] for row in longer.rows] == [32, 64, 96, 128, 160, 192, 224]
+
+
+def test_older_rows_without_rewards_are_read(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "old")
+    old = [{key: value for key, value in row.items() if key != "reward_mean"} for row in run.rows]
+    (tmp_path / "old" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old))
+    assert st.Run(tmp_path / "old").final_reward is None
+    assert "reward" not in st.Run(tmp_path / "old").report().read_text().split("Losses and diagnostics")[0][-2000:]
 
 
 def test_a_world_without_episodes_tells_the_reward_of_a_step(tmp_path, capsys):

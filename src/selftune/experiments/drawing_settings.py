@@ -19,6 +19,9 @@ def _power(lowest: float, highest: float) -> tuple[float, float, Callable]:
     return lowest, highest, lambda x: 10.0**x
 
 
+SEED_STEP = 10_000
+"""From the seeds of one repetition of a bench to those of the next."""
+
 RANGES: Mapping[str, tuple[float, float, Callable]] = {
     "learning_rate": _power(-5.0, -1.0),
     "entropy_cost": _power(-4.0, 0.0),

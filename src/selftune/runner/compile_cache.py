@@ -21,9 +21,9 @@ def keep_compiled() -> Path | None:
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selftune" / "compiled"
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or none that can be written
+        tidy(folder, LARGEST)
+    except (OSError, RuntimeError):  # no home, or none that is this user's
         return None
-    tidy(folder, LARGEST)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     return folder
 

@@ -118,7 +118,7 @@ def _plots(figures: Figures) -> str:
         ("The world", changed, "half", figures.drift()),
         ("Metaparameters", slope, "half", figures.metaparameters()),
         ("Guards", "How often each has fired since the start.", "half", figures.guards()),
-        ("Losses and diagnostics", "", "third", figures.others()),
+        ("Losses and diagnostics", "", "third", [*(figures.rewards() if returns else []), *figures.others()]),
         ("Throughput", "", "wide", figures.throughput()),
     )
     body = "".join(_section(*section) for section in sections if section[-1])

@@ -51,9 +51,9 @@ class Run:
 
     @property
     def final_reward(self) -> float | None:
-        """Mean reward of a step in the last fifth of the steps; for worlds without episodes."""
+        """Mean reward of a step in the rows of the last fifth of the steps; `None` if no row tells it."""
         end = self.rows[-1]["step"] if self.rows else 0
-        late = [row["reward_mean"] for row in self.rows if row["step"] > 0.8 * end]
+        late = [row.get("reward_mean") for row in self.rows if row["step"] > 0.8 * end]
         known = [reward for reward in late if reward is not None]
         return sum(known) / len(known) if known else None
 

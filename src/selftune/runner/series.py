@@ -66,7 +66,7 @@ def drift_edges(run: RunSeries, most: int = 60) -> list[float]:
     return sorted(edge for edge in edges if edge < last) if len(edges) <= most else []
 
 
-_PLACED = ("step", "update", "wall_time", "return_mean", "return_episodes", "steps_per_second")
+_PLACED = ("step", "update", "wall_time", "return_mean", "return_episodes", "reward_mean", "steps_per_second")
 
 
 def _kind(key: str) -> str:

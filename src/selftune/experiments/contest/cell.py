@@ -22,7 +22,7 @@ from selftune.experiments.contest.changing import (
     stream_of,
 )
 from selftune.experiments.contest.methods import SEARCHED, defaults, maker, method, random_policy
-from selftune.experiments.drawing_settings import TEST, TUNING, draw
+from selftune.experiments.drawing_settings import SEED_STEP, TEST, TUNING, draw
 from selftune.experiments.fleet import Fleet, fleet
 from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.measures import Stream
@@ -59,7 +59,7 @@ class Extent:
     @property
     def first(self) -> int:
         """Where seeds begin: those of two values of `seed` have none in common."""
-        return 10_000 * self.seed
+        return SEED_STEP * self.seed
 
 
 @dataclass(frozen=True)

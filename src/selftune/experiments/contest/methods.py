@@ -46,6 +46,10 @@ def _otherwise(**changes: Any) -> Method:
     return Method("meta_gradient", change=lambda recipe: replace(recipe, **changes))
 
 
+def _without_critic_rate(recipe: Recipe) -> Recipe:
+    return replace(recipe, tune=tuple(name for name in recipe.tune if name != "critic_learning_rate"))
+
+
 METHODS: Mapping[str, Method] = {
     "fixed": Method("fixed"),
     "annealed": Method("annealed"),
@@ -74,7 +78,7 @@ ABLATIONS: Mapping[str, Method] = {
     "without_leak": _otherwise(leak=0.0),
     "stronger_leak": _otherwise(leak=0.03),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
-    "without_critic_rate": _otherwise(tune=("learning_rate", "discount", "trace_decay", "entropy_cost")),
+    "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
     "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
     "with_outer_entropy": Method("meta_gradient", settings={"outer_entropy_cost": 0.03}),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from selftune.envs.drift.standards import STANDARDS, USUAL
+from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
@@ -76,15 +77,21 @@ class Asked(NamedTuple):
         """Itself, if everything in it exists.
 
         Raises:
-            SettingError: An unknown method or agent, or too few draws.
+            SettingError: An unknown method, agent or environment, or too few draws.
+            MissingExtraError: An environment needs a package that is not installed.
         """
         if self.agent not in SEARCHED:
             raise SettingError(f"bench robust has no agent {self.agent!r}; {did_you_mean(self.agent, SEARCHED)}")
         for name in self.methods:
             if method(name).ray is not None:
                 raise SettingError(f"bench robust measures {name!r} only in bench drift; choose another method.")
-        if self.draws < 2 or (self.steps is not None and self.steps < 1):
-            raise SettingError(f"bench robust got draws={self.draws}, steps={self.steps}; expected at least 2 draws.")
+        least = {"draws": 2, "hindsight": 1, "seed": 0, "steps": 1}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise SettingError(f"bench robust got {name}={value}; expected at least {lowest}.")
+        for name in self.envs:
+            spaces_of(standing_name(name))
         return self
 
     def command(self) -> str:
@@ -194,13 +201,16 @@ class _Bench:
         return self._opened
 
     def _found(self, name: str, start: str, score: str) -> Score | None:
+        return self._records.find(*self._key(name, start, score))
+
+    def _key(self, name: str, start: str, score: str) -> tuple:
         told = self._asked
-        return self._records.find(self._name, told.agent, name, start, told.draws, self.steps, told.seed, score)
+        return self._name, told.agent, name, start, told.draws, self.steps, told.seed, told.hindsight, score
 
     def _row(
         self, name: str, start: str, score: str, curves: Curves, scale: Scale, details: Mapping[str, Any]
     ) -> Score:
-        told, continuing = self._asked, self._cell().lab.continuing
+        continuing = self._cell().lab.continuing
         values = returns(curves, continuing)[score]
         scores = scale.of(values)
         more = {
@@ -210,23 +220,16 @@ class _Bench:
             "guards": fired(curves),
             **({"curve": curve(curves, continuing)} if score == "area" else {"eta": paths(curves)}),
             **details,
-            "hindsight": told.hindsight,
             **circumstances(),
         }
-        key = (self._name, told.agent, name, start, told.draws, self.steps, told.seed, score)
-        return Score(*key, **numbers(scores), command=told.command(), details=more)
+        key = self._key(name, start, score)
+        return Score(*key, **numbers(scores), command=self._asked.command(), details=more)
 
 
 def opened(name: str, asked: Asked, steps: int, settings: Mapping[str, Any]) -> Cell:
-    """An environment of the protocol, or any other, as a cell.
-
-    Raises:
-        SettingError: An environment that has no standard change is to drift.
-    """
-    world = name.removeprefix(DRIFTING)
+    """An environment of the protocol, or any other, as a cell."""
+    world = standing_name(name)
     drifts = name != world
-    if drifts and world not in STANDARDS:
-        raise SettingError(f"There is no standard change of {world!r}; {did_you_mean(world, STANDARDS)}")
     regimes = max(2, round(steps / CHANGE_EVERY)) if drifts else 1
     points = max(1, POINTS // regimes)
     extent = Extent(
@@ -235,6 +238,18 @@ def opened(name: str, asked: Asked, steps: int, settings: Mapping[str, Any]) -> 
     )  # fmt: skip
     lab = Lab(world, asked.agent, False, extent, settings)
     return Cell(lab, f"abrupt {USUAL[world]}" if drifts else OFF)
+
+
+def standing_name(name: str) -> str:
+    """The name of the world that drifts, or of one that stands still.
+
+    Raises:
+        SettingError: A world that has no standard change is to drift.
+    """
+    world = name.removeprefix(DRIFTING)
+    if name != world and world not in STANDARDS:
+        raise SettingError(f"There is no standard change of {world!r}; {did_you_mean(world, STANDARDS)}")
+    return world
 
 
 def replace_continuing(cell: Cell, continuing: bool) -> Cell:

@@ -8,15 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from selftune.experiments.contest.methods import SEARCHED
-from selftune.experiments.drawing_settings import TEST, draw
+from selftune.experiments.contest.methods import SEARCHED, method
+from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.robust.scores import DRAWS, Score
 from selftune.runner.run_folder import write_whole
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f")
 LINEAR = ("trace_decay", "clip_range")
-SEED_STEP = 10_000
-"""Between the seeds of two values of `--seed`."""
 
 
 def write_page(rows: Sequence[Score], out: Path) -> Path:
@@ -44,7 +42,7 @@ def figures(rows: Sequence[Score]) -> Iterator[tuple[str, go.Figure]]:
         yield f"{agent} in {env}: how the runs learn", learning_curves(own)
         yield f"{agent} in {env}: final score by initial value", by_initial_value(own)
         for row in own:
-            if row.details.get("eta") and row.method != "best_fixed":
+            if row.details.get("eta", {}).get("ways") and row.method != "best_fixed":
                 yield f"{agent} in {env}: paths of {row.method} from {row.start}", paths(row)
 
 
@@ -57,7 +55,10 @@ def learning_curves(rows: Sequence[Score]) -> go.Figure:
         style = {"color": COLOURS[number % len(COLOURS)], "dash": dash}
         drawn.add_trace(go.Scatter(x=curve["steps"], y=curve["middle"], name=name, line=style))
     return drawn.update_layout(
-        template="plotly_white", height=420, xaxis_title="environment steps", yaxis_title="return, median run"
+        template="plotly_white",
+        height=420,
+        xaxis_title="environment steps",
+        yaxis_title="return (or reward a step), median",
     )
 
 
@@ -65,7 +66,7 @@ def by_initial_value(rows: Sequence[Score]) -> go.Figure:
     """A panel for each hyperparameter: where does a method start to fail?"""
     names = SEARCHED[rows[0].agent]
     drawn = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=[_spoken(name) for name in names])
-    chosen = [row for row in rows if row.score == "final" and row.start == DRAWS and row.method not in _UNDRAWN]
+    chosen = [row for row in rows if row.score == "final" and row.start == DRAWS and _drawn(row.method)]
     for number, row in enumerate(chosen):
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
         for place, name in enumerate(names):
@@ -79,18 +80,18 @@ def by_initial_value(rows: Sequence[Score]) -> go.Figure:
     return drawn.update_layout(template="plotly_white", height=420, yaxis_title="final score")
 
 
-_UNDRAWN = ("random", "best_fixed", "random_search", "pbt", "pb2")
-"""What does not begin at the drawn settings."""
+def _drawn(name: str) -> bool:
+    """Whether it begins at the drawn settings."""
+    return name not in ("random", "best_fixed") and method(name).strategy is None
 
 
 def paths(row: Score) -> go.Figure:
     """The way of each metaparameter from all starts: do they meet?"""
-    eta = row.details["eta"]
+    steps, eta = row.details["eta"]["steps"], row.details["eta"]["ways"]
     drawn = make_subplots(rows=1, cols=len(eta), subplot_titles=[_spoken(name) for name in eta])
     scores = np.asarray(row.details["scores"])
     for place, (name, ways) in enumerate(eta.items()):
         for way, score in zip(ways, scores, strict=True):
-            steps = np.linspace(0, row.steps, len(way))
             shade = f"rgba({_shade(score)}, 0.6)"
             line = go.Scatter(x=steps, y=_spread(name, np.asarray(way)), line={"color": shade, "width": 1})
             drawn.add_trace(line, row=1, col=place + 1)

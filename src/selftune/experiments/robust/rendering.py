@@ -41,8 +41,9 @@ def markdown(path: Path) -> str:
     """The section of protocol R for `docs/results.md`, from the rows of a file."""
     rows: list[Score] = Records(path, Score).rows
     parts = ["## From any setting (protocol R)", ""]
-    for agent in dict.fromkeys(row.agent for row in rows):
-        own = [row for row in rows if row.agent == agent]
+    for measured in dict.fromkeys(_measured(row) for row in rows):
+        own = [row for row in rows if _measured(row) == measured]
+        agent = own[0].agent
         for score in SCORES:
             chosen = [row for row in own if row.score == score]
             heads, lines = _cells(chosen)
@@ -83,6 +84,11 @@ def paired(rows: Sequence[Score]) -> Interval | None:
         return None
     pairs = ((np.asarray(which[env].details["scores"]) for which in (tuned, alone)) for env in shared)
     return bootstrap([ours - theirs for ours, theirs in pairs], mean)
+
+
+def _measured(row: Score) -> tuple:
+    """What must be the same where rows stand in one table."""
+    return row.agent, row.draws, row.seed, row.hindsight
 
 
 def _of(rows: Sequence[Score], method: str, start: str, score: str) -> list[Score]:

@@ -33,6 +33,8 @@ class Score:
     """Runs, each from its own draw and seed."""
     steps: int
     seed: int
+    hindsight: int
+    """Fixed settings among which the best, a score of 1, was sought."""
     score: str
     """`"final"`: mean over the episodes that ended in the last fifth of the steps. `"area"`: over all steps."""
     iqm: float
@@ -47,7 +49,8 @@ class Score:
     @property
     def key(self) -> tuple:
         """No two rows of a file have the same."""
-        return self.env, self.agent, self.method, self.start, self.draws, self.steps, self.seed, self.score
+        told = self.env, self.agent, self.method, self.start, self.draws, self.steps, self.seed
+        return *told, self.hindsight, self.score
 
 
 class Scale(NamedTuple):
@@ -57,21 +60,25 @@ class Scale(NamedTuple):
     best: float
 
     def of(self, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """Returns as scores; a run that is no number any more counts as the random policy.
+        """Returns as scores; a run that is no number counts as 0, a dead one.
 
         The best fixed setting is 1 also where it is no better than the random policy.
         """
         least = 1e-3 * max(abs(self.random), abs(self.best), 1e-6)
-        known = np.where(np.isfinite(values), values, self.random)
-        return 1.0 + (known - self.best) / max(self.best - self.random, least)
+        scores = 1.0 + (values - self.best) / max(self.best - self.random, least)
+        return np.where(np.isfinite(scores), scores, 0.0)
 
 
 def returns(curves: Curves, continuing: bool) -> dict[str, Float[np.ndarray, " N"]]:
-    """Final return and mean return of each run, [N]; rewards per step where there are no episodes."""
+    """Final return and mean return of each run, [N]; rewards per step where there are no episodes.
+
+    No number for a run in which no episode ended, where those of others did.
+    """
     level = curves.level(continuing)
     late = level[:, curves.steps > 0.8 * curves.steps[-1]].mean(axis=1)
     final = late if continuing else final_return(curves.returns, curves.episodes, curves.steps)
-    return {"final": final, "area": level.mean(axis=1)}
+    known = continuing | (curves.episodes.sum(axis=1) > 0)
+    return {"final": np.where(known, final, np.nan), "area": level.mean(axis=1)}
 
 
 def numbers(scores: Float[np.ndarray, " N"]) -> dict[str, float]:
@@ -87,11 +94,12 @@ def curve(curves: Curves, continuing: bool) -> dict[str, list]:
     return {"steps": curves.steps.tolist(), "low": six(low), "middle": six(middle), "high": six(high)}
 
 
-def paths(curves: Curves) -> dict[str, list[list[float]]]:
-    """The way of every metaparameter that moved in any run, [N][points]."""
+def paths(curves: Curves) -> dict[str, Any]:
+    """The way of every metaparameter that moved in any run, [N][points], and the steps of the points."""
     chosen = np.unique(np.linspace(0, len(curves.steps) - 1, KEPT).astype(int))
-    moved = {name: path for name, path in curves.eta.items() if np.ptp(path, axis=1).max() > 0}
-    return {name: [six(row[chosen], 4) for row in path] for name, path in moved.items()}
+    moved = {name: path for name, path in curves.eta.items() if np.nanmax(np.ptp(path, axis=1), initial=0.0) > 0}
+    ways = {name: [six(row[chosen], 4) for row in path] for name, path in moved.items()}
+    return {"steps": curves.steps[chosen].tolist(), "ways": ways}
 
 
 def fired(curves: Curves) -> dict[str, float]:
