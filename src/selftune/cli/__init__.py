@@ -176,7 +176,8 @@ def _commands() -> SubcommandApp:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
-    sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
     keep_compiled()
     try:
         _commands().cli(
