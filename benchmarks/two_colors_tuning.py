@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from selftune.experiments.published.two_colors import DEFAULTS, PLAIN, TUNING_SEEDS, lines
+from selftune.experiments.published.two_colors import BOOTSTRAPPED, DEFAULTS, FIXED, OURS, PLAIN, TUNING_SEEDS, lines
 from selftune.experiments.published.two_colors_agent import Agent, Method, agent
 from selftune.experiments.published.two_colors_q import Q_DEFAULTS, q_agent, q_lines
 from selftune.experiments.published.two_colors_runs import run, state_file
@@ -52,13 +52,14 @@ def sweeps() -> Iterator[Sweep]:
         "BMG-context": {"meta_learning_rate": CONTEXT_RATES},
         "BMG-rich": {"meta_learning_rate": CONTEXT_RATES},
         "MG-context": {"meta_learning_rate": CONTEXT_RATES},
-        "ours: BMG-context from 0.2, clipped": {CLIPS: (0.25, 0.5, 1.0, 2.0, 4.0)},
-        "AC, clipped": {"entropy_cost": (0.05, 0.1, 0.2), CLIPS: (0.5, 1.0)},
+        OURS: {"meta_learning_rate": CONTEXT_RATES},
+        BOOTSTRAPPED: {CLIPS: (0.25, 0.5, 1.0, 2.0, 4.0)},
+        FIXED: {"entropy_cost": (0.05, 0.1, 0.2), CLIPS: (0.5, 1.0)},
         "BMG": {"meta_learning_rate": SCALAR_RATES},
         "MG": {"meta_learning_rate": SCALAR_RATES},
     }
     for line in lines():
-        slow = line.name in ("BMG-context", "BMG-rich", "MG-context")  # they begin to move after a million steps
+        slow = line.name in ("BMG-context", "BMG-rich", "MG-context", OURS)  # they begin to move after a million steps
         build = functools.partial(agent, line.method, DEFAULTS)
         yield Sweep(line.name, build, line.numbers, grids[line.name], 3_000_000 if slow else None)
     for line in q_lines():

@@ -1,7 +1,12 @@
+import dataclasses
+import json
 import sys
 
 import pytest
 
+import selftune
+from selftune.agents.catalogue import AGENTS
+from selftune.agents.tuners import TUNERS
 from selftune.cli import main
 
 
@@ -28,9 +33,44 @@ def test_an_environment_of_the_working_folder_is_found(tmp_path, monkeypatch):
     main(["eval", "run", "--episodes", "2"])
 
 
+def test_steps_are_written_as_people_write_them(tmp_path, capsys):
+    main(["train", "cartpole", "--tune", "none", "--steps", "1e3", "--seed", "1_2", "--out", str(tmp_path / "run")])
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["settings"]["steps"], config["seed"]) == (1000, 12)
+    for word in ("1.5", "many", "inf"):
+        with pytest.raises(SystemExit):
+            main(["train", "cartpole", "--steps", word, "--out", str(tmp_path / "none")])
+        assert f"got '{word}', expected a whole number" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_version_is_told(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"selftune {selftune.__version__}\n"
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_everything_that_can_be_said_of_an_agent_is_listed(name, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["agents", name])
+    lines = capsys.readouterr().out.splitlines()
+    first = {line.split()[0].rstrip("*"): line for line in lines if line.strip()}
+    settings = AGENTS[name][1]
+    for field in dataclasses.fields(settings):
+        assert len(first[field.name].split()) > 3, f"{field.name} is not explained"
+    assert {tuner for tuner, choice in TUNERS.items() if name in choice.agents} <= first.keys()
+    assert "learning_rate*" in first["learning_rate"]
+    assert "1e-06 to 0.1" in first["learning_rate"]
+
+
+def test_agents_are_listed(capsys):
+    main(["agents"])
+    assert set(AGENTS) <= set(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["agents", "saq"], "did you mean 'sac'"),
         (["train", "CartPole-v9", "--steps", "100"], "CartPole"),
         (["train", "CartPole-v1", "--init", "discount"], "NAME=VALUE"),
         (["train", "CartPole-v1", "--init", "discount=high"], "NAME=VALUE"),

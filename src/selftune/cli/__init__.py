@@ -6,8 +6,10 @@ selftune eval runs/cartpole
 selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
+selftune agents a2c
 selftune bench learning
 selftune bench robust --envs cartpole
+selftune --version
 """
 
 import os
@@ -20,7 +22,9 @@ import tyro
 from rich.console import Console
 from tyro.extras import SubcommandApp
 
+from selftune import __version__
 from selftune.cli.benches import BENCHES
+from selftune.cli.counting import Count
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.plan import Plan
@@ -35,10 +39,10 @@ def train(
     tune: tuple[str, ...] | None = None,
     init: tuple[str, ...] = (),
     set: tuple[str, ...] = (),
-    steps: int = Plan.steps,
-    seed: int = 0,
+    steps: Count = Plan.steps,
+    seed: Count = 0,
     drift: str | None = None,
-    checkpoint_every: int = Plan.checkpoint_every,
+    checkpoint_every: Count = Plan.checkpoint_every,
     out: Path | None = None,
 ) -> None:
     """Train a self-tuning agent; writes a run folder and its report.
@@ -75,7 +79,7 @@ def train(
     Console().print(f"report: {run.report()}", highlight=False)
 
 
-def resume(folder: Annotated[Path, tyro.conf.Positional], steps: int | None = None) -> None:
+def resume(folder: Annotated[Path, tyro.conf.Positional], steps: Count | None = None) -> None:
     """Take up a run where its last checkpoint was made.
 
     Args:
@@ -88,8 +92,8 @@ def resume(folder: Annotated[Path, tyro.conf.Positional], steps: int | None = No
 
 def evaluate(
     folder: Annotated[Path, tyro.conf.Positional],
-    episodes: int = 20,
-    seed: int = 1_000_000,
+    episodes: Count = 20,
+    seed: Count = 1_000_000,
     video: Path | None = None,
 ) -> None:
     """Returns of the learned policy without chance and without learning, and a film of it.
@@ -138,6 +142,17 @@ def envs(
     Console().print(drift_listing(env) if drift else listing())
 
 
+def agents(agent: Annotated[str | None, tyro.conf.Positional] = None) -> None:
+    """List the agents; or everything that can be said of one: metaparameters, settings, tuners.
+
+    Args:
+        agent: One of them, by name.
+    """
+    from selftune.runner.agent_listing import agent_listing, agents_listing
+
+    Console().print(agents_listing() if agent is None else agent_listing(agent), highlight=False)
+
+
 def report(
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional],
     out: Path | None = None,
@@ -161,6 +176,7 @@ COMMANDS = {
     "export": export,
     "report": report,
     "envs": envs,
+    "agents": agents,
 }
 
 
@@ -178,12 +194,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["--version"]:
+        print(f"selftune {__version__}")
+        return
     keep_compiled()
     try:
         _commands().cli(
             prog="selftune",
             description="Agents that tune their own hyperparameters.",
-            args=sys.argv[1:] if arguments is None else arguments,
+            args=words,
             sort_subcommands=False,
         )
     except SelftuneError as error:

@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from selftune.cli.counting import Count
+
 RESULTS = Path("results")
 
 
-def learning(only: tuple[str, ...] = (), seeds: int | None = None, out: Path = RESULTS / "learning.json") -> None:
+def learning(only: tuple[str, ...] = (), seeds: Count | None = None, out: Path = RESULTS / "learning.json") -> None:
     """Every agent on its tasks, against a stated bar.
 
     Args:
@@ -57,8 +59,8 @@ def published(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULT
 
 def drift(
     only: tuple[str, ...] = (),
-    seeds: int | None = None,
-    steps: int | None = None,
+    seeds: Count | None = None,
+    steps: Count | None = None,
     full: bool = False,
     out: Path = RESULTS / "drift.json",
 ) -> None:
@@ -106,10 +108,10 @@ def robust(
     envs: tuple[str, ...] = (),
     methods: tuple[str, ...] = (),
     agent: str = "a2c",
-    draws: int = 32,
-    steps: int | None = None,
-    seed: int = 0,
-    hindsight: int = 64,
+    draws: Count = 32,
+    steps: Count | None = None,
+    seed: Count = 0,
+    hindsight: Count = 64,
     out: Path = RESULTS / "robust.json",
 ) -> None:
     """Agents that begin where nobody tuned anything: the whole protocol takes hours.

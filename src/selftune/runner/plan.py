@@ -102,7 +102,7 @@ class Plan:
         if self.init:
             words += ["--init", *(f"{name}={value:g}" for name, value in self.init.items())]
         if self.settings:
-            words += ["--set", *(f"{name}={_spoken(value)}" for name, value in self.settings.items())]
+            words += ["--set", *(f"{name}={spoken(value)}" for name, value in self.settings.items())]
         if self.drift is not None:
             words += ["--drift", to_json(self.drift)]
         words += ["--steps", str(self.steps), "--seed", str(self.seed)]
@@ -219,7 +219,7 @@ def _read(name: str, default: Any, value: Any) -> Any:
     try:
         read = _parsed(name, default, value)
     except (KeyError, TypeError, ValueError, OverflowError):
-        expected = f"a value such as {_spoken(default)} ({type(default).__name__})"
+        expected = f"a value such as {spoken(default)} ({type(default).__name__})"
         raise SettingError(f"{name} = {_short(value)}: expected {expected}.") from None
     lowest, highest = _RANGES.get(name, (1, LARGEST))
     for number in read if isinstance(read, tuple) else (read,):
@@ -251,5 +251,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _spoken(value: Any) -> str:
+def spoken(value: Any) -> str:
+    """A setting's value as the command line writes it."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,6 @@
 import functools
+import runpy
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -10,6 +12,8 @@ import selftune as st
 from selftune.envs.worlds.grid import MOVES, SIDE
 from selftune.experiments.published import two_colors_runs
 from selftune.experiments.published.two_colors import (
+    FULL_SEEDS,
+    TUNING_SEEDS,
     Line,
     bootstrapped,
     contextual_cost,
@@ -193,3 +197,13 @@ def test_the_rows_of_swaps_differ_in_nothing_but_their_rate(tmp_path, monkeypatc
     assert all(numbers[i] == numbers[i % 2] for i in range(len(rows)))
     assert ["entropy_cost" in told for told in numbers[:2]] == [True, False], "what is learned is no setting"
     assert {row.details["numbers"]["max_grad_norm"] for row in rows} == {1.0}, "both lines are clipped alike"
+
+
+def test_the_tuning_program_has_a_sweep_for_every_line_and_stays_off_the_tests_seeds():
+    tuning = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "two_colors_tuning.py"))
+    sweeps = {sweep.name: sweep for sweep in tuning["sweeps"]()}
+    assert {line.name for line in lines()} <= sweeps.keys()
+    assert all(
+        set(names.split("+")) <= sweep.fixed.keys() | {"anew"} for sweep in sweeps.values() for names in sweep.grid
+    )
+    assert not set(TUNING_SEEDS) & set(FULL_SEEDS)

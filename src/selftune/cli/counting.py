@@ -1,0 +1,32 @@
+"""Whole numbers as people write them: 400000, 400_000 or 4e5."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+
+def whole(texts: Sequence[str]) -> int:
+    """The number that a word says.
+
+    Raises:
+        ValueError: It says none, or one that is not whole.
+    """
+    try:
+        number = float(texts[0].replace("_", ""))
+        return int(texts[0]) if number != int(number) or abs(number) > 2**53 else int(number)
+    except (ValueError, OverflowError):
+        raise ValueError(f"got {texts[0]!r}, expected a whole number, such as 400000, 400_000 or 4e5") from None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+Count = Annotated[
+    int,
+    PrimitiveConstructorSpec(
+        nargs=1, metavar="INT", instance_from_str=whole, is_instance=_is_whole, str_from_instance=lambda n: [str(n)]
+    ),
+]
+"""An `int` on the command line."""
