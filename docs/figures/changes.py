@@ -1,29 +1,46 @@
 """What happens at a change: return and metaparameters around it, averaged over changes and runs.
 
-python docs/figures/changes.py        reads results/drift.json; writes one page for each experiment beside this file
+python docs/figures/changes.py        reads results/drift.json; writes one picture for each experiment beside this file,
+                                      and prints the section of docs/results.md
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
-from selftune.experiments.nonstationary.rendering import figure, markdown
-from selftune.experiments.records import Records
+from drawing import BLUE, GREY, ORANGE, PINK, RESULTS, beside, panels, save
+from matplotlib.figure import Figure
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent.parent / "results" / "drift.json"
-METHODS = ("best_fixed", "kl_adaptive", "pbt", "meta_gradient", "meta_gradient_context")
+from selftune.experiments.nonstationary.page import LINEAR
+from selftune.experiments.nonstationary.rendering import markdown
+from selftune.experiments.records import Records, Row
+
+COLOURS = {"best_fixed": GREY, "kl_adaptive": ORANGE, "pbt": BLUE, "meta_gradient": PINK}
 SHOWN = ("level", "learning_rate", "entropy_cost", "discount")
 
 
-def draw(results: Path = RESULTS, folder: Path = HERE) -> list[Path]:
-    """Write the figures of all experiments in which something changes, and the table of them all."""
-    rows, written = Records(results).rows, [folder / "changes.md"]
-    written[0].write_text(markdown(results) + "\n")
-    for experiment in dict.fromkeys(row.experiment for row in rows if row.details.get("around")):
-        written.append(folder / f"changes-{experiment.replace(' ', '-')}.html")
-        figure(rows, experiment, METHODS, SHOWN).write_html(written[-1], include_plotlyjs="cdn")
-    return written
+def around(rows: Sequence[Row]) -> Figure:
+    """A panel for the level and for each metaparameter; lines are interquartile means, bands the middle half."""
+    drawn, axes = panels(len(SHOWN), 2.4, legend=1.3)
+    for panel, name in zip(axes, SHOWN, strict=True):
+        for row in rows:
+            if curve := row.details["around"].get(name):
+                style = {"color": COLOURS[row.row], "label": row.row.replace("_", " ")}
+                panel.plot(curve["offsets"], curve["middle"], **style)
+                panel.fill_between(curve["offsets"], curve["low"], curve["high"], color=COLOURS[row.row], alpha=0.15)
+        panel.axvline(0.0, color="#999", linestyle=":")
+        scale = "linear" if name in LINEAR else "log"
+        panel.set(title=name.replace("_", " "), xlabel="steps after the change", yscale=scale)
+    beside(drawn, axes[0])
+    return drawn
+
+
+def main() -> None:
+    """Draw every experiment in which something changes."""
+    rows = [row for row in Records(RESULTS / "drift.json").rows if row.details.get("around") and row.row in COLOURS]
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        own = [row for row in rows if row.experiment == experiment]
+        print(save(around(own), f"changes-{experiment.replace(' ', '-')}"))
+    print(markdown(RESULTS / "drift.json"))
 
 
 if __name__ == "__main__":
-    for path in draw():
-        print(path)
+    main()

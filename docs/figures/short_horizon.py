@@ -8,11 +8,12 @@ direction progress takes the whole run, so the whole run says: raise it.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import optax
+from drawing import GREEN, RED, panels, save
+from matplotlib.figure import Figure
 
 import selftune as st
 from selftune.estimators import Estimator
@@ -87,39 +88,22 @@ def forward_gradient(unroll: int = 1):
     return found["learning_rate"]
 
 
-def figure(windows: Sequence[int] = range(1, HORIZON + 1)) -> str:
-    """The picture, as SVG."""
+def figure(windows: Sequence[int] = range(1, HORIZON + 1)) -> Figure:
+    """The picture."""
+    drawn, (axes,) = panels(1, 5.5, 3.0)
     heights = [float(truncated_gradient(unroll)) for unroll in windows]
     truth, forward = float(true_gradient()), float(forward_gradient())
-    low, high = min([*heights, truth, 0.0]), max([*heights, 0.0])
-
-    def x(unroll: float) -> float:
-        return 70 + 460 * (unroll - 1) / (HORIZON - 1)
-
-    def y(height: float) -> float:
-        return 40 + 230 * (high - height) / (high - low)
-
-    curve = " ".join(f"{x(unroll):.1f},{y(height):.1f}" for unroll, height in zip(windows, heights, strict=True))
-    dots = "".join(f'<circle cx="{x(u):.1f}" cy="{y(h):.1f}" r="2.5"/>' for u, h in zip(windows, heights, strict=True))
-    ticks = "".join(
-        f'<text x="{x(u):.1f}" y="296" text-anchor="middle">{u}</text>' for u in (1, *range(5, HORIZON + 1, 5))
+    axes.axhline(0.0, color="#999", linewidth=0.8)
+    axes.axhline(truth, color=GREEN, linestyle="--", label=f"the truth, {truth:.3f}, and forward(), {forward:.3f}")
+    axes.plot(windows, heights, "o-", color=RED, markersize=3, label="truncated(unroll)")
+    axes.set(
+        title=f"Meta-gradient of the log learning rate after {HORIZON} updates",
+        xlabel="unroll: updates that are differentiated",
+        ylabel="raise the rate  <  0  <  lower it",
     )
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 330" font-family="sans-serif" font-size="12">
-<rect width="640" height="330" fill="white"/>
-<text x="70" y="22" font-size="14">Meta-gradient of the log learning rate after {HORIZON} updates</text>
-<g stroke="#999"><line x1="70" y1="{y(0):.1f}" x2="530" y2="{y(0):.1f}"/><line x1="70" y1="40" x2="70" y2="270"/></g>
-<text x="62" y="{y(0) + 4:.1f}" text-anchor="end">0</text>
-<text x="62" y="{y(high) + 4:.1f}" text-anchor="end">{high:.3f}</text>
-<text x="62" y="{y(truth) + 4:.1f}" text-anchor="end">{truth:.3f}</text>
-<text x="536" y="{y(high) + 14:.1f}">lower the rate</text><text x="536" y="{y(truth) - 8:.1f}">raise it</text>
-<line x1="70" y1="{y(truth):.1f}" x2="530" y2="{y(truth):.1f}" stroke="#2a7f3f" stroke-dasharray="6 4"/>
-<text x="210" y="{y(truth) - 8:.1f}" fill="#2a7f3f">the truth, and forward(): {forward:.3f}</text>
-<g fill="#c0392b"><polyline points="{curve}" fill="none" stroke="#c0392b" stroke-width="2"/>{dots}
-<text x="{x(7):.1f}" y="{y(0) - 30:.1f}">truncated(unroll)</text></g>
-{ticks}<text x="300" y="318" text-anchor="middle">unroll: updates that are differentiated</text>
-</svg>
-"""
+    axes.legend(loc="center right")
+    return drawn
 
 
 if __name__ == "__main__":
-    Path(__file__).with_suffix(".svg").write_text(figure())
+    save(figure(), "short_horizon")

@@ -25,7 +25,8 @@ from selftune.experiments.contest.changing import (
 from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.measures import Stream
 from selftune.experiments.nonstationary.bench import TASKS, asked, bench_drift, command, shares
-from selftune.experiments.nonstationary.rendering import bar, figure, markdown, table
+from selftune.experiments.nonstationary.page import AT_FIRST, figures
+from selftune.experiments.nonstationary.rendering import bar, markdown, table
 from selftune.experiments.records import Records
 
 TINY = Extent(steps=2048, regimes=2, seeds=2, draws=4, members=4, width=4, points=4)
@@ -86,8 +87,10 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert "…\n" not in shown
     assert re.search(rf"pbt +{named['pbt'].ours:.2f} ", shown)
     assert "cartpole abrupt dynamics" in shown
-    drawn = figure(Records(out).rows, "cartpole abrupt dynamics", ["fixed", "pbt"], ["level", "learning_rate"])
-    assert len(drawn.data) == 8, "a line and a band for two methods in two panels"
+    ((title, drawn),) = figures(Records(out).rows)
+    assert title == "cartpole abrupt dynamics: around a change", "the world that stands still has no such figure"
+    seen = {trace.name for trace in drawn.data if trace.name and trace.visible is True}
+    assert seen == set(AT_FIRST) & named.keys(), "the others wait in the legend"
 
 
 def test_names_are_sorted_into_worlds_changes_and_methods():

@@ -11,9 +11,10 @@ from rich.console import Console
 from selftune.cli import main
 from selftune.errors import SettingError
 from selftune.experiments.drawing_settings import draw
+from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
 from selftune.experiments.robust.bench import Asked, bench_robust, opened
-from selftune.experiments.robust.page import by_initial_value, figures, write_page
+from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
 from selftune.experiments.sweep import Curves
@@ -87,7 +88,7 @@ def _shown(out, rows, folder):
     printed.print(*tables(rows))
     assert "meta gradient from defaults" in printed.file.getvalue()
     assert "### a2c, area" in markdown(out)
-    page = write_page(rows, folder / "robust.html").read_text()
+    page = write_page("robust", figures(rows), folder / "robust.html").read_text()
     assert page.count("<h2>") == len(list(figures(rows)))
     marks = by_initial_value(rows).data
     assert {mark.name for mark in marks} == {"fixed", "meta_gradient"}

@@ -66,6 +66,8 @@ def drift(
 ) -> None:
     """Methods in worlds that change.
 
+    Writes the results, and beside them a page of what happens around a change.
+
     Args:
         only: Worlds, ways and subjects of change, and methods, such as cartpole gradual reward hoof; all when omitted.
         seeds: Of every method, instead of the bench's own number.
@@ -74,14 +76,17 @@ def drift(
         out: The results.
     """
     from selftune.experiments.nonstationary.bench import asked, bench_drift, command
+    from selftune.experiments.nonstationary.page import figures
     from selftune.experiments.nonstationary.rendering import table
+    from selftune.experiments.page import write_page
 
     console = Console()
     choice = asked(only, full, seeds, steps)
     rows = bench_drift(
         out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
     )
-    console.print(table(rows))
+    page = write_page("bench drift", figures(rows), out.with_suffix(".html"))
+    console.print(table(rows), f"page: {page}", highlight=False)
 
 
 def overhead(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULTS / "overhead.json") -> None:
@@ -129,14 +134,16 @@ def robust(
         hindsight: Fixed settings among which the best, a score of 1, is sought.
         out: The results.
     """
+    from selftune.experiments.page import write_page
     from selftune.experiments.robust.bench import ENVS, RIVALS, Asked, bench_robust
-    from selftune.experiments.robust.page import write_page
+    from selftune.experiments.robust.page import figures
     from selftune.experiments.robust.rendering import tables
 
     console = Console()
     asked = Asked(envs or ENVS, methods or RIVALS, agent, draws, steps, seed, hindsight)
     rows = bench_robust(out, asked, lambda line: console.print(line, highlight=False, markup=False))
-    console.print(*tables(rows), f"page: {write_page(rows, out.with_suffix('.html'))}", highlight=False)
+    page = write_page("bench robust", figures(rows), out.with_suffix(".html"))
+    console.print(*tables(rows), f"page: {page}", highlight=False)
 
 
 BENCHES = (learning, published, drift, overhead, robust)

@@ -1,10 +1,8 @@
-"""Results of protocol N for people: a table in the terminal, one in Markdown, figures of what happens at a change."""
+"""Results of protocol N for people: a table in the terminal, and one in Markdown."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -55,46 +53,6 @@ def markdown(path: Path) -> str:
     for experiment in dict.fromkeys(row.experiment for row in rows):
         parts += [*_section([row for row in rows if row.experiment == experiment]), ""]
     return "\n".join(parts)
-
-
-def figure(rows: Sequence[Row], experiment: str, methods: Sequence[str], shown: Sequence[str]) -> go.Figure:
-    """Level and metaparameters around a change, averaged over changes.
-
-    Lines are interquartile means over runs; bands hold the middle half of the runs.
-
-    Args:
-        rows: Of a file.
-        experiment: Such as `"two_colors abrupt"`.
-        methods: Rows to show.
-        shown: `"level"` and names of metaparameters, a panel each.
-    """
-    drawn = make_subplots(rows=len(shown), shared_xaxes=True, vertical_spacing=0.05)
-    chosen = [row for row in rows if row.experiment == experiment and row.row in methods]
-    for number, row in enumerate(chosen):
-        for place, name in enumerate(shown):
-            curve = row.details.get("around", {}).get(name)
-            if curve:
-                _draw(drawn, curve, row.row, COLOURS[number % len(COLOURS)], place + 1)
-    for place, name in enumerate(shown):
-        scale = "linear" if name in ("level", "discount", "trace_decay", "clip_range") else "log"
-        drawn.update_yaxes(title_text=name.replace("_", " "), type=scale, row=place + 1, col=1)
-        drawn.add_vline(x=0, line_dash="dot", line_color="grey", row=place + 1, col=1)  # pyright: ignore
-    drawn.update_xaxes(title_text="environment steps after the change", row=len(shown), col=1)
-    return drawn.update_layout(template="plotly_white", title=experiment, height=220 * len(shown) + 80)
-
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-
-
-def _draw(drawn: go.Figure, curve: dict, name: str, colour: str, place: int) -> None:
-    ends = [*curve["high"], *reversed(curve["low"])]
-    offsets = [*curve["offsets"], *reversed(curve["offsets"])]
-    style = {"legendgroup": name, "hoverinfo": "skip", "showlegend": False}
-    band = go.Scatter(x=offsets, y=ends, fill="toself", line_width=0, fillcolor=colour, opacity=0.15, **style)
-    line = go.Scatter(
-        x=curve["offsets"], y=curve["middle"], name=name, line_color=colour, legendgroup=name, showlegend=place == 1
-    )
-    drawn.add_traces([band, line], rows=place, cols=1)
 
 
 def _section(rows: Sequence[Row]) -> list[str]:

@@ -1,8 +1,6 @@
-"""The pictures of protocol R on one page: how runs learn, from where they fail, and where their settings go."""
+"""The pictures of protocol R: how runs learn, from where they fail, and where their settings go."""
 
-import html
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,28 +9,9 @@ from plotly.subplots import make_subplots
 from selftune.experiments.contest.methods import SEARCHED, method
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.robust.scores import DRAWS, Score
-from selftune.runner.run_folder import write_whole
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f")
 LINEAR = ("trace_decay", "clip_range")
-
-
-def write_page(rows: Sequence[Score], out: Path) -> Path:
-    """Write every figure of the rows to one page that opens anywhere.
-
-    Args:
-        rows: Of `bench_robust`.
-        out: The page.
-
-    Returns:
-        `out`.
-    """
-    parts = []
-    for title, figure in figures(rows):
-        shown = figure.to_html(full_html=False, include_plotlyjs=not parts)
-        parts.append(f"<h2>{html.escape(title)}</h2>{shown}")
-    body = "".join(parts) or "<p>Nothing was measured.</p>"
-    return write_whole(out, f'<!doctype html><meta charset="utf-8"><title>bench robust</title>{body}'.encode())
 
 
 def figures(rows: Sequence[Score]) -> Iterator[tuple[str, go.Figure]]:
