@@ -1,12 +1,12 @@
 """What happens at a change: return and metaparameters around it, averaged over changes and runs.
 
 python docs/figures/changes.py        reads results/drift.json; writes one picture for each experiment beside this file,
-                                      and prints the section of docs/results.md
+                                      and docs/results_drift.md with the tables
 """
 
 from collections.abc import Sequence
 
-from drawing import BLUE, GREY, ORANGE, PINK, RESULTS, beside, panels, save
+from drawing import BLUE, GREY, HERE, ORANGE, PINK, RESULTS, beside, panels, save
 from matplotlib.figure import Figure
 
 from selftune.experiments.nonstationary.page import LINEAR
@@ -38,8 +38,8 @@ def main() -> None:
     rows = [row for row in Records(RESULTS / "drift.json").rows if row.details.get("around") and row.row in COLOURS]
     for experiment in dict.fromkeys(row.experiment for row in rows):
         own = [row for row in rows if row.experiment == experiment]
-        print(save(around(own), f"changes-{experiment.replace(' ', '-')}"))
-    print(markdown(RESULTS / "drift.json"))
+        save(around(own), f"changes-{experiment.replace(' ', '-')}")
+    (HERE.parent / "results_drift.md").write_text(markdown(RESULTS / "drift.json"))
 
 
 if __name__ == "__main__":

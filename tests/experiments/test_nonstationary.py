@@ -79,7 +79,7 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert len(said) == 6, "only what was missing"
 
     told = markdown(out)
-    assert "### cartpole, abrupt dynamics" in told
+    assert "\n## cartpole, abrupt dynamics\n" in told
     assert f"| pbt | {named['pbt'].ours:.2f} |" in told
     console = Console(width=80, file=io.StringIO())
     console.print(table(Records(out).rows))

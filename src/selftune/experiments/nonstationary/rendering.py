@@ -20,6 +20,9 @@ HEADS = (
     "steps to recover",
     "regret",
 )
+LEGEND = """0 is the random policy, 1 the best single fixed setting in hindsight, by regime; the oracle is the best setting of each
+regime, trained in that regime alone. Recovered: of all changes, those after which nine tenths of the level before were reached again in
+time. Regret: to the best fixed setting, in units of the level (a return, or a reward a step)."""
 NARROW = (0, 1, 2, 4, 5, 6, 7)
 """Of `HEADS`, what a terminal has room for."""
 HIGHEST_BAR = 1.2
@@ -47,9 +50,9 @@ def _narrow(experiment: str, rows: Iterable[Row]) -> Table:
 
 
 def markdown(path: Path) -> str:
-    """The section of protocol N for `docs/results.md`, from the rows of a file."""
+    """Every table of protocol N as a page, from the rows of a file."""
     rows = Records(path).rows
-    parts = ["## Worlds that change (protocol N)", ""]
+    parts = ["# Worlds that change: every row of `selftune bench drift`", "", LEGEND, ""]
     for experiment in dict.fromkeys(row.experiment for row in rows):
         parts += [*_section([row for row in rows if row.experiment == experiment]), ""]
     return "\n".join(parts)
@@ -62,7 +65,7 @@ def _section(rows: Sequence[Row]) -> list[str]:
     world, kind = first.experiment.split(" ", 1)
     goal = "1, lower end of the interval at least 0.95" if kind == "none" else f"{bar(oracle):.2f}"
     lines = [
-        f"### {world}, {kind}",
+        f"## {world}, {kind}",
         "",
         f"{told}. Bar: {goal}.",
         "",
