@@ -20,9 +20,10 @@ HEADS = (
     "steps to recover",
     "regret",
 )
-LEGEND = """0 is the random policy, 1 the best single fixed setting in hindsight, by regime; the oracle is the best setting of each
-regime, trained in that regime alone. Recovered: of all changes, those after which nine tenths of the level before were reached again in
-time. Regret: to the best fixed setting, in units of the level (a return, or a reward a step)."""
+LEGEND = """0 is the random policy, 1 the best single fixed setting in hindsight, by regime; the oracle is the best
+setting of each regime, trained in that regime alone. Recovered: of all changes, those after which nine tenths of the
+level before were reached again in time. Regret: to the best fixed setting, in units of the level (a return, or a reward
+a step)."""
 NARROW = (0, 1, 2, 4, 5, 6, 7)
 """Of `HEADS`, what a terminal has room for."""
 HIGHEST_BAR = 1.2
