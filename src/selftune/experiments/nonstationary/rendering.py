@@ -88,8 +88,13 @@ def _cells(row: Row) -> list[str]:
         _number(details.get("dead"), ".0%"),
         _number(share, ".0%"),
         "" if share is None else "never" if waits is None else f"{waits:,.0f}",
-        _number(details.get("regret_to_best"), ".3g"),
+        _number(_plain(details.get("regret_to_best")), ".3g"),
     ]
+
+
+def _plain(value: float | None) -> float | None:
+    """Without what rounding leaves of 0."""
+    return None if value is None else round(value, 4) + 0.0
 
 
 def _number(value: float | None, form: str) -> str:
