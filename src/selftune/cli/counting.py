@@ -13,9 +13,14 @@ def whole(texts: Sequence[str]) -> int:
         ValueError: It says none, or one that is not whole.
     """
     try:
-        number = float(texts[0].replace("_", ""))
-        return int(texts[0]) if number != int(number) or abs(number) > 2**53 else int(number)
-    except (ValueError, OverflowError):
+        try:
+            return int(texts[0])
+        except ValueError:
+            number = float(texts[0])
+            if number.is_integer():
+                return int(number)
+            raise
+    except ValueError:
         raise ValueError(f"got {texts[0]!r}, expected a whole number, such as 400000, 400_000 or 4e5") from None
 
 

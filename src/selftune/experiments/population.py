@@ -146,7 +146,13 @@ def populations(
             levels = _levels(interval, chunk * fleet.steps_per_update, continuing)
             sessions, groups = _compared(sessions, groups, levels, (number + 1) // every, explore)
             interval = []
-    return concatenated([told], len(seeds), taken)
+    return as_in_use(concatenated([told], len(seeds), taken), members)
+
+
+def as_in_use(curves: Curves, members: int) -> Curves:
+    """Rewards as if every member's steps had been those of the one in use, whose rewards these are: the points count the
+    steps of all."""
+    return curves._replace(reward=curves.reward * members)
 
 
 def quarters(level: Float[np.ndarray, " M"], chance: np.random.Generator) -> Int[np.ndarray, " M"]:

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from selftune.errors import MissingExtraError, SettingError, did_you_mean
 from selftune.experiments.drawing_settings import draw, from_unit, to_unit
 from selftune.experiments.fleet import Fleet, Told
-from selftune.experiments.population import INTERVALS, RESAMPLE, SCALES, member_key
+from selftune.experiments.population import INTERVALS, RESAMPLE, SCALES, as_in_use, member_key
 from selftune.experiments.side_by_side import cores
 from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
 from selftune.runner.arrays import pack, unpack
@@ -121,7 +121,7 @@ def ray_population(
     with tempfile.TemporaryDirectory() as folder:
         results = _fitted(tune, life, begun, scheduler(names), folder)
         told = [table(rows, life.intervals) for rows in results]
-    return concatenated([in_use(told)], 1, per_update * chunk * members)
+    return as_in_use(concatenated([in_use(told)], 1, per_update * chunk * members), members)
 
 
 def _fitted(tune: Any, life: Life, begun: Sequence[Mapping[str, float]], scheduler: Any, folder: str) -> list[Any]:

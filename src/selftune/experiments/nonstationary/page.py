@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.records import Row
 
 SHOWN = ("level", "learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay")
@@ -12,7 +13,6 @@ SHOWN = ("level", "learning_rate", "critic_learning_rate", "entropy_cost", "disc
 LINEAR = ("level", "discount", "trace_decay", "clip_range")
 AT_FIRST = ("best_fixed", "kl_adaptive", "pbt", "meta_gradient")
 """Methods that are seen when the page opens."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 
 def figures(rows: Sequence[Row]) -> Iterator[tuple[str, go.Figure]]:
@@ -33,16 +33,22 @@ def figure(rows: Sequence[Row], shown: Sequence[str]) -> go.Figure:
         shown: `"level"` and names of metaparameters, a panel each.
     """
     drawn = make_subplots(rows=len(shown), shared_xaxes=True, vertical_spacing=0.05)
-    for number, row in enumerate(rows):
+    for row in rows:
         for place, name in enumerate(shown):
             if curve := row.details["around"].get(name):
-                _draw(drawn, curve, row.row, COLOURS[number % len(COLOURS)], place + 1)
+                _draw(drawn, curve, row.row, _colour(row.row), place + 1)
     for place, name in enumerate(shown):
         scale = "linear" if name in LINEAR else "log"
         drawn.update_yaxes(title_text=name.replace("_", " "), type=scale, row=place + 1, col=1)
         drawn.add_vline(x=0, line_dash="dot", line_color="grey", row=place + 1, col=1)  # pyright: ignore
     drawn.update_xaxes(title_text="environment steps after the change", row=len(shown), col=1)
     return drawn.update_layout(template="plotly_white", height=220 * len(shown) + 80)
+
+
+def _colour(name: str) -> str:
+    """The same in every figure; neighbours in the list of methods are far apart on the wheel."""
+    known = ["best_fixed", *METHODS]
+    return f"hsl({360 * known.index(name) * 7 // len(known) % 360}, 65%, 42%)"
 
 
 def _draw(drawn: go.Figure, curve: dict, name: str, colour: str, place: int) -> None:
