@@ -150,8 +150,7 @@ def populations(
 
 
 def as_in_use(curves: Curves, members: int) -> Curves:
-    """Rewards as if every member's steps had been those of the one in use, whose rewards these are: the points count the
-    steps of all."""
+    """Rewards as if the steps of all members, which the points count, had been those of the one in use."""
     return curves._replace(reward=curves.reward * members)
 
 
