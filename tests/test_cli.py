@@ -37,7 +37,7 @@ def test_steps_are_written_as_people_write_them(tmp_path, capsys):
     main(["train", "cartpole", "--tune", "none", "--steps", "1e3", "--seed", "1_2", "--out", str(tmp_path / "run")])
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["settings"]["steps"], config["seed"]) == (1000, 12)
-    for word in ("1.5", "many", "inf"):
+    for word in ("1.5", "many", "inf", "1__0"):
         with pytest.raises(SystemExit):
             main(["train", "cartpole", "--steps", word, "--out", str(tmp_path / "none")])
         assert f"got '{word}', expected a whole number" in " ".join(capsys.readouterr().err.split())
@@ -91,6 +91,8 @@ def test_agents_are_listed(capsys):
         (["export", "nowhere"], "nowhere"),
         (["bench", "learning", "--only", "CartPole-v1/a3c"], "CartPole-v1/a2c"),
         (["bench", "overhead", "--only", "agent"], "did you mean 'agents'"),
+        (["bench", "drift", "--out", "drift.html"], "expected FILE.json"),
+        (["bench", "robust", "--out", "robust.html"], "expected FILE.json"),
         (["report", "nowhere"], "nowhere"),
     ],
 )

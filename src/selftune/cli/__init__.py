@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _commands().cli(
             prog="selftune",
-            description="Agents that tune their own hyperparameters.",
+            description="Agents that tune their own hyperparameters. Its version: selftune --version",
             args=words,
             sort_subcommands=False,
         )

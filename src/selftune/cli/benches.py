@@ -78,14 +78,14 @@ def drift(
     from selftune.experiments.nonstationary.bench import asked, bench_drift, command
     from selftune.experiments.nonstationary.page import figures
     from selftune.experiments.nonstationary.rendering import table
-    from selftune.experiments.page import write_page
+    from selftune.experiments.page import page_beside, write_page
 
     console = Console()
-    choice = asked(only, full, seeds, steps)
+    choice, beside = asked(only, full, seeds, steps), page_beside(out)
     rows = bench_drift(
         out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
     )
-    page = write_page("bench drift", figures(rows), out.with_suffix(".html"))
+    page = write_page("bench drift", figures(rows), beside)
     console.print(table(rows), f"page: {page}", highlight=False)
 
 
@@ -134,15 +134,15 @@ def robust(
         hindsight: Fixed settings among which the best, a score of 1, is sought.
         out: The results.
     """
-    from selftune.experiments.page import write_page
+    from selftune.experiments.page import page_beside, write_page
     from selftune.experiments.robust.bench import ENVS, RIVALS, Asked, bench_robust
     from selftune.experiments.robust.page import figures
     from selftune.experiments.robust.rendering import tables
 
     console = Console()
-    asked = Asked(envs or ENVS, methods or RIVALS, agent, draws, steps, seed, hindsight)
+    asked, beside = Asked(envs or ENVS, methods or RIVALS, agent, draws, steps, seed, hindsight), page_beside(out)
     rows = bench_robust(out, asked, lambda line: console.print(line, highlight=False, markup=False))
-    page = write_page("bench robust", figures(rows), out.with_suffix(".html"))
+    page = write_page("bench robust", figures(rows), beside)
     console.print(*tables(rows), f"page: {page}", highlight=False)
 
 

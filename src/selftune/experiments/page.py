@@ -6,7 +6,21 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from selftune.errors import SettingError
 from selftune.runner.run_folder import write_whole
+
+
+def page_beside(results: Path) -> Path:
+    """Where the page of some results goes.
+
+    Raises:
+        SettingError: The results themselves are to go there.
+    """
+    if results.suffix == ".html":
+        raise SettingError(
+            f"--out got {results}: results are JSON and their page goes beside them; expected FILE.json."
+        )
+    return results.with_suffix(".html")
 
 
 def write_page(title: str, figures: Iterable[tuple[str, go.Figure]], out: Path) -> Path:
