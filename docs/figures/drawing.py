@@ -26,17 +26,20 @@ mpl.rcParams |= {
 }
 
 
-def panels(count: int, width: float = 3.2, height: float = 2.4, legend: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Axes side by side.
+def panels(
+    count: int, width: float = 3.2, height: float = 2.4, legend: float = 0.0, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Axes side by side, row after row.
 
     Args:
-        count: Of axes.
+        count: Of axes in a row.
         width: Of each, inches.
         height: Of each, inches.
         legend: Room for it, inches.
+        rows: How many.
     """
-    figure = Figure(figsize=(width * count + legend, height), layout="constrained")
-    return figure, list(figure.subplots(1, count, squeeze=False).ravel())
+    figure = Figure(figsize=(width * count + legend, height * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, count, squeeze=False).ravel())
 
 
 def beside(figure: Figure, axes: Axes) -> None:
