@@ -50,14 +50,14 @@ def main(seeds: int = 5, steps: int = 400_000, out: Path = OUT) -> None:
 
 def _measured(method: str, seeds: int, steps: int) -> dict[str, Any]:
     """Runs of one kind: how they ended, their returns on the way, and the paths of what they started badly with."""
+    columns = {"return": "return_mean", **({} if method == "fixed" else {name: f"eta/{name}" for name in START})}
     with tempfile.TemporaryDirectory() as folder:
         runs = [
             st.train("CartPole-v1", tune=METHODS[method], init=START, steps=steps, seed=seed, out=f"{folder}/{seed}")
             for seed in range(seeds)
         ]
+        curves = {name: [_curve(run, column) for run in runs] for name, column in columns.items()}
     finals = [run.final_return or 0.0 for run in runs]
-    columns = {"return": "return_mean", **({} if method == "fixed" else {name: f"eta/{name}" for name in START})}
-    curves = {name: [_curve(run, column) for run in runs] for name, column in columns.items()}
     return {
         "method": method, "steps": steps, "final_returns": finals, "mean": float(np.mean(finals)), "curves": curves,
     }  # fmt: skip
