@@ -1,61 +1,53 @@
 """From all starts: where a method begins to fail, and whether the paths of the metaparameters meet.
 
-python docs/figures/starts.py        reads results/robust.json; writes one picture for each environment beside this file,
-                                     and docs/results_robust.md with the tables
+python docs/figures/starts.py        reads results/robust.json; writes one picture for each environment beside this
+                                     file, and docs/results_robust.md with the tables
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from drawing import BLUE, GREY, HERE, PINK, RED, RESULTS, panels, save
-from matplotlib.axes import Axes
+from drawing import BLACK, GREY, HERE, ORANGE, PINK, RESULTS, beside, panels, save
 from matplotlib.figure import Figure
 
+from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.records import Records
-from selftune.experiments.robust.page import LINEAR
+from selftune.experiments.robust.page import LINEAR, spoken, spread
 from selftune.experiments.robust.rendering import OURS, markdown
 from selftune.experiments.robust.scores import DRAWS, Score
 
-COLOURS = {"fixed": GREY, "kl_adaptive": BLUE, OURS: PINK}
-SHOWN = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay")
+COLOURS = {"fixed": GREY, "kl_adaptive": ORANGE, OURS: PINK}
+WAYS = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay")
+POOR = 0.8
+"""A run that ends below this is drawn in black."""
 
 
 def by_start(rows: Sequence[Score]) -> Figure:
-    """Above, final scores by initial values; below, the way of each metaparameter, red where the run ended badly."""
-    drawn, axes = panels(len(SHOWN), 2.2, rows=2)
-    above, below = axes[: len(SHOWN)], axes[len(SHOWN) :]
+    """Above, final scores by initial values; below, the way of each metaparameter from all starts."""
+    names = SEARCHED[rows[0].agent]
+    drawn, axes = panels(len(WAYS), 2.1, legend=1.2, rows=2)
+    above, below = axes[: len(WAYS)], axes[len(WAYS) :]
     for row in rows:
-        starts = draw(SHOWN, row.draws, TEST + SEED_STEP * row.seed)
-        for panel, name in zip(above, SHOWN, strict=True):
-            style = {"s": 9, "alpha": 0.7, "color": COLOURS[row.method], "label": row.method.replace("_", " ")}
-            panel.scatter(_spread(name, starts[name]), row.details["scores"], **style)
-            _axis(panel, name, "x")
+        starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
+        style = {"s": 9, "alpha": 0.7, "color": COLOURS[row.method], "label": row.method.replace("_", " ")}
+        for panel, name in zip(above, names, strict=False):
+            panel.scatter(spread(name, starts[name]), row.details["scores"], **style)
+            panel.set(xlabel=f"initial {spoken(name)}", xscale=_scale(name))
     above[0].set_ylabel("final score")
-    above[0].legend(loc="lower left", fontsize=7, handletextpad=0.1)
     ours = next(row for row in rows if row.method == OURS)
-    for panel, name in zip(below, SHOWN, strict=True):
-        for way, score in zip(ours.details["eta"]["ways"][name], ours.details["scores"], strict=True):
-            colour = RED if score < 0.8 else PINK
-            panel.plot(ours.details["eta"]["steps"], _spread(name, np.asarray(way)), color=colour, alpha=0.5, lw=0.8)
-        _axis(panel, name, "y")
-        panel.set(xlabel="environment steps", ylabel=_spoken(name))
+    steps, ways = ours.details["eta"]["steps"], ours.details["eta"]["ways"]
+    for panel, name in zip(below, WAYS, strict=True):
+        for way, score in zip(ways[name], ours.details["scores"], strict=True):
+            panel.plot(steps, spread(name, np.asarray(way)), color=BLACK if score < POOR else PINK, alpha=0.5, lw=0.8)
+        panel.set(xlabel="environment steps", ylabel=spoken(name), yscale=_scale(name))
+        panel.set_xticks([0, steps[-1]], ["0", f"{round(steps[-1] / 1000)}k"])
+    beside(drawn, above[0])
     return drawn
 
 
-def _axis(panel: Axes, name: str, which: str) -> None:
-    """The scale of a metaparameter's axis, and its name where it lies below."""
-    scale = "linear" if name in LINEAR else "log"
-    panel.set(**{f"{which}scale": scale, **({"xlabel": f"initial {_spoken(name)}"} if which == "x" else {})})
-
-
-def _spoken(name: str) -> str:
-    return "1 - discount" if name == "discount" else name.replace("_", " ")
-
-
-def _spread(name: str, values: np.ndarray) -> np.ndarray:
-    """Discounts as what is missing to 1."""
-    return 1.0 - values if name == "discount" else values
+def _scale(name: str) -> str:
+    return "linear" if name in LINEAR else "log"
 
 
 def main() -> None:

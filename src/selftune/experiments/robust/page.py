@@ -44,13 +44,13 @@ def learning_curves(rows: Sequence[Score]) -> go.Figure:
 def by_initial_value(rows: Sequence[Score]) -> go.Figure:
     """A panel for each hyperparameter: where does a method start to fail?"""
     names = SEARCHED[rows[0].agent]
-    drawn = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=[_spoken(name) for name in names])
+    drawn = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=[spoken(name) for name in names])
     chosen = [row for row in rows if row.score == "final" and row.start == DRAWS and _drawn(row.method)]
     for number, row in enumerate(chosen):
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
         for place, name in enumerate(names):
             points = go.Scatter(
-                x=_spread(name, starts[name]), y=row.details["scores"], name=row.method, legendgroup=row.method,
+                x=spread(name, starts[name]), y=row.details["scores"], name=row.method, legendgroup=row.method,
                 mode="markers", marker_color=COLOURS[number % len(COLOURS)], showlegend=place == 0,
             )  # fmt: skip
             drawn.add_trace(points, row=1, col=place + 1)
@@ -67,22 +67,23 @@ def _drawn(name: str) -> bool:
 def paths(row: Score) -> go.Figure:
     """The way of each metaparameter from all starts: do they meet?"""
     steps, eta = row.details["eta"]["steps"], row.details["eta"]["ways"]
-    drawn = make_subplots(rows=1, cols=len(eta), subplot_titles=[_spoken(name) for name in eta])
+    drawn = make_subplots(rows=1, cols=len(eta), subplot_titles=[spoken(name) for name in eta])
     scores = np.asarray(row.details["scores"])
     for place, (name, ways) in enumerate(eta.items()):
         for way, score in zip(ways, scores, strict=True):
             shade = f"rgba({_shade(score)}, 0.6)"
-            line = go.Scatter(x=steps, y=_spread(name, np.asarray(way)), line={"color": shade, "width": 1})
+            line = go.Scatter(x=steps, y=spread(name, np.asarray(way)), line={"color": shade, "width": 1})
             drawn.add_trace(line, row=1, col=place + 1)
         drawn.update_yaxes(type="linear" if name in LINEAR else "log", row=1, col=place + 1)
     return drawn.update_layout(template="plotly_white", height=420, showlegend=False)
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """What an axis of a metaparameter says."""
     return "1 - discount" if name == "discount" else name.replace("_", " ")
 
 
-def _spread(name: str, values: np.ndarray) -> np.ndarray:
+def spread(name: str, values: np.ndarray) -> np.ndarray:
     """Discounts as what is missing to 1."""
     return 1.0 - values if name == "discount" else values
 
