@@ -8,8 +8,10 @@ import pytest
 
 from selftune import _tree
 from selftune.agents import VOCABULARY, ActorCriticSettings, PPOSettings, a2c, impala, ppo
+from selftune.agents.senses import senses
 from selftune.agents.updating import COMMON
 from selftune.errors import SettingError, UnsupportedSpaceError
+from selftune.networks import lift
 from selftune.spaces import Box, Discrete
 
 from .setting import CHOICES, FORCES, SEEN, learned, rollout
@@ -118,6 +120,21 @@ def test_observations_that_are_not_finite_do_not_reach_the_actions():
     seen = jnp.array([[jnp.nan, 1.0, jnp.inf]] * 4)
     choice = agent.act(agent.actor(state), agent.rest(4), seen, jnp.ones(4, bool), jax.random.key(1))
     assert jnp.isfinite(choice.action).all()
+
+
+def test_tiny_observations_are_lifted_as_one_and_what_is_no_vector_of_numbers_is_left_alone():
+    agent = build("a2c", FORCES)
+    state = agent.init(jax.random.key(0))
+    batch = rollout(agent, state, 5)
+    tiny = {name: 1e-3 * getattr(batch, name) for name in ("observation", "next_observation")}
+    actor = agent.actor(agent.learn(state, batch._replace(**tiny), jax.random.key(1))[0])
+    seen, first = tiny["observation"][0], jnp.ones(4, bool)
+    lifted = lift(actor.observation, seen)
+    assert float(jnp.abs(lifted).max()) > 20 * float(jnp.abs(seen).max())
+    action = agent.decide(actor, agent.rest(4), seen, first).action
+    assert jnp.array_equal(action, agent.decide(actor._replace(observation=()), agent.rest(4), lifted, first).action)
+    for space in (Box((3,), "uint8", 0, 255), Box((4, 4, 1), "float32"), Discrete(3)):
+        assert senses(space, SMALL).observation == ()
 
 
 def test_a_recurrent_policy_forgets_at_an_episodes_first_observation():

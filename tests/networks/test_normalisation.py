@@ -7,10 +7,11 @@ import pytest
 
 from selftune import networks
 from selftune.errors import SettingError
-from selftune.networks import Statistics, return_scale, statistics
+from selftune.networks import Statistics, magnitude, return_scale, statistics
 from selftune.networks.normalisation import LONGEST
 
 include, normalise = jax.jit(networks.include), jax.jit(networks.normalise)
+measure, lift = jax.jit(networks.measure), jax.jit(networks.lift)
 follow, scale_reward = jax.jit(networks.follow), jax.jit(networks.scale_reward)
 
 
@@ -62,9 +63,30 @@ def test_rows_that_are_not_finite_are_ignored_entirely():
     jax.tree.map(np.testing.assert_array_equal, include(statistics((2,)), bad), statistics((2,)))
 
 
+@pytest.mark.parametrize(
+    ("size", "factor"),
+    [(0.004, 25.0), (1e-6, 1000.0), (0.0, 1.0), (0.1, 1.0), (0.5, 1.0), (300.0, 1.0)],  # .1 / .004 = 25
+)
+def test_only_tiny_observations_are_lifted_all_by_one_factor(size, factor):
+    batch = size * jnp.array([[[1.0, -1.0], [jnp.nan, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])  # [T, B, 2]
+    seen = measure(measure(magnitude(), batch), batch[:1])
+    x = jnp.array([[0.003, -2.0]])
+    np.testing.assert_allclose(lift(seen, x), factor * x, rtol=2e-5)
+    if factor == 1.0:
+        np.testing.assert_array_equal(lift(seen, x), x)
+    half = lift(seen, x.astype(jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16
+
+
+def test_a_shifted_observation_is_not_tiny():
+    seen = measure(magnitude(), 7.0 + 1e-3 * jnp.arange(15.0).reshape(5, 3))
+    np.testing.assert_array_equal(lift(seen, jnp.array([7.0])), [7.0])
+
+
 def test_before_any_data_everything_stays_as_it_is():
     x = jnp.array([[-50.0, 3.0]])
     np.testing.assert_array_equal(normalise(statistics((2,)), x), x)
+    np.testing.assert_array_equal(lift(magnitude(), x), x)
     np.testing.assert_array_equal(scale_reward(return_scale(4), x), x)
 
 

@@ -6,7 +6,6 @@ observation and carry together are all that the policy itself knows.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -61,8 +60,6 @@ def body(observation_space: Space, action_space: Space, settings: ActorCriticSet
         SettingError: A setting that does not fit the observations.
     """
     shape = observation_space.encoded_shape
-    if not (isinstance(observation_space, Box) and len(shape) == 1 and "float" in observation_space.dtype):
-        settings = replace(settings, normalise_observations=False)
     if settings.see_horizons and len(shape) != 1:
         raise SettingError(f"see_horizons appends two numbers to a vector; observations here have the shape {shape}.")
     told = (shape[0] + 2 * settings.see_horizons,) if len(shape) == 1 else shape
@@ -70,7 +67,7 @@ def body(observation_space: Space, action_space: Space, settings: ActorCriticSet
     policy = _policy(told, size, settings)
     critic = suited((math.prod(told) + settings.memory,) if settings.memory else told, 1, settings.hidden, 0.01)
     continuous = isinstance(action_space, Box)
-    known = senses(shape, settings)
+    known = senses(observation_space, settings)
 
     def init(key: PRNGKey) -> Params:
         keys = jax.random.split(key, 3)

@@ -1,6 +1,7 @@
 """How an agent sees its world: normalised observations, scaled rewards, and a context; all of it plain state.
 
-Observations are normalised by what was known when they were acted on, so that learning sees what acting saw.
+Observations are normalised, or lifted where they are tiny, by what was known when they were acted on, so that learning
+sees what acting saw.
 """
 
 from typing import NamedTuple
@@ -9,15 +10,20 @@ import jax.numpy as jnp
 
 from selftune.agents.settings import ActorCriticSettings
 from selftune.networks.normalisation import (
+    Magnitude,
     ReturnScale,
     Statistics,
     follow,
     include,
+    lift,
+    magnitude,
+    measure,
     normalise,
     return_scale,
     scale_reward,
     statistics,
 )
+from selftune.spaces import Box, Space
 from selftune.types import Array, Eta, Float, Int, PyTree, Scalar, Transitions
 
 CONTEXT = 3
@@ -27,7 +33,8 @@ CONTEXT = 3
 class Senses(NamedTuple):
     """What an agent has learned of the scale of things."""
 
-    observation: Statistics | tuple[()]
+    observation: Statistics | Magnitude | tuple[()]
+    """Of vectors of numbers; nothing is learned of other observations."""
     reward: ReturnScale | tuple[()]
     steps: Int[Array, ""]
     """Environment steps so far."""
@@ -35,14 +42,17 @@ class Senses(NamedTuple):
     """The critic's root mean squared error in the last update."""
 
 
-def senses(observation_shape: tuple[int, ...], settings: ActorCriticSettings) -> Senses:
+def senses(space: Space, settings: ActorCriticSettings) -> Senses:
     """Before anything was seen."""
-    seen = statistics(observation_shape) if settings.normalise_observations else ()
+    shape = space.encoded_shape
+    numbers = isinstance(space, Box) and len(shape) == 1 and "float" in space.dtype
+    standard = statistics(shape) if settings.normalise_observations else magnitude()
+    seen = standard if numbers else ()
     earned = return_scale(settings.num_envs) if settings.scale_rewards else ()
     return Senses(seen, earned, jnp.zeros((), jnp.int32), jnp.zeros(()))
 
 
-def see(statistics: Statistics | tuple[()], horizons: PyTree, observation: Array) -> Array:
+def see(known: Statistics | Magnitude | tuple[()], horizons: PyTree, observation: Array) -> Array:
     """One observation [..., *shape] as the networks get it.
 
     `horizons`, where policy and critics are told them, are appended to a vector: a change of discount or trace decay is
@@ -50,8 +60,10 @@ def see(statistics: Statistics | tuple[()], horizons: PyTree, observation: Array
     """
     if jnp.issubdtype(observation.dtype, jnp.floating):
         observation = jnp.where(jnp.isfinite(observation), observation, 0.0)  # a broken sensor must not break actions
-    if isinstance(statistics, Statistics):
-        observation = normalise(statistics, observation)
+    if isinstance(known, Statistics):
+        observation = normalise(known, observation)
+    if isinstance(known, Magnitude):
+        observation = lift(known, observation)
     if not isinstance(horizons, tuple):
         told = jnp.broadcast_to(horizons, (*observation.shape[:-1], *horizons.shape))
         observation = jnp.concatenate([observation, told], axis=-1)
@@ -69,6 +81,8 @@ def absorb(known: Senses, batch: Transitions, value_loss: Scalar) -> Senses:
     observation = known.observation
     if isinstance(observation, Statistics):
         observation = include(observation, batch.observation)
+    if isinstance(observation, Magnitude):
+        observation = measure(observation, batch.observation)
     error = jnp.sqrt(2.0 * value_loss)
     error = jnp.where(jnp.isfinite(error), error, known.error)
     return known._replace(observation=observation, steps=known.steps + batch.reward.size, error=error)

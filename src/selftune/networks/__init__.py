@@ -5,10 +5,14 @@ from selftune.networks.convolution import impala, nature
 from selftune.networks.equinox_module import from_equinox
 from selftune.networks.network import Network
 from selftune.networks.normalisation import (
+    Magnitude,
     ReturnScale,
     Statistics,
     follow,
     include,
+    lift,
+    magnitude,
+    measure,
     normalise,
     return_scale,
     scale_reward,
@@ -18,6 +22,7 @@ from selftune.networks.perceptron import mlp
 from selftune.networks.recurrent import Recurrent, gru
 
 __all__ = [
+    "Magnitude",
     "Network",
     "Recurrent",
     "ReturnScale",
@@ -27,6 +32,9 @@ __all__ = [
     "gru",
     "impala",
     "include",
+    "lift",
+    "magnitude",
+    "measure",
     "mlp",
     "nature",
     "normalise",

@@ -21,6 +21,9 @@ LONGEST = 2.0**20
 """Rows that are remembered, about a million. Beyond them the oldest fade, and each new one still counts for more than
 float32 rounds away: the statistics follow a world that drifts, however long it runs."""
 
+SMALL, MOST = 0.1, 1000.0
+"""Observations of a root mean square below the first are multiplied, at most by the second."""
+
 EPSILON = 1e-12
 """Variance that is always added, so that what never varied is not divided by 0."""
 
@@ -40,6 +43,13 @@ class Statistics(NamedTuple):
     """[*shape] less `origin`."""
     variance: Float[Array, "..."]
     """[*shape] mean squared distance from the mean."""
+
+
+class Magnitude(NamedTuple):
+    """How large the entries of observations are, all together."""
+
+    statistics: Statistics
+    """Of single entries."""
 
 
 class ReturnScale(NamedTuple):
@@ -119,6 +129,40 @@ def normalise(statistics: Statistics, x: Shaped[Array, "..."], clip: Number = 10
     )
     scaled = jnp.clip(((x - origin) - mean) / deviation, -clip, clip)
     return jnp.where(statistics.rows > 0, scaled, x)
+
+
+def magnitude() -> Magnitude:
+    """The magnitude of nothing yet."""
+    return Magnitude(statistics(()))
+
+
+def measure(magnitude: Magnitude, batch: Shaped[Array, "..."]) -> Magnitude:
+    """Count all entries of a batch of observations in.
+
+    Args:
+        magnitude: so far.
+        batch: of any shape and real type; entries that are not finite are left out.
+    """
+    return Magnitude(include(magnitude.statistics, batch))
+
+
+def lift(magnitude: Magnitude, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Observations whose root mean square is under 0.1, multiplied so that it is 0.1; all others as they are.
+
+    A network whose inputs are all tiny learns next to nothing for a long time; large ones do no harm to it. One factor
+    for all entries leaves their proportions alone, and what is rare rare.
+
+    Args:
+        magnitude: what was seen so far.
+        x: of any shape.
+
+    Returns:
+        `x` times 1 to 1000, of its shape and type.
+    """
+    seen = magnitude.statistics
+    size = jnp.sqrt((seen.origin + seen.mean) ** 2 + seen.variance)
+    factor = jnp.where(size > 0.0, jnp.clip(SMALL / jnp.maximum(size, SMALL / MOST), 1.0), 1.0)
+    return (factor * x).astype(x.dtype)
 
 
 def return_scale(batch: int) -> ReturnScale:
