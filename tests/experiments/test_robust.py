@@ -77,7 +77,7 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert len(said) == before + 1, "only what was missing"
     fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=3), said.append, SMALL)
     assert {row.hindsight for row in fewer} == {3}, "another scale, other rows"
-    assert markdown(out).count("### a2c, area") == 2, "and another table"
+    assert markdown(out).count("## a2c, area") == 2, "and another table"
     out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)
@@ -87,7 +87,7 @@ def _shown(out, rows, folder):
     printed = Console(file=io.StringIO(), width=120)
     printed.print(*tables(rows))
     assert "meta gradient from defaults" in printed.file.getvalue()
-    assert "### a2c, area" in markdown(out)
+    assert "## a2c, area" in markdown(out)
     page = write_page("robust", figures(rows), folder / "robust.html").read_text()
     assert page.count("<h2>") == len(list(figures(rows)))
     marks = by_initial_value(rows).data

@@ -18,6 +18,13 @@ LEAST = -0.02
 """Where the interval of the paired difference from the literature's defaults must end, or above it."""
 
 
+EXPLAINED = (
+    "0 is the random policy, 1 the best in hindsight of fixed settings that were drawn, on average at the test's seeds.",
+    "Final: the last fifth of the steps; area: all of them. Numbers are interquartile means; dead are runs under 0.2.",
+    "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
+)
+
+
 class Verdict(NamedTuple):
     """A bar of the protocol, and what was measured."""
 
@@ -38,16 +45,16 @@ def tables(rows: Sequence[Score]) -> list[Table]:
 
 
 def markdown(path: Path) -> str:
-    """The section of protocol R for `docs/results.md`, from the rows of a file."""
+    """A page of tables and verdicts, one for each agent, from the rows of a file."""
     rows: list[Score] = Records(path, Score).rows
-    parts = ["## From any setting (protocol R)", ""]
+    parts = ["# From any setting: every row of `selftune bench robust`", "", *EXPLAINED, ""]
     for measured in dict.fromkeys(_measured(row) for row in rows):
         own = [row for row in rows if _measured(row) == measured]
         agent = own[0].agent
         for score in SCORES:
             chosen = [row for row in own if row.score == score]
             heads, lines = _cells(chosen)
-            parts += [f"### {agent}, {score}", "", f"`{chosen[0].command}`", "", f"| {' | '.join(heads)} |"]
+            parts += [f"## {agent}, {score}", "", f"`{chosen[0].command}`", "", f"| {' | '.join(heads)} |"]
             parts += ["|---" * len(heads) + "|", *(f"| {' | '.join(line)} |" for line in lines), ""]
         parts += [f"- {bar}: {measured} ({'held' if held else 'missed'})" for bar, measured, held in verdicts(own)]
         parts += [""]
