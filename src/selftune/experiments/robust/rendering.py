@@ -19,7 +19,7 @@ LEAST = -0.02
 
 
 EXPLAINED = (
-    "0 is the random policy, 1 the best in hindsight of fixed settings that were drawn, on average at the test's seeds.",
+    "0 is the random policy, 1 the best in hindsight of drawn fixed settings, on average at the test's seeds.",
     "Final: the last fifth of the steps; area: all of them. Numbers are interquartile means; dead are runs under 0.2.",
     "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
 )
