@@ -65,7 +65,7 @@ def test_rows_that_are_not_finite_are_ignored_entirely():
 
 @pytest.mark.parametrize(
     ("size", "factor"),
-    [(0.004, 25.0), (1e-6, 1000.0), (0.0, 1.0), (0.1, 1.0), (0.5, 1.0), (300.0, 1.0)],  # .1 / .004 = 25
+    [(0.004, 25.0), (1e-6, 1000.0), (0.0, 1.0), (0.11, 1.0), (0.5, 1.0), (300.0, 1.0)],  # .1 / .004 = 25
 )
 def test_only_tiny_observations_are_lifted_all_by_one_factor(size, factor):
     batch = size * jnp.array([[[1.0, -1.0], [jnp.nan, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])  # [T, B, 2]
