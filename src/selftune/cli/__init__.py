@@ -7,6 +7,7 @@ selftune export runs/cartpole
 selftune report runs/cartpole
 selftune envs
 selftune agents a2c
+selftune scenario education --quick
 selftune bench learning
 selftune bench robust --envs cartpole
 selftune --version
@@ -169,12 +170,38 @@ def report(
     Console().print(f"report: {page}", highlight=False)
 
 
+def scenario(
+    name: Annotated[str, tyro.conf.Positional],
+    quick: bool = False,
+    seed: Count = 0,
+    out: Path | None = None,
+    eject: Path | None = None,
+) -> None:
+    """Show what self-tuning does where conditions change: a report for whoever knows the field.
+
+    Args:
+        name: education; more are to come with their extras.
+        quick: Minutes, instead of the whole experiment.
+        seed: Of all randomness.
+        out: A folder for report.html and results.json; scenarios/NAME when omitted.
+        eject: Run nothing; copy the beginning of a project of one's own into this folder.
+    """
+    from selftune.cli.scenes import ejected, shown
+
+    console = Console()
+    if eject is not None:
+        ejected(name, eject, console)
+    else:
+        shown(name, quick, seed, out or Path("scenarios") / name, console)
+
+
 COMMANDS = {
     "train": train,
     "resume": resume,
     "eval": evaluate,
     "export": export,
     "report": report,
+    "scenario": scenario,
     "envs": envs,
     "agents": agents,
 }

@@ -1,0 +1,12 @@
+"""Scenarios: what self-tuning does where conditions change, each with one command.
+
+story = tell("education", Ask(quick=True))       what was measured, in sentences, tables and pictures
+page  = write_story(story, Path("out"))          report.html and results.json
+"""
+
+from selftune.scenarios.catalogue import SCENARIOS, Scenario, tell
+from selftune.scenarios.ejecting import eject
+from selftune.scenarios.page import write_story
+from selftune.scenarios.story import Ask, Picture, Story, Table
+
+__all__ = ["SCENARIOS", "Ask", "Picture", "Scenario", "Story", "Table", "eject", "tell", "write_story"]
