@@ -16,6 +16,7 @@ from selftune.envs.worlds.memory import recall
 from selftune.envs.worlds.mountain_car import mountain_car, mountain_car_continuous
 from selftune.envs.worlds.pendulum import pendulum
 from selftune.envs.worlds.tabular import random_mdp, switching_mdps
+from selftune.envs.worlds.tutoring import tutoring
 from selftune.errors import SettingError, did_you_mean
 
 WORLDS: Mapping[str, Callable[[], Environment]] = {
@@ -33,6 +34,7 @@ WORLDS: Mapping[str, Callable[[], Environment]] = {
     "random_mdp": random_mdp,
     "recall": recall,
     "switching_mdps": switching_mdps,
+    "tutoring": tutoring,
     "two_colors": two_colors,
 }
 
@@ -52,6 +54,7 @@ __all__ = [
     "random_mdp",
     "recall",
     "switching_mdps",
+    "tutoring",
     "two_colors",
     "world",
 ]

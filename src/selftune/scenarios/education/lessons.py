@@ -1,0 +1,117 @@
+"""A course: a tutor and a pupil, item by item and lesson by lesson; many pupils side by side.
+
+course = taught(tutor, env, keys)        each leaf [N, ...]: a pupil a key
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selftune.envs.native import Environment
+from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, Params, Pupil, State, exam, mastered
+from selftune.types import Array, Bool, Float, Int, PRNGKey, PyTree
+
+FOUR_WEEKS = 28.0
+
+
+class Moment(NamedTuple):
+    """When something is chosen or answered."""
+
+    day: Float[Array, ""]
+    lesson: Int[Array, ""]
+    item: Int[Array, ""]
+    """Of this lesson, from 0."""
+
+
+class Answer(NamedTuple):
+    """What a tutor learns from an item."""
+
+    skill: Int[Array, ""]
+    level: Int[Array, ""]
+    """0 easy, 1 medium, 2 hard."""
+    right: Float[Array, ""]
+    """1 or 0."""
+    minutes: Float[Array, ""]
+
+
+class Tutor(NamedTuple):
+    """Who chooses: pure functions for one pupil. A tutor sees answers and the calendar, nothing of the pupil's state."""
+
+    name: str
+    begin: Callable[[], PyTree]
+    choose: Callable[[PyTree, Moment, PRNGKey], Int[Array, ""]]
+    """`choose(mind, moment, key) -> difficulty + 3 * skill`."""
+    hear: Callable[[PyTree, Moment, Answer], PyTree]
+    """After each item."""
+    show: Callable[[PyTree], dict[str, Float[Array, ""]]] = lambda mind: {}
+    """What a person wants to know of it, by name."""
+
+
+class Course(NamedTuple):
+    """What became of a pupil."""
+
+    pupil: Pupil
+    exam: Float[Array, " L"]
+    """Expected score of an exam after each lesson."""
+    mastered: Float[Array, " L"]
+    """Skills mastered after each lesson."""
+    minutes: Float[Array, " L"]
+    """Spent so far."""
+    right: Float[Array, " L"]
+    """Share of right answers in each lesson."""
+    here: Bool[Array, " L"]
+    """Whether the pupil had not given up before the lesson."""
+    before: Float[Array, ""]
+    """Expected score of an exam before the first lesson."""
+    kept: Float[Array, ""]
+    """Expected score of an exam four weeks after the last lesson."""
+    retained: Float[Array, ""]
+    """Skills mastered four weeks after the last lesson."""
+    shown: dict[str, Float[Array, " L"]]
+    """What the tutor shows after each lesson."""
+
+
+def taught(tutor: Tutor, env: Environment, keys: PRNGKey) -> Course:
+    """Give a course to many pupils: the same keys are the same pupils, whoever teaches them.
+
+    Args:
+        tutor: Who teaches.
+        env: `tutoring`.
+        keys: One for each pupil.
+    """
+    return jax.jit(jax.vmap(lambda key: _course(tutor, env, key)))(keys)
+
+
+def _course(tutor: Tutor, env: Environment, key: PRNGKey) -> Course:
+    params: Params = env.params
+    _, state = env.reset(key, params)
+    before = exam(state, params)
+
+    def item(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Float[Array, ""]]:
+        state, mind, gone, minutes = carry
+        moment = Moment(state.day, number // ITEMS, number % ITEMS)
+        own = jax.random.fold_in(key, number)
+        action = tutor.choose(mind, moment, jax.random.fold_in(own, 1))
+        _, then, _, ended, _, info = env.step(jax.random.fold_in(own, 2), state, action, params)
+        heard = tutor.hear(mind, moment, Answer(action // 3, action % 3, info["right"], info["minutes"]))
+        then, heard = _unless(gone, (state, mind), (then, heard))
+        minutes = minutes + jnp.where(gone, 0.0, info["minutes"])
+        return (then, heard, gone | ended, minutes), info["right"]
+
+    def lesson(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Any]:
+        here = ~carry[2]
+        (state, mind, gone, minutes), right = jax.lax.scan(item, carry, number * ITEMS + jnp.arange(ITEMS))
+        now = exam(state, params), mastered(state, params).sum() * 1.0, minutes, right.mean(), here, tutor.show(mind)
+        return (state, mind, gone, minutes), now
+
+    start = state, tutor.begin(), jnp.zeros((), bool), jnp.zeros(())
+    (state, *_), (scores, skills, minutes, right, here, shown) = jax.lax.scan(lesson, start, jnp.arange(SESSIONS))
+    final: State = state
+    kept, retained = exam(final, params, FOUR_WEEKS), mastered(final, params, FOUR_WEEKS).sum() * 1.0
+    return Course(final.pupil, scores, skills, minutes, right, here, before, kept, retained, shown)
+
+
+def _unless(stop: Bool[Array, ""], old: PyTree, new: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(stop, a, b).astype(jnp.asarray(a).dtype), old, new)
