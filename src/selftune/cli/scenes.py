@@ -8,15 +8,18 @@ from rich.table import Table
 
 from selftune.scenarios import Ask, eject, tell, write_story
 
+COLUMNS = 5
+"""Of a table in a terminal; all are in the report."""
+
 
 def shown(name: str, quick: bool, seed: int, out: Path, console: Console) -> None:
     """Run a scenario; sentences, tables and the page."""
     story = tell(name, Ask(quick, seed), lambda line: console.print(line, highlight=False, markup=False))
     page = write_story(story, out)
     for told in story.tables:
-        table = Table(*told.columns, title=escape(told.title))
+        table = Table(*told.columns[:COLUMNS], title=escape(told.title))
         for row in told.rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(escape, row[:COLUMNS]))
         console.print("", table, escape(told.note))
     console.print("", *map(escape, story.summary), "", sep="\n", highlight=False)
     console.print(f"report: {page}", highlight=False)

@@ -4,10 +4,10 @@
     P(right)  = guess + (1 - guess - slip) * sigmoid(known - difficulty)      known = first + (learned - first) * recall
     learned  += rate * attention * readiness * challenge(known - difficulty)
 
-It is a simulator. Forgetting is half-life regression (Settles and Meeder 2016, ACL), whose half-life grows the more, the
+It is a simulator. Forgetting is half-life regression (Settles and Meeder 2016, ACL); a half-life grows the more, the
 more was forgotten when a skill is practised again (the spacing effect); practice teaches most where 85 % are right
-(Wilson et al. 2019, Nature Communications 10:4646). What is measured on real pupils, and what is assumed:
-`selftune.scenarios.education.calibration`.
+(Wilson et al. 2019, Nature Communications 10:4646). What is measured on people, and what is assumed, says
+`docs/education.md`.
 """
 
 from typing import NamedTuple
@@ -54,7 +54,7 @@ class Params(NamedTuple):
     level: float = -0.5
     """Mean knowledge at the beginning, in logits above the medium item."""
     level_spread: float = 0.91
-    """Deviation of pupils' knowledge at the beginning: of children in first grade (`calibration.GROWTH`)."""
+    """Deviation of pupils' knowledge at the beginning: of children in first grade (docs/education.md)."""
     rate_spread: float = 0.19
     """Deviation of the logarithm of pupils' rates of learning: of children's growth in mathematics, over its mean."""
     rate_level: float = 0.5
@@ -173,8 +173,13 @@ def exam(state: State, params: Params, later: float = 0.0) -> Float[Array, ""]:
 
 
 def readiness(knowledge: Float[Array, " S"], needs: Float[Array, "S S"]) -> Float[Array, " S"]:
-    """Of each skill, how far what it rests on is known: the least of its prerequisites, in [0, 1]."""
-    return jnp.where(needs > 0, jax.nn.sigmoid(2.0 * knowledge)[None], 1.0).min(axis=1)
+    """Of each skill, how far what it rests on is known: the least of its prerequisites, in [0, 1].
+
+    The derivative of `min` in a compiled program may look for the least entry among values that were computed anew, find
+    none, and be infinite; taking the entry by its index cannot.
+    """
+    each = jnp.where(needs > 0, jax.nn.sigmoid(2.0 * knowledge)[None], 1.0)
+    return jnp.take_along_axis(each, each.argmin(axis=1, keepdims=True), axis=1)[:, 0]
 
 
 def challenge(distance: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -115,7 +115,8 @@ def plan(eta: Eta, belief: Belief, day: Float[Array, ""], needs: Float[Array, "S
     new = gains(eta, knowledge, needs) * (slope + eta["discount"] * opens)[:, None]
     again = 0.5 * belief.gained * (1.0 - left) * slope
     worth = ((new + again[:, None]) / jnp.asarray(MINUTES)[None]).reshape(-1)
-    return worth / (worth.max() * eta["exploration"] + 1e-9)
+    best = worth[worth.argmax()]  # by its index, as in `readiness`
+    return worth / (best * eta["exploration"] + 1e-9)
 
 
 def action_of(answer: Answer) -> Int[Array, ""]:

@@ -18,11 +18,13 @@ from scipy.optimize import minimize
 from selftune.types import Array, Float, Int
 
 LSAT6 = (
-    3, 6, 2, 11, 1, 1, 3, 4, 1, 8, 0, 16, 0, 3, 2, 15, 10, 29, 14, 81, 3, 28, 15, 80, 16, 56, 21, 173, 11, 61, 28, 298,
+    3, 6, 2, 11, 1, 1, 3, 4, 1, 8, 0, 16, 0, 3, 2, 15,
+    10, 29, 14, 81, 3, 28, 15, 80, 16, 56, 21, 173, 11, 61, 28, 298,
 )  # fmt: skip
 """People with each pattern of right (1) and wrong (0) answers, 00000, 00001 ... 11111, the first item first."""
 LSAT7 = (
-    12, 19, 1, 7, 3, 19, 3, 17, 10, 5, 3, 7, 7, 23, 8, 28, 7, 39, 11, 34, 14, 51, 15, 90, 6, 25, 7, 35, 18, 136, 32, 308,
+    12, 19, 1, 7, 3, 19, 3, 17, 10, 5, 3, 7, 7, 23, 8, 28,
+    7, 39, 11, 34, 14, 51, 15, 90, 6, 25, 7, 35, 18, 136, 32, 308,
 )  # fmt: skip
 """The same for the other section."""
 SECTIONS: Mapping[str, tuple[int, ...]] = {"LSAT6": LSAT6, "LSAT7": LSAT7}
@@ -100,5 +102,5 @@ def levels() -> tuple[float, float, float]:
     Only the spread is taken over: these items are easy for those who sat the test.
     """
     hard = np.sort(np.concatenate([-calibrate(counts, one_slope=True).easiness for counts in SECTIONS.values()]))
-    parts = [part.mean() for part in np.array_split(hard - hard.mean(), [3, 7])]
-    return tuple(round(float(part), 2) for part in parts)
+    easy, medium, difficult = (float(part.mean()) for part in np.array_split(hard - hard.mean(), [3, 7]))
+    return round(easy, 2), round(medium, 2), round(difficult, 2)

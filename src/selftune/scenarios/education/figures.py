@@ -21,7 +21,7 @@ def exams(courses: Mapping[str, Course]) -> go.Figure:
     figure = go.Figure()
     for number, (name, course) in enumerate(courses.items()):
         scores = np.concatenate([course.before[:, None], course.exam], axis=1)
-        band(figure, np.arange(SESSIONS + 1), scores, name, COLOURS[number % len(COLOURS)])
+        band(figure, np.arange(SESSIONS + 1.0), scores, name, COLOURS[number % len(COLOURS)])
     figure.update_xaxes(title_text="lesson").update_yaxes(title_text="expected exam score")
     return figure.update_layout(height=420)
 
@@ -47,7 +47,7 @@ def pace_around_events(course: Course) -> go.Figure:
         if len(chosen) > 1:
             lessons = np.clip(np.asarray(course.pupil.begins)[chosen, None] + np.asarray(AROUND), 0, SESSIONS - 1)
             own = np.exp(pace[chosen[:, None], lessons] - usual[lessons])
-            band(figure, np.asarray(AROUND), own / own[:, :4].mean(), name, COLOURS[number])
+            band(figure, np.asarray(AROUND, float), own / own[:, :4].mean(), name, COLOURS[number])
     figure.add_vline(x=0, line_dash="dot", line_color="grey")
     figure.update_xaxes(title_text="lessons after it began").update_yaxes(title_text="pace, relative to before")
     return figure.update_layout(height=360)
@@ -58,7 +58,7 @@ def fitting(courses: Mapping[str, Course]) -> go.Figure:
     figure = go.Figure()
     for number, (name, course) in enumerate(courses.items()):
         low, middle, high = np.quantile(course.shown["pace"], [0.25, 0.5, 0.75], axis=0)
-        ribbon(figure, np.arange(1, SESSIONS + 1), low, middle, high, name, COLOURS[number])
+        ribbon(figure, np.arange(1.0, SESSIONS + 1), low, middle, high, name, COLOURS[number])
     figure.update_xaxes(title_text="lesson")
     return figure.update_yaxes(title_text="pace (logits an item)", type="log").update_layout(height=360)
 

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 class Tutor(NamedTuple):
-    """Who chooses: pure functions for one pupil. A tutor sees answers and the calendar, nothing of the pupil's state."""
+    """Who chooses: pure functions for one pupil. A tutor sees answers and the calendar, nothing of the pupil."""
 
     name: str
     begin: Callable[[], PyTree]
@@ -73,13 +73,13 @@ class Course(NamedTuple):
     """What the tutor shows after each lesson."""
 
 
-def taught(tutor: Tutor, env: Environment, keys: PRNGKey) -> Course:
+def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
     """Give a course to many pupils: the same keys are the same pupils, whoever teaches them.
 
     Args:
         tutor: Who teaches.
         env: `tutoring`.
-        keys: One for each pupil.
+        keys: [N], one for each pupil.
     """
     return jax.jit(jax.vmap(lambda key: _course(tutor, env, key)))(keys)
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from selftune.experiments.statistics import Interval, bootstrap, mean
 from selftune.scenarios.education.lessons import Course
@@ -32,11 +32,11 @@ def worth(course: Course) -> Worth:
     hours = course.minutes[:, -1] / 60.0
     return Worth(
         np.asarray(course.mastered[:, -1]),
-        course.mastered[:, -1] / hours,
-        course.exam[:, -1] - course.before,
+        np.asarray(course.mastered[:, -1] / hours),
+        np.asarray(course.exam[:, -1] - course.before),
         np.asarray(course.retained),
-        1.0 - course.here[:, -1],
-        hours,
+        np.asarray(1.0 - course.here[:, -1]),
+        np.asarray(hours),
     )
 
 
@@ -60,7 +60,7 @@ def lower_decile(values: Float[np.ndarray, " N"]) -> float:
 def row(name: str, course: Course, fixed_pace: Worth, seed: int) -> Mapping[str, Any]:
     """A tutor's figures."""
     own = worth(course)
-    per_hour, gain, times = average(own.per_hour, seed), average(own.gain, seed), None
+    per_hour, gain = average(own.per_hour, seed), average(own.gain, seed)
     times = ratio(own.per_hour, fixed_pace.per_hour, seed)
     return {
         "tutor": name,
@@ -87,11 +87,16 @@ def row(name: str, course: Course, fixed_pace: Worth, seed: int) -> Mapping[str,
 def follows(course: Course, lesson: int, seed: int, resamples: int = 1000) -> Interval:
     """Rank correlation of the tutor's pace after a lesson with the pupil's true rate of learning.
 
-    Of pupils who stayed and to whom nothing happened.
+    Of pupils who stayed and to whom nothing happened; 0 where all are alike.
     """
     chosen = np.asarray(course.here[:, -1]) & (np.asarray(course.pupil.event) == 0)
     pace, rate = np.asarray(course.shown["pace"])[chosen, lesson], np.asarray(course.pupil.rate)[chosen]
     drawn = np.random.default_rng(seed).integers(0, len(rate), (resamples, len(rate)))
-    values = [spearmanr(pace[sample], rate[sample]).statistic for sample in drawn]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(spearmanr(pace, rate).statistic), float(low), float(high))
+    low, high = np.quantile([_rank_correlation(pace[one], rate[one]) for one in drawn], [0.025, 0.975])
+    return Interval(_rank_correlation(pace, rate), float(low), float(high))
+
+
+def _rank_correlation(a: Float[np.ndarray, " N"], b: Float[np.ndarray, " N"]) -> float:
+    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (a, b)]
+    size = np.sqrt(np.square(ranks).sum(axis=1).prod())
+    return float(ranks[0] @ ranks[1] / size) if size > 0 else 0.0

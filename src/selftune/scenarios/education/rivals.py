@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from selftune.envs.worlds.tutoring import ITEMS, SESSIONS
@@ -76,8 +75,11 @@ class Notes(NamedTuple):
 
 
 def expert_rule(needs: Float[Array, "S S"]) -> Tutor:
-    """Mastery learning (Bloom 1968): the first skill whose prerequisites are done and which is not, until five answers
-    in a row are right, harder as the streak grows; a skill that is done comes again after a week."""
+    """Mastery learning (Bloom 1968).
+
+    The first skill that is not done and whose prerequisites are, until five answers in a row are right, harder as the
+    streak grows; a skill that is done comes again after a week.
+    """
     skills = needs.shape[0]
 
     def choose(notes: Notes, moment: Moment, key: PRNGKey) -> Int[Array, ""]:

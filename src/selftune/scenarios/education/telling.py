@@ -12,7 +12,7 @@ from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, tutoring
 from selftune.experiments.statistics import Interval
 from selftune.scenarios.education import figures
 from selftune.scenarios.education.lessons import Course, Tutor, taught
-from selftune.scenarios.education.measures import average, follows, ratio, row, worth
+from selftune.scenarios.education.measures import follows, ratio, row, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import self_tuning, untuned
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
@@ -68,38 +68,41 @@ def tell(ask: Ask, say: Say = print, pupils: int | None = None) -> Story:
 
 
 LIMITS = (
-    "The pupils are simulated. How they learn, forget, tire and give up is assumed; only the spread of item difficulties, of first knowledge "
-    "and of rates of learning between children was measured on people (docs/education.md says where).",
-    "The self-tuned tutor knows the form of the pupils' learning and forgetting, though none of their values; real pupils keep to no such form. "
-    "Fatigue, illness and mood are unknown to it.",
+    "The pupils are simulated. How they learn, forget, tire and give up is assumed; only the spread of item "
+    "difficulties, of first knowledge and of rates of learning between children was measured on people "
+    "(docs/education.md says where).",
+    "The tutor knows the form of the pupils' learning and forgetting, though none of their values; real pupils keep to "
+    "no such form. Fatigue, illness and mood are unknown to it.",
     "The curriculum is an example, and an exam of medium items is not what a school is for.",
-    "The fixed pace is a timetable as strict as they come; a teacher who looks at the class would do better, as the expert's rule does.",
+    "The fixed pace is a timetable as strict as they come; a teacher who looks at the class would do better, as the "
+    "expert's rule does.",
 )
 
 
 def _summary(rows: list[Mapping[str, Any]], courses: Mapping[str, Course], count: int, seed: int) -> list[str]:
-    by = {told["tutor"]: told for told in rows}
-    own, fixed, pace = by[TUNED], by[FIXED], by["fixed pace"]
-    lost, found = by[MISFIT_FIXED], by[MISFIT_TUNED]
-    better = ratio(worth(courses[MISFIT_TUNED]).per_hour, worth(courses[MISFIT_FIXED]).per_hour, seed)
-    same = ratio(worth(courses[TUNED]).per_hour, worth(courses[FIXED]).per_hour, seed)
+    by, an_hour = {told["tutor"]: told for told in rows}, {name: worth(one).per_hour for name, one in courses.items()}
+    own, fixed, pace, lost, found = (by[name] for name in (TUNED, FIXED, "fixed pace", MISFIT_FIXED, MISFIT_TUNED))
+    same = _times(ratio(an_hour[TUNED], an_hour[FIXED], seed))
+    better = _times(ratio(an_hour[MISFIT_TUNED], an_hour[MISFIT_FIXED], seed))
     return [
-        f"{count} simulated pupils master {own['times_fixed_pace']:.1f} times as many skills an hour with the self-tuned tutor as at a fixed pace "
-        f"({own['mastered_per_hour']:.2f} against {pace['mastered_per_hour']:.2f}), and nine of ten gain at least {own['lower_decile_gain']:.3f} "
-        f"in the exam, against {pace['lower_decile_gain']:.3f}.",
-        f"Most of that is owed to watching the pupil at all, not to self-tuning: the same tutor with constants that suit this class masters as much "
-        f"({fixed['mastered_per_hour']:.2f} an hour; the self-tuned one {_times(same)}).",
-        f"Self-tuning pays where the constants were made for another class: {found['mastered_per_hour']:.2f} skills an hour instead of "
-        f"{lost['mastered_per_hour']:.2f} ({_times(better)}), and {100 * found['gave_up']:.0f} instead of {100 * lost['gave_up']:.0f} of a hundred give up.",
-        f"{100 * own['worse_than_fixed_pace']:.0f} of a hundred pupils gain less with the self-tuned tutor than they would have at the fixed pace "
-        "(by more than .02 of the exam).",
+        f"{count} simulated pupils master {own['times_fixed_pace']:.1f} times as many skills an hour with the "
+        f"self-tuned tutor as at a fixed pace ({own['mastered_per_hour']:.2f} against "
+        f"{pace['mastered_per_hour']:.2f}), and nine of ten gain at least {own['lower_decile_gain']:.3f} in the exam, "
+        f"against {pace['lower_decile_gain']:.3f}.",
+        "Most of that is owed to watching the pupil at all, not to self-tuning: the same tutor with constants that "
+        f"suit this class masters {fixed['mastered_per_hour']:.2f} an hour; the self-tuned one {same}.",
+        "Where the constants were made for another class, the self-tuned tutor masters "
+        f"{found['mastered_per_hour']:.2f} skills an hour and the fixed one {lost['mastered_per_hour']:.2f} "
+        f"({better}); {100 * found['gave_up']:.0f} and {100 * lost['gave_up']:.0f} of a hundred give up.",
+        f"{100 * own['worse_than_fixed_pace']:.1f} of a hundred pupils gain less with the self-tuned tutor than they "
+        "would have at the fixed pace (by more than .02 of the exam).",
     ]
 
 
 def _table(rows: list[Mapping[str, Any]], skills: int) -> Table:
     columns = (
-        "tutor", f"mastered, of {skills}", "an hour", "times the fixed pace", "lowest tenth, exam", "exam", "minutes a skill",
-        "after 4 weeks", "gave up", "worse than fixed pace",
+        "tutor", f"mastered, of {skills}", "an hour", "times the fixed pace", "exam", "exam, lowest tenth",
+        "minutes a skill", "after 4 weeks", "gave up", "worse than fixed pace",
     )  # fmt: skip
     cells = tuple(
         (
@@ -107,8 +110,8 @@ def _table(rows: list[Mapping[str, Any]], skills: int) -> Table:
             f"{told['mastered']:.2f}",
             f"{told['mastered_per_hour']:.3f} [{told['ci_low']:.3f}, {told['ci_high']:.3f}]",
             f"{told['times_fixed_pace']:.2f} [{told['times_low']:.2f}, {told['times_high']:.2f}]",
-            f"{told['lower_decile_gain']:+.3f}",
             f"{told['gain']:+.3f} [{told['gain_low']:+.3f}, {told['gain_high']:+.3f}]",
+            f"{told['lower_decile_gain']:+.3f}",
             f"{told['minutes_per_skill']:.0f}",
             f"{told['retained']:.2f}",
             f"{told['gave_up']:.1%}",
@@ -116,7 +119,10 @@ def _table(rows: list[Mapping[str, Any]], skills: int) -> Table:
         )
         for told in rows
     )
-    note = f"A course of {SESSIONS} lessons of {ITEMS} items. Means over pupils with 95 % intervals; a skill is mastered when four of five medium items would be solved."
+    note = (
+        f"A course of {SESSIONS} lessons of {ITEMS} items. Means over pupils with 95 % intervals; a skill is mastered "
+        "when four of five medium items would be solved."
+    )
     return Table("Seven tutors, the same pupils", columns, cells, note)
 
 
@@ -126,25 +132,27 @@ def _tuning(courses: Mapping[str, Course], seed: int) -> Table:
         shown = courses[name].shown
         ends = (f"{np.median(path[:, 0]):.3g} → {np.median(path[:, -1]):.3g}" for path in shown.values())
         early, late = (_interval(follows(courses[name], lesson, seed)) for lesson in (5, SESSIONS - 1))
-        rows.append((name, *ends, early, late))
-    columns = (
-        "tutor",
-        *(name.replace("_", " ") for name in courses[TUNED].shown),
-        "rank correlation, lesson 6",
-        "last lesson",
+        rows.append((name, early, late, *ends))
+    names = (name.replace("_", " ") for name in courses[TUNED].shown)
+    note = (
+        "The first columns are rank correlations of pace and the pupil's true rate of learning, where nothing "
+        "happened; the others medians over pupils after the first and the last lesson."
     )
-    note = "Medians over pupils after the first and the last lesson; the rank correlation is that of pace and the pupil's true rate of learning, where nothing happened."
-    return Table("What the tutor tuned", columns, tuple(rows), note)
+    return Table("What the tutor tuned", ("tutor", "after lesson 6", "at the end", *names), tuple(rows), note)
 
 
 def _pictures(courses: Mapping[str, Course]) -> list[Picture]:
     fits = {name: courses[name] for name in (TUNED, MISFIT_TUNED)}
-    return [
-        Picture("Learning, lesson by lesson", figures.exams(courses), "Expected score of an exam; bands are two standard errors."),
-        Picture("The lower tail", figures.tails(courses), "Pupils sorted by what they gained, for each tutor."),
-        Picture("How quickly the pace fits", figures.fitting(fits), "Median and middle half of the pupils."),
-        Picture("Around an illness, a spurt, a holiday", figures.pace_around_events(courses[TUNED]), "Relative to pupils to whom nothing happened."),
-    ]  # fmt: skip
+    told = {
+        "Learning, lesson by lesson": (figures.exams(courses), "Expected exam score; bands are two standard errors."),
+        "The lower tail": (figures.tails(courses), "Pupils sorted by what they gained, for each tutor."),
+        "How quickly the pace fits": (figures.fitting(fits), "Median and middle half of the pupils."),
+        "Around an illness, a spurt, a holiday": (
+            figures.pace_around_events(courses[TUNED]),
+            "Relative to pupils to whom nothing happened.",
+        ),
+    }
+    return [Picture(title, *drawn) for title, drawn in told.items()]
 
 
 def _interval(told: Interval) -> str:

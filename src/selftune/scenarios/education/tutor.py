@@ -15,11 +15,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-import selftune as st
+from selftune import guards
+from selftune.estimators import forward
+from selftune.metaparams import MetaParam, positive, unit, values
 from selftune.scenarios.education import belief as beliefs
 from selftune.scenarios.education.belief import Belief, Item
 from selftune.scenarios.education.lessons import Answer, Moment, Tutor
-from selftune.tuning import Meta
+from selftune.tuning import Meta, tuner as make_tuner
 from selftune.types import Array, Eta, Float, Int, PRNGKey, Scalar
 
 START: Mapping[str, float] = {
@@ -65,27 +67,28 @@ class Judge(NamedTuple):
 
 
 class Mind(NamedTuple):
-    """What the tutor knows. The last item waits in `pending`: its effect on the belief is differentiated when the next
-    answer judges it."""
+    """What the tutor knows."""
 
     belief: Belief
+    """Before the last item."""
     pending: Item
+    """The last item, which moves the belief when the next answer is there to judge what comes of it."""
     meta: Meta
     eta: Eta
     choices: Choices
     worth: Worth
 
 
-def spec(start: Mapping[str, float]) -> dict[str, st.MetaParam]:
+def spec(start: Mapping[str, float]) -> dict[str, MetaParam]:
     """The tutor's metaparameters."""
     told = {**START, **start}
     return {
-        "pace": st.MetaParam(told["pace"], st.positive, doc="logits that an item is expected to teach at best"),
-        "half_life": st.MetaParam(told["half_life"], st.positive, doc="days until half of it is forgotten"),
-        "learning_rate": st.MetaParam(told["learning_rate"], st.positive, doc="how far an answer moves its skill"),
-        "level_rate": st.MetaParam(told["level_rate"], st.positive, doc="how far an answer moves all skills"),
-        "exploration": st.MetaParam(told["exploration"], st.positive, doc="temperature of the choice"),
-        "discount": st.MetaParam(told["discount"], st.unit, doc="weight of what an item opens up for later"),
+        "pace": MetaParam(told["pace"], positive, doc="logits that an item is expected to teach at best"),
+        "half_life": MetaParam(told["half_life"], positive, doc="days until half of it is forgotten"),
+        "learning_rate": MetaParam(told["learning_rate"], positive, doc="how far an answer moves its skill"),
+        "level_rate": MetaParam(told["level_rate"], positive, doc="how far an answer moves all skills"),
+        "exploration": MetaParam(told["exploration"], positive, doc="temperature of the choice"),
+        "discount": MetaParam(told["discount"], unit, doc="weight of what an item opens up for later"),
     }
 
 
@@ -97,7 +100,7 @@ def untuned(needs: Float[Array, "S S"], start: Mapping[str, float] | None = None
         start: Metaparameters, by name; `START` when omitted.
         name: In tables.
     """
-    eta = st.values(spec(start or {}))
+    eta = values(spec(start or {}))
 
     def choose(belief: Belief, moment: Moment, key: PRNGKey) -> Int[Array, ""]:
         return jax.random.categorical(key, beliefs.plan(eta, belief, moment.day, needs))
@@ -111,7 +114,7 @@ def untuned(needs: Float[Array, "S S"], start: Mapping[str, float] | None = None
 def self_tuning(
     needs: Float[Array, "S S"],
     start: Mapping[str, float] | None = None,
-    meta_learning_rate: float = 0.02,
+    meta_learning_rate: float = 0.03,
     leak: float = 0.003,
     choice_cost: float = 0.1,
     name: str = "self-tuned",
@@ -127,13 +130,13 @@ def self_tuning(
         name: In tables.
     """
     told = spec(start or {})
-    tuner = st.tuner(
+    tuner = make_tuner(
         told,
         lambda eta, state, item: (beliefs.answered(eta, state, item, needs), None),
         lambda params, frozen, eta, judge: (_outer_loss(params, eta, judge, needs, choice_cost), None),
-        st.forward(),
+        forward(),
         optax.adam(meta_learning_rate, b2=0.99),
-        [st.guards.range(BOUNDS, leak), st.guards.numeric()],
+        [guards.range(BOUNDS, leak), guards.numeric()],
         through=("eta",),
     )
 
@@ -146,7 +149,7 @@ def self_tuning(
             belief,
             _nothing(),
             tuner.init(belief),
-            st.values(told),
+            values(told),
             choices,
             Worth(jnp.zeros(()), USUAL**2 * jnp.ones(())),
         )

@@ -1,0 +1,372 @@
+"""The pupils do what a hand calculation says, the tutor's derivatives are those of finite differences, and what is
+calibrated comes out of the published data."""
+
+import re
+import runpy
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import selftune as st
+from selftune.envs.worlds.curriculum import FRACTIONS, curriculum
+from selftune.envs.worlds.tutoring import (
+    DIFFICULTIES,
+    HOLIDAY,
+    ILLNESS,
+    ITEMS,
+    NOTHING,
+    SESSIONS,
+    SPURT,
+    Params,
+    exam,
+    known,
+    tutoring,
+)
+from selftune.errors import SettingError
+from selftune.scenarios.education import belief as beliefs, calibration, telling
+from selftune.scenarios.education.belief import Belief, Item
+from selftune.scenarios.education.lessons import Answer, Moment, taught
+from selftune.scenarios.education.logs import follow, next_item, read_answers
+from selftune.scenarios.education.measures import ratio, worth
+from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
+from selftune.scenarios.education.tutor import START, Judge, _outer_loss, self_tuning, untuned
+from selftune.scenarios.story import Ask
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "education.md"
+PLAN = curriculum(FRACTIONS)
+NEEDS = jnp.asarray(PLAN.needs)
+KEYS = jax.random.split(jax.random.key(5), 24)
+STEP, RESET = jax.jit(tutoring().step), jax.jit(tutoring().reset)
+
+
+# What was measured on people.
+
+
+@pytest.mark.parametrize(("section", "one_slope"), [("LSAT6", True), ("LSAT7", False)])
+def test_difficulties_come_out_of_the_published_answers(section, one_slope):
+    counts = calibration.SECTIONS[section]
+    items, published = calibration.calibrate(counts, one_slope), calibration.PUBLISHED[section]
+    slopes, easiness = published[:-5], published[-5:]
+    assert sum(counts) == 1000
+    np.testing.assert_allclose(items.slope, np.broadcast_to(slopes, 5), atol=0.006)
+    np.testing.assert_allclose(items.easiness, easiness, atol=0.003)
+
+
+def test_the_world_has_the_calibrated_numbers():
+    assert calibration.levels() == pytest.approx(DIFFICULTIES, abs=0.011)
+    growth, params = calibration.GROWTH, Params()
+    assert growth.growth_spread / growth.growth == pytest.approx(params.rate_spread, abs=0.005)
+    assert growth.level_spread == pytest.approx(params.level_spread, abs=0.005)
+    assert growth.correlation == params.rate_level
+
+
+def test_the_share_of_right_answers_is_that_of_the_table():
+    right = calibration.patterns().T @ np.asarray(calibration.LSAT6) / 1000
+    np.testing.assert_allclose(right, [0.924, 0.709, 0.553, 0.763, 0.870])  # Bock and Lieberman 1970
+
+
+# Skills.
+
+
+def test_a_curriculum_is_in_an_order_in_which_it_can_be_taught():
+    for place, name in enumerate(PLAN.skills):
+        needed = {PLAN.skills[other] for other in np.flatnonzero(PLAN.needs[place])}
+        assert needed == set(FRACTIONS[name])
+        assert needed <= set(PLAN.skills[:place])
+
+
+@pytest.mark.parametrize(
+    ("skills", "told"),
+    [
+        ({"a": ["b"], "b": ["c"], "c": ["a"]}, "circle .* needs .* needs .* needs "),
+        ({"halves": ["whole"], "wholes": []}, "did you mean 'wholes'"),
+        ({}, "no skill"),
+    ],
+)
+def test_a_curriculum_that_cannot_be_taught_is_refused(skills, told):
+    with pytest.raises(SettingError, match=told):
+        curriculum(skills)
+
+
+# Pupils.
+
+
+def sure(**changes):
+    """A class without guessing, slipping, tiring, events and differences."""
+    still = {"guess": 0.0, "slip": 0.0, "fatigue": 0.0, "events": 0.0}
+    return Params()._replace(**{**still, **changes})
+
+
+def average(params):
+    """A pupil like all others, who knows 0.5 of each skill."""
+    _, state = RESET(KEYS[0], params)
+    one = jnp.float32(1.0)
+    half = jnp.full(12, 0.5, jnp.float32)
+    pupil = state.pupil._replace(first=half, rate=one, keeping=one, tiring=one, slowness=one)
+    return state._replace(pupil=pupil, learned=half, half_life=jnp.full(12, params.half_life, jnp.float32))
+
+
+def test_an_item_teaches_what_the_formula_says():
+    params = sure(learning=0.4)
+    _, then, reward, ended, _, info = STEP(KEYS[1], average(params), jnp.int32(1), params)
+    # sigmoid(.5 + .01) = .62481; challenge = exp(-.5 (.17519 / .2)^2) = .68137; 1 - .5 / 4 = .875; attention 1;
+    # no prerequisites; .4 * .68137 * .875 = .23848
+    assert float(then.learned[0]) == pytest.approx(0.5 + 0.23848, abs=1e-4)
+    np.testing.assert_array_equal(then.learned[1:], np.float32(0.5))
+    # (sigmoid(.74848) - sigmoid(.51)) / 12 = (.67885 - .62481) / 12
+    assert float(reward) == pytest.approx((0.67885 - 0.62481) / 12, abs=1e-5)
+    assert float(info["minutes"]) == 1.25
+    assert not ended
+
+
+def test_what_a_skill_rests_on_limits_what_is_learned():
+    params, skill = sure(), PLAN.skills.index("equal parts")
+    _, then, *_ = STEP(KEYS[1], average(params), jnp.int32(3 * skill + 1), params)
+    _, free, *_ = STEP(KEYS[1], average(params), jnp.int32(1), params)
+    # sigmoid(2 * .5) = .73106 of what a skill without prerequisites gains
+    assert float(then.learned[skill] - 0.5) == pytest.approx(0.73106 * float(free.learned[0] - 0.5), rel=1e-4)
+
+
+def test_half_is_forgotten_in_a_half_life_and_practice_makes_it_last():
+    params = sure(half_life=4.0, spacing=1.5)
+    state = average(params)
+    state = state._replace(learned=state.learned.at[0].add(1.0), day=jnp.float32(4.0))
+    assert float(known(state)[0]) == pytest.approx(1.0)
+    assert float(known(state, 4.0)[0]) == pytest.approx(0.75)
+    _, then, *_ = STEP(KEYS[1], state, jnp.int32(0), params)
+    assert float(then.half_life[0]) == pytest.approx(4.0 * (1.0 + 1.5 * 0.5))
+
+
+def test_rewards_sum_up_to_what_the_course_was_worth():
+    params = Params()
+    _, state = RESET(KEYS[2], params)
+    before, total = exam(state, params), 0.0
+    for number in range(3 * ITEMS):
+        _, state, reward, *_ = STEP(jax.random.fold_in(KEYS[2], number), state, jnp.int32(number % 36), params)
+        total += float(reward)
+    assert total == pytest.approx(float(exam(state, params) - before), abs=1e-5)
+
+
+def test_the_calendar_and_a_holiday():
+    params = sure(quitting=0.0)
+    state = average(params)
+    state = state._replace(pupil=state.pupil._replace(event=jnp.int32(HOLIDAY), begins=jnp.int32(2)))
+    days = [0.0]
+    for number in range(4 * ITEMS):
+        _, state, *_ = STEP(KEYS[3], state, jnp.int32(0), params)
+        if number % ITEMS == ITEMS - 1:
+            days.append(float(state.day))
+    assert days == [0.0, 2.0, 4.0 + 14.0, 7.0 + 14.0, 9.0 + 14.0]
+
+
+@pytest.mark.parametrize(("event", "factor"), [(ILLNESS, 0.4), (SPURT, 1.8), (NOTHING, 1.0)])
+def test_an_illness_slows_learning_and_a_spurt_speeds_it(event, factor):
+    params, skill = sure(), jnp.int32(1)
+    usual = average(params)
+    struck = usual._replace(pupil=usual.pupil._replace(event=jnp.int32(event), begins=jnp.int32(0)))
+    gains = [float(STEP(KEYS[1], state, skill, params)[1].learned[0]) - 0.5 for state in (struck, usual)]
+    assert gains[0] == pytest.approx(factor * gains[1], rel=1e-4)
+
+
+def test_only_pupils_without_engagement_give_up_and_only_after_a_lesson():
+    params = sure(quitting=1.0)
+    state = average(params)._replace(item=jnp.int32(ITEMS - 1))
+    bored = state._replace(engagement=jnp.float32(0.0))
+    assert bool(STEP(KEYS[1], bored, jnp.int32(2), params)[5]["quit"])
+    assert not bool(STEP(KEYS[1], state, jnp.int32(2), params)[5]["quit"])
+    assert not bool(STEP(KEYS[1], bored._replace(item=jnp.int32(3)), jnp.int32(2), params)[5]["quit"])
+
+
+# Tutors.
+
+
+def item(skill, level, right, day):
+    return Item(Answer(jnp.int32(skill), jnp.int32(level), jnp.asarray(right), jnp.asarray(1.0)), jnp.asarray(day))
+
+
+@pytest.mark.parametrize("name", START)
+def test_the_meta_gradient_is_that_of_finite_differences(name):
+    with jax.enable_x64(True):
+        needs = jnp.asarray(PLAN.needs, jnp.float64)
+        spec = {key: st.MetaParam(value, st.unit if key == "discount" else st.positive) for key, value in START.items()}
+        stage = Belief(*(jnp.asarray(leaf, jnp.float64) for leaf in beliefs.nothing_known(12)))
+        past = [item(0, 1, 1.0, 0.0), item(2, 0, 0.0, 0.0), item(0, 2, 1.0, 2.0), item(2, 1, 1.0, 4.0)]
+        judge = Judge(item(2, 1, 0.0, 7.0), stage._replace(gained=stage.own + 0.4), past[3], jnp.asarray(1.5))
+        tuner = st.tuner(
+            spec,
+            lambda eta, state, batch: (beliefs.answered(eta, state, batch, needs), None),
+            lambda params, frozen, eta, batch: (_outer_loss(params, eta, batch, needs, 0.3), None),
+            st.forward(),
+            through=("eta",),
+        )
+        meta = tuner.init(stage)
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *past)
+
+        def loss(moved):
+            state, problem = stage, tuner.problem(stage)
+            coordinates = {**meta.meta_params, name: meta.meta_params[name] + moved}
+            for one in past:
+                state, _ = problem.step(coordinates, state, one)
+            return float(problem.judge(coordinates, state, judge)[0])
+
+        problem, sensitivity, state = tuner.problem(stage), meta.estimator_state, stage
+        for number in range(len(past)):
+            batch = jax.tree.map(lambda leaf, at=number: leaf[at : at + 1], stacked)
+            gradient, state, sensitivity, _ = tuner.estimator.estimate(
+                problem, meta.meta_params, state, sensitivity, batch, judge, KEYS[0]
+            )
+        expected = (loss(1e-5) - loss(-1e-5)) / 2e-5
+        assert abs(expected) > 1e-7
+        assert float(gradient[name]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_answer_moves_its_skill_and_the_level_by_the_surprise():
+    eta = {**START}
+    then = beliefs.answered(eta, beliefs.nothing_known(12), item(0, 1, 1.0, 0.0), NEEDS)
+    # P = .15 + .8 sigmoid(-.5 + .01) = .15 + .8 * .37989 = .45391; surprise .54609
+    assert float(then.level) == pytest.approx(-0.5 + 0.2 * 0.54609, abs=1e-4)
+    assert float(then.own[0]) == pytest.approx(0.15 * 0.54609, abs=1e-4)
+    np.testing.assert_array_equal(then.own[1:], 0.0)
+    # challenge(-.49) = exp(-.5 ((.37989 - .8) / .2)^2) = .11006; pace .1
+    assert float(then.gained[0]) == pytest.approx(0.1 * 0.11006, abs=1e-5)
+
+
+def test_no_item_changes_nothing():
+    belief = beliefs.nothing_known(12)
+    then = beliefs.answered(dict(START), belief, item(-1, 0, 0.0, -1.0), NEEDS)
+    jax.tree.map(np.testing.assert_array_equal, then, belief)
+
+
+def test_the_tutors_pace_follows_how_pupils_learn():
+    paces = []
+    for learning in (0.1, 0.6):
+        env = tutoring()._replace(params=Params()._replace(learning=learning, quitting=0.0))
+        course = taught(self_tuning(NEEDS), env, KEYS)
+        assert np.isfinite(course.shown["pace"]).all()
+        paces.append(float(np.median(course.shown["pace"][:, 11])))
+    assert paces[1] > 1.3 * paces[0]
+
+
+def test_a_tutor_without_an_outer_loop_is_the_self_tuned_one_that_stands_still():
+    still = taught(self_tuning(NEEDS, meta_learning_rate=0.0, leak=0.0), tutoring(), KEYS[:6])
+    fixed = taught(untuned(NEEDS), tutoring(), KEYS[:6])
+    np.testing.assert_allclose(still.exam, fixed.exam, atol=1e-5)
+    np.testing.assert_array_equal(still.right, fixed.right)
+
+
+def chosen(tutor, rights, lessons=3):
+    """What a tutor asks of a pupil whose answers are given by a function of skill and difficulty."""
+    mind, asked = tutor.begin(), []
+    choose, hear = jax.jit(tutor.choose), jax.jit(tutor.hear)
+    for number in range(lessons * ITEMS):
+        moment = Moment(jnp.float32(2 * (number // ITEMS)), jnp.int32(number // ITEMS), jnp.int32(number % ITEMS))
+        action = int(choose(mind, moment, KEYS[number % 24]))
+        asked.append(divmod(action, 3))
+        answer = Answer(
+            jnp.int32(action // 3), jnp.int32(action % 3), jnp.float32(rights(*asked[-1])), jnp.float32(1.0)
+        )
+        mind = hear(mind, moment, answer)
+    return asked
+
+
+def test_the_timetable_gives_each_skill_its_time():
+    asked = chosen(fixed_pace(12), lambda skill, level: 0.0, SESSIONS)
+    assert [skill for skill, _ in asked] == [number // 40 for number in range(480)]
+    assert [level for _, level in asked[:40]] == [0] * 14 + [1] * 13 + [2] * 13
+
+
+def test_leitner_repeats_what_was_wrong_before_anything_new():
+    assert {skill for skill, _ in chosen(leitner(12), lambda skill, level: 0.0, 1)} == {0}
+    assert [skill for skill, _ in chosen(leitner(12), lambda skill, level: 1.0, 1)][:12] == list(range(12))
+
+
+def test_the_expert_goes_on_only_after_five_right_answers_and_never_past_a_prerequisite():
+    assert {skill for skill, _ in chosen(expert_rule(NEEDS), lambda skill, level: 0.0)} == {0}
+    asked = chosen(expert_rule(NEEDS), lambda skill, level: 1.0)
+    assert [skill for skill, _ in asked[:11]] == [0] * 5 + [1] * 5 + [2]
+    seen = set()
+    for skill, _ in asked:
+        assert set(np.flatnonzero(PLAN.needs[skill])) <= seen
+        seen.add(skill)
+
+
+# What is told.
+
+
+def test_a_story_of_eight_pupils():
+    story = telling.tell(Ask(quick=True), lambda line: None, pupils=8)
+    assert {told["tutor"] for told in story.rows} >= {"fixed pace", "Leitner", "expert rule", "self-tuned"}
+    assert all(np.isfinite(value) for told in story.rows for value in told.values() if not isinstance(value, str))
+    assert all(len(row) == len(table.columns) for table in story.tables for row in table.rows)
+
+
+def test_a_course_is_the_same_each_time():
+    first, again = (taught(self_tuning(NEEDS), tutoring(), KEYS[:3]) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+
+
+def test_ratios_are_of_the_same_pupils():
+    theirs = np.linspace(1.0, 2.0, 40)
+    assert ratio(2.0 * theirs, theirs, seed=0) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_the_worth_of_a_course_by_hand():
+    course = taught(fixed_pace(12), tutoring(), KEYS[:4])
+    own = worth(course)
+    np.testing.assert_allclose(
+        own.per_hour, np.asarray(course.mastered[:, -1]) / np.asarray(course.minutes[:, -1]) * 60
+    )
+    np.testing.assert_allclose(own.gain, np.asarray(course.exam[:, -1]) - np.asarray(course.before))
+
+
+# A user's own pupils.
+
+GOOD = "pupil,day,skill,difficulty,right,minutes\nAda,0,count objects,easy,1,1.5\nAda,2,count objects,hard,0,1\n"
+
+
+def test_answers_of_real_pupils_move_the_tutor(tmp_path):
+    (tmp_path / "answers.csv").write_text(GOOD)
+    record = read_answers(tmp_path / "answers.csv", PLAN)["Ada"]
+    assert [int(heard.moment.lesson) for heard in record] == [0, 1]
+    assert [int(heard.answer.level) for heard in record] == [0, 2]
+    tutor = self_tuning(NEEDS)
+    assert next_item(tutor, follow(tutor, record), PLAN, 4.0).skill in PLAN.skills
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("Ada,2", "Ada,-1", "line 3: day -1 comes after day 0"),
+        ("count objects,easy", "count object,easy", "line 2: there is no skill 'count object'; did you mean"),
+        ("easy", "simple", "no difficulty 'simple'"),
+        (",1,1.5", ",2,1.5", "right = 2; expected 1"),
+        (",1.5", ",0", "minutes = 0; expected"),
+        ("Ada,0", "Ada,today", "day = 'today'; expected a number"),
+        ("minutes", "seconds", "no column minutes"),
+    ],
+)
+def test_answers_that_make_no_sense_are_refused(tmp_path, old, new, told):
+    (tmp_path / "answers.csv").write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(SettingError, match=re.escape(told)):
+        read_answers(tmp_path / "answers.csv", PLAN)
+
+
+def test_the_tutorials_change_to_a_project_of_ones_own(tmp_path, capsys):
+    folder = tmp_path / "own"
+    from selftune.scenarios import eject
+
+    eject("education", folder)
+    page = DOCS.read_text()
+    (skills,), (answers,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("json", "csv"))
+    (folder / "skills.json").write_text(skills)
+    (folder / "answers.csv").write_text(answers)
+    main = (folder / "main.py").read_text()
+    (folder / "main.py").write_text(main.replace("PUPILS = 50", "PUPILS = 4"))
+    runpy.run_path(str(folder / "main.py"))
+    told = capsys.readouterr().out
+    assert "Mia: " in told
+    assert "self-tuned: " in told
+    assert len(skills.splitlines()) + len(answers.splitlines()) < 20

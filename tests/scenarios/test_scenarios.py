@@ -1,0 +1,42 @@
+"""What all scenarios share: names, the page, the skeleton, the command."""
+
+import json
+
+import plotly.graph_objects as go
+import pytest
+
+from selftune.cli import main
+from selftune.errors import SettingError
+from selftune.scenarios import SCENARIOS, Ask, Picture, Story, Table, eject, tell, write_story
+
+STORY = Story(
+    "A <title>",
+    ("First & foremost.",),
+    (Table("Numbers", ("who", "how much"), (("a < b", "1"),), "A note."),),
+    (Picture("Seen", go.Figure(go.Scatter(x=[0, 1], y=[1, 2])), "A caption."),),
+    ("Nothing is proved.",),
+    ({"who": "a", "how_much": 1.0},),
+)
+
+
+def test_a_story_is_a_page_and_rows_for_machines(tmp_path):
+    page = write_story(STORY, tmp_path / "new" / "folder")
+    text = page.read_text()
+    for told in ("A &lt;title&gt;", "First &amp; foremost.", "a &lt; b", "A note.", "A caption.", "Nothing is proved."):
+        assert told in text
+    assert "http" not in text.replace("http://www.w3.org", "").split("<script>")[0]
+    assert json.loads((page.parent / "results.json").read_text()) == [{"who": "a", "how_much": 1.0}]
+
+
+def test_an_unknown_scenario_is_refused_with_the_known_ones():
+    with pytest.raises(SettingError, match="did you mean 'education'"):
+        tell("educatoin", Ask())
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_skeleton_is_copied_whole_and_never_over_something(tmp_path, name, capsys):
+    main(["scenario", name, "--eject", str(tmp_path / "own")])
+    assert {"README.md", "main.py"} <= {file.name for file in (tmp_path / "own").iterdir()}
+    assert "wrote" in capsys.readouterr().out
+    with pytest.raises(SettingError, match="something already"):
+        eject(name, tmp_path / "own")
