@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from selftune.objectives.extremes import largest
 from selftune.objectives.returns import Number, Trace, generalized_advantage, lambda_returns
 from selftune.types import Array, Bool, Float, Int
 
@@ -60,7 +61,7 @@ def peng_returns(r_t: Trace, discount_t: Trace, q_t: Float[Array, "T A"], lambda
     Returns:
         [T] targets for the values of the actions taken.
     """
-    return lambda_returns(r_t, discount_t, q_t.max(axis=-1), lambda_)
+    return lambda_returns(r_t, discount_t, largest(q_t, -1), lambda_)
 
 
 def watkins_returns(

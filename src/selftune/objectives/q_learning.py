@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from selftune.objectives.action_values import chosen, double_q_values, peng_returns, softened
+from selftune.objectives.extremes import largest
 from selftune.objectives.returns import Number, cut_at_boundaries, generalized_advantage, lambda_returns
 from selftune.types import Array, Eta, Float, Frozen, Loss, Params, PyTree, Scalar, Transitions
 
@@ -113,7 +114,7 @@ def _policy_loss(q: ActionValues, judge: QJudge, frozen: Frozen, epsilon: Number
     Advantages are those over the greedy value of the target network, and hold no `epsilon`.
     """
     log_probability = softened(q(frozen["online"], recent.observation), epsilon, judge.softness)
-    v_tm1, v_t = (q(frozen["target"], seen).max(axis=-1) for seen in (recent.observation, recent.next_observation))
+    v_tm1, v_t = (largest(q(frozen["target"], seen), -1) for seen in (recent.observation, recent.next_observation))
     discount_t, lambda_t = cut_at_boundaries(judge.discount, judge.trace_decay, recent.terminated, recent.truncated)
     reward = frozen["reward_scale"] * recent.reward
     advantage = _over_batch(generalized_advantage)(reward, discount_t, v_tm1, v_t, lambda_t)

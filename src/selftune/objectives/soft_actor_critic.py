@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from selftune.objectives.distributions import Gaussian, gaussian
+from selftune.objectives.extremes import smallest
 from selftune.objectives.squashing import squashed_gaussian, squashed_mode
 from selftune.types import Array, Eta, Float, Frozen, Loss, Params, PyTree, Scalar, Transitions
 
@@ -49,7 +50,7 @@ def soft_actor_critic_loss(model: SoftActorCritic) -> Loss:
         td_loss = _td_loss(model, params["critics"], frozen, eta["discount"], eta, batch)
 
         action, log_probability = squashed_gaussian(model.policy(params["policy"], rows.observation), noise)
-        worth = model.critics(frozen["critics"], rows.observation, action).min(axis=0)
+        worth = smallest(model.critics(frozen["critics"], rows.observation, action), 0)
         policy_loss = (coefficient * log_probability - worth).mean()
 
         _, held_log_probability = squashed_gaussian(model.policy(frozen["policy"], rows.observation), noise)
@@ -75,7 +76,7 @@ def soft_actor_critic_meta_loss(model: SoftActorCritic, outer_discount: float) -
     def meta_loss(params: Params, frozen: Frozen, eta: Eta, batch: SoftBatch) -> tuple[Scalar, dict[str, Scalar]]:
         observation = batch.rows.observation
         action = squashed_mode(model.policy(params["policy"], observation))
-        worth = model.critics(frozen["critics"], observation, action).min(axis=0).mean()
+        worth = smallest(model.critics(frozen["critics"], observation, action), 0).mean()
         td_loss = _td_loss(model, params["critics"], frozen, outer_discount, eta, batch)
         return td_loss - worth, {"outer_worth": worth, "outer_td_loss": td_loss}
 
@@ -101,7 +102,7 @@ def _td_loss(
     """Half the squared distance of both critics to the soft value that is held still, summed over the two."""
     rows, (_, noise) = batch
     action, log_probability = squashed_gaussian(model.policy(frozen["policy"], rows.next_observation), noise)
-    worth = model.critics(frozen["target_critics"], rows.next_observation, action).min(axis=0)
+    worth = smallest(model.critics(frozen["target_critics"], rows.next_observation, action), 0)
     soft_value = worth - _coefficient(frozen, eta) * log_probability
     target = eta["reward_scale"] * rows.reward + jnp.where(rows.terminated, 0.0, discount) * soft_value
     error = target[None] - model.critics(critics, rows.observation, rows.action)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from selftune.envs.native import Environment
 from selftune.envs.worlds.curriculum import FRACTIONS, Curriculum, curriculum
+from selftune.objectives.extremes import smallest
 from selftune.spaces import Box, Discrete
 from selftune.types import Array, Bool, Float, Int, PRNGKey
 
@@ -173,13 +174,8 @@ def exam(state: State, params: Params, later: float = 0.0) -> Float[Array, ""]:
 
 
 def readiness(knowledge: Float[Array, " S"], needs: Float[Array, "S S"]) -> Float[Array, " S"]:
-    """Of each skill, how far what it rests on is known: the least of its prerequisites, in [0, 1].
-
-    The derivative of `min` in a compiled program may look for the least entry among values that were computed anew, find
-    none, and be infinite; taking the entry by its index cannot.
-    """
-    each = jnp.where(needs > 0, jax.nn.sigmoid(2.0 * knowledge)[None], 1.0)
-    return jnp.take_along_axis(each, each.argmin(axis=1, keepdims=True), axis=1)[:, 0]
+    """Of each skill, how far what it rests on is known: the least of its prerequisites, in [0, 1]."""
+    return smallest(jnp.where(needs > 0, jax.nn.sigmoid(2.0 * knowledge)[None], 1.0), 1)
 
 
 def challenge(distance: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from selftune.envs.worlds.tutoring import DIFFICULTIES, MINUTES, Params, challenge, chances, readiness
+from selftune.objectives.extremes import largest
 from selftune.scenarios.education.lessons import Answer
 from selftune.types import Array, Eta, Float, Int
 
@@ -115,8 +116,7 @@ def plan(eta: Eta, belief: Belief, day: Float[Array, ""], needs: Float[Array, "S
     new = gains(eta, knowledge, needs) * (slope + eta["discount"] * opens)[:, None]
     again = 0.5 * belief.gained * (1.0 - left) * slope
     worth = ((new + again[:, None]) / jnp.asarray(MINUTES)[None]).reshape(-1)
-    best = worth[worth.argmax()]  # by its index, as in `readiness`
-    return worth / (best * eta["exploration"] + 1e-9)
+    return worth / (largest(worth, 0) * eta["exploration"] + 1e-9)
 
 
 def action_of(answer: Answer) -> Int[Array, ""]:
