@@ -20,12 +20,14 @@ STORY = Story(
 
 
 def test_a_story_is_a_page_and_rows_for_machines(tmp_path):
-    page = write_story(STORY, tmp_path / "new" / "folder")
+    page = write_story(STORY, tmp_path / "new" / "folder", "selftune scenario a")
     text = page.read_text()
-    for told in ("A &lt;title&gt;", "First &amp; foremost.", "a &lt; b", "A note.", "A caption.", "Nothing is proved."):
+    for told in ("A &lt;title&gt;", "First &amp; foremost.", "a &lt; b", "A note.", "A caption.", "Nothing is proved.", "scenario a<"):
         assert told in text
     assert "http" not in text.replace("http://www.w3.org", "").split("<script>")[0]
-    assert json.loads((page.parent / "results.json").read_text()) == [{"who": "a", "how_much": 1.0}]
+    told = json.loads((page.parent / "results.json").read_text())
+    assert told["rows"] == [{"who": "a", "how_much": 1.0}]
+    assert told["command"] == "selftune scenario a"
 
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones():

@@ -15,7 +15,8 @@ COLUMNS = 5
 def shown(name: str, quick: bool, seed: int, out: Path, console: Console) -> None:
     """Run a scenario; sentences, tables and the page."""
     story = tell(name, Ask(quick, seed), lambda line: console.print(line, highlight=False, markup=False))
-    page = write_story(story, out)
+    words = ["selftune scenario", name, *(["--quick"] if quick else []), *([f"--seed {seed}"] if seed else [])]
+    page = write_story(story, out, " ".join(words))
     for told in story.tables:
         table = Table(*told.columns[:COLUMNS], title=escape(told.title))
         for row in told.rows:

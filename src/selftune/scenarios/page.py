@@ -9,6 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from selftune.experiments.records import circumstances
 from selftune.runner.replacing import write_whole
 from selftune.scenarios.story import Picture, Story, Table
 
@@ -17,23 +18,24 @@ COLOURS = ("#0072b2", "#d55e00", "#00875f", "#b5548c", "#a07000", "#4b3fb0", "#8
 GREY, FAINT = "#808890", "rgba(128,136,144,0.22)"
 
 
-def write_story(story: Story, folder: Path) -> Path:
+def write_story(story: Story, folder: Path, command: str) -> Path:
     """Write `report.html` and `results.json`.
 
     Args:
         story: What came out.
         folder: Where they go; made where it is missing.
+        command: What tells it again.
 
     Returns:
         The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = json.dumps([dict(row) for row in story.rows], indent=1, allow_nan=False) + "\n"
-    write_whole(folder / "results.json", rows.encode())
-    return write_whole(folder / "report.html", page(story).encode())
+    told = {"command": command, **circumstances(), "rows": [dict(row) for row in story.rows]}
+    write_whole(folder / "results.json", (json.dumps(told, indent=1, allow_nan=False) + "\n").encode())
+    return write_whole(folder / "report.html", page(story, command).encode())
 
 
-def page(story: Story) -> str:
+def page(story: Story, command: str) -> str:
     """The page as text."""
     summary = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in story.summary)
     limits = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in story.limits)
@@ -41,12 +43,13 @@ def page(story: Story) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(story.title)}</title>
-<style>{style}section figure {{ margin-bottom: 16px; }} .wide figcaption {{ display: block; }}</style>
+<style>{style}section figure {{ margin-bottom: 16px; }} .wide figcaption {{ display: block; }} td {{ white-space: nowrap; }}</style>
 <script>{get_plotlyjs()}</script></head>
 <body><header><h1>{html.escape(story.title)}</h1>{summary}</header>
 <main>{"".join(_table(table) for table in story.tables)}
 <section class="wide">{"".join(_pictures(story.pictures))}</section>
 <section><h2>What this does not show</h2><ul class="told">{limits}</ul></section>
+<section><h2>Command</h2><pre>{html.escape(command)}</pre></section>
 </main></body></html>
 """
 
@@ -64,7 +67,9 @@ def _table(table: Table) -> str:
 
 def _pictures(pictures: Iterable[Picture]) -> Iterable[str]:
     for picture in pictures:
-        drawn = _seen_in_the_dark(picture.figure).to_html(full_html=False, include_plotlyjs=False)
+        drawn = _seen_in_the_dark(picture.figure).to_html(
+            full_html=False, include_plotlyjs=False, config={"displayModeBar": False}
+        )
         told = f"{html.escape(picture.title)}<small>{html.escape(picture.caption)}</small>"
         yield f"<figure><figcaption>{told}</figcaption>{drawn}</figure>"
 
