@@ -11,7 +11,7 @@ from jaxtyping import Float
 from selftune.scenarios.trading.market import Tape
 from selftune.scenarios.trading.prices import Prices
 
-TRENDS = (5, 20, 60, 250)
+TRENDS = (60, 250)
 """Periods over which the trader sees a trend."""
 SHORT, LONG = 20, 250
 """Periods over which volatility is measured: now, and what one is used to."""
@@ -34,7 +34,9 @@ def tape(prices: Prices) -> Tape:
     for span in TRENDS:
         trend = trailing_sum(growth, span)
         scale = deviation(growth, age, span) * np.sqrt(span)
-        signals.append(np.where((age >= span) & (scale > 0), np.tanh(0.5 * trend / np.where(scale > 0, scale, 1.0)), 0.0))
+        signals.append(
+            np.where((age >= span) & (scale > 0), np.tanh(0.5 * trend / np.where(scale > 0, scale, 1.0)), 0.0)
+        )
     listed = age >= SHORT
     ratio = np.where(listed, np.log(np.where(listed, now, 1.0) / np.where(listed, usual, 1.0)), 0.0)
     context = np.clip(ratio.sum(axis=1) / np.maximum(listed.sum(axis=1), 1), -1.0, 1.0)

@@ -1,33 +1,32 @@
-"""The trader: a linear policy, what it learns from, and what judges its metaparameters.
+"""The trader: a linear policy that goes a part of the way to what it aims at.
 
-Inside, mean and variance over a past window (Markowitz 1952), with a price on turnover; outside, the utility of the
-wealth that came of it after real costs. Between what is held and what is aimed at, the policy goes a part of the way
-(Gârleanu and Pedersen 2013, https://doi.org/10.1111/jofi.12080); that part is learned, and the price on turnover moves
-it: how often the trader trades.
+Gârleanu and Pedersen 2013 (https://doi.org/10.1111/jofi.12080): where trading costs, the best one can do is to trade
+partially towards an aim. Here that part is learned; a price on turnover makes it smaller, and the trading rarer.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-import selftune as st
-from selftune.learning import Learner
-from selftune.scenarios.trading.market import Chooser, Ledger, Market, Tape, utility
-from selftune.tuning.outer_loop import Tuner
-from selftune.types import Array, Eta, Float, PRNGKey, Scalar
+from selftune.scenarios.trading.market import Chooser, Ledger, Market, Tape
+from selftune.types import Array, Float, PRNGKey, Scalar
+
+AGILITY = 5.0
+"""Factor from the parameter `speed` to a logit: its gradient is a matter of basis points, and would move it for years."""
+RESTRAINT = 0.3
+"""Factor from slopes to scores: what signals foretell is little, and is to be learned slowly."""
 
 
 class Policy(NamedTuple):
     """Parameters of the trader."""
 
     slopes: Float[Array, " F"]
-    """Of the score of an asset in its signals; the same for all."""
+    """Of the score of an asset in its signals, times `RESTRAINT`; the same for all."""
     level: Float[Array, " A"]
     """Of the score of each asset."""
     speed: Scalar
-    """Logit of the part of the way to the aim that is gone in one period."""
+    """Of the part of the way to the aim that is gone in one period: `sigmoid(AGILITY * speed)`."""
 
 
 class Stretch(NamedTuple):
@@ -37,22 +36,14 @@ class Stretch(NamedTuple):
     held: Float[Array, " A"]
 
 
-class Goal(NamedTuple):
-    """What judges the metaparameters, and how often."""
-
-    aversion: float = 5.0
-    """Relative risk aversion of the utility of realised wealth. It stays; the trader's own is what moves."""
-    periods_per_year: float = 252.0
-
-
 def drawn(key: PRNGKey, assets: int, signals: int) -> Policy:
-    """A policy that begins with everything spread evenly, and slopes at random."""
-    return Policy(0.1 * jax.random.normal(key, (signals,)), jnp.zeros(assets), jnp.asarray(-1.0))
+    """A policy that begins with everything spread evenly over assets and cash, and small slopes at random."""
+    return Policy(0.1 * jax.random.normal(key, (signals,)), jnp.zeros(assets), jnp.asarray(-1.0 / AGILITY))
 
 
 def aim(policy: Policy, row: Tape, short: float) -> Float[Array, " A"]:
-    """Weights that the policy aims at, within the limits whatever the scores are, [A]."""
-    scores = row.signals @ policy.slopes + policy.level
+    """Weights that the policy aims at: within the limits whatever its parameters, 0 of what is not listed."""
+    scores = RESTRAINT * row.signals @ policy.slopes + policy.level
     unlisted = 1e9 * (1.0 - row.listed)
 
     def shares(scores: Float[Array, " A"]) -> Float[Array, " A"]:
@@ -62,47 +53,29 @@ def aim(policy: Policy, row: Tape, short: float) -> Float[Array, " A"]:
 
 
 def chooser(policy: Policy, short: float) -> Chooser:
-    """The policy as a chooser of weights."""
-    return lambda held, row: held + jax.nn.sigmoid(policy.speed) * (aim(policy, row, short) - held)
+    """The policy as it trades, row by row."""
+    return lambda held, row: held + jax.nn.sigmoid(AGILITY * policy.speed) * (aim(policy, row, short) - held)
 
 
 def imagined(policy: Policy, market: Market, stretch: Stretch) -> Ledger:
     """What the policy would have done on rows of the past, all rows at once.
 
-    The weights are a weighted sum of all aims so far and of what was held. That holdings drift with prices is left out
-    of it, and counted as far as it is traded back; `market.replay` is exact and goes row by row.
+    The weights are a weighted sum of what was held and of all aims since. That holdings drift with prices is left out
+    of the weights, and counted as far as it is traded back; `market.replay` is exact, and slower by an order.
+
+    Returns:
+        The ledger of `T` rows.
     """
     tape, held = stretch
     aims = jax.vmap(lambda row: aim(policy, row, market.short))(tape)
-    speed = jax.nn.sigmoid(policy.speed)
+    speed = jax.nn.sigmoid(AGILITY * policy.speed)
     rows = jnp.arange(len(aims))
     ages = rows[:, None] - rows[None, :]
     mixing = jnp.where(ages >= 0, speed * (1.0 - speed) ** jnp.maximum(ages, 0), 0.0)
-    kept = (1.0 - speed) ** (rows + 1.0)
-    weights = mixing @ aims + kept[:, None] * held[None]
+    weights = mixing @ aims + (1.0 - speed) ** (rows[:, None] + 1.0) * held[None]
     gross = (weights * tape.returns).sum(axis=1)
     drifted = weights[:-1] * (1.0 + tape.returns[:-1] - gross[:-1, None])
     before = jnp.concatenate([held[None], drifted])
     traded = jnp.abs(weights - before)
     cost = (traded * (market.cost + market.slippage * tape.volatility)).sum(axis=1)
     return Ledger(weights, before, gross, traded.sum(axis=1), cost, gross - cost)
-
-
-def losses(market: Market, goal: Goal):
-    """The loss that the trader learns from, and the loss that judges its metaparameters, both a year.
-
-    inner = -(mean gross return - risk_aversion / 2 * variance - turnover_cost * mean turnover) * periods_per_year
-    outer = -utility of the wealth after costs * periods_per_year / periods
-    """
-
-    def loss(policy: Policy, frozen: Policy, eta: Eta, batch: Stretch) -> tuple[Scalar, None]:
-        ledger = imagined(policy, market, batch)
-        risk = 0.5 * eta["risk_aversion"] * ledger.gross.var()
-        worth = ledger.gross.mean() - risk - eta["turnover_cost"] * ledger.turnover.mean()
-        return -worth * goal.periods_per_year, None
-
-    def meta_loss(policy: Policy, frozen: Policy, eta: Eta, batch: Stretch) -> tuple[Scalar, None]:
-        ledger = imagined(policy, market, batch)
-        return -utility(ledger.net, goal.aversion) * goal.periods_per_year / len(ledger.net), None
-
-    return loss, meta_loss

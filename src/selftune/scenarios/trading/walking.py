@@ -1,6 +1,6 @@
-"""Walking forward: learn from what is past, trade what comes, and never the other way round.
+"""Walking forward: learn from what is past, trade what comes, never the other way round.
 
-At the decision of row `t` the rows before `t - 1` are known: the order of row `t - 1` is filled, what it earned is not.
+At the decision of row `t` the rows before `t - 1` are known: the order of row `t - 1` is filled, what it earns is not.
 
 1. The update that was made `horizon` rows ago is repeated with the metaparameters of today, and judged by the rows
    since then, which it did not see: a step of the metaparameters.
@@ -8,74 +8,115 @@ At the decision of row `t` the rows before `t - 1` are known: the order of row `
 3. It trades the next `period` rows.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from selftune.learning import LearnerState
+import selftune as st
+from selftune.errors import SettingError
 from selftune.scenarios.trading.market import Ledger, Market, Tape, replay
 from selftune.scenarios.trading.trader import Stretch, chooser, drawn
 from selftune.tuning.outer_loop import Tuner
 from selftune.types import Array, Eta, PRNGKey
-import selftune as st
 
 
 class Clock(NamedTuple):
-    """In rows of the tape."""
+    """How long things are, in rows."""
 
     period: int = 5
+    """From one update to the next."""
     window: int = 250
+    """That one update learns from."""
     horizon: int = 20
+    """That judge the metaparameters; whole periods."""
 
     @property
     def start(self) -> int:
         """The first row that is traded."""
         return self.window + self.horizon + 1
 
+    def periods(self, rows: int) -> int:
+        """Whole periods that are traded of so many rows.
+
+        Raises:
+            SettingError: There is none, or the horizon is not of whole periods.
+        """
+        if min(self) < 1 or self.horizon % self.period:
+            raise SettingError(f"{self}: expected lengths of at least 1, and a horizon of whole periods.")
+        if (count := (rows - self.start) // self.period) < 1:
+            raise SettingError(
+                f"Got {rows} rows; expected at least {self.start + self.period}: {self.window} to learn from, "
+                f"{self.horizon} to judge by, and one period of {self.period}. Give more prices, or a shorter window."
+            )
+        return count
+
 
 class Walked(NamedTuple):
+    """What came of a walk of `P` periods; further axes in front with several seeds."""
+
     ledger: Ledger
-    """[T']: rows from `clock.start`, whole periods."""
+    """Of the rows from `clock.start`, [P * period]."""
     eta: Eta
-    """[P]: constrained metaparameters in force in each period."""
+    """Metaparameters that each period was learned with, [P]."""
+
+
+class Standing(NamedTuple):
+    """Where a walk is."""
+
+    meta: Any
+    learner: Any
+    earlier: Any
+    """The learner's states before each of its last updates, oldest first; as many as periods in the horizon."""
+    held: Array
+    held_before: Array
+    """[T, A] what was held before the trade of each row so far."""
 
 
 def walk(tuner: Tuner, market: Market, clock: Clock, tape: Tape, key: PRNGKey) -> Walked:
+    """One trader along the whole tape.
+
+    Args:
+        tuner: From `taught`.
+        market: Costs and limits.
+        clock: How long things are.
+        tape: What happens.
+        key: Of the first policy.
+
+    Raises:
+        SettingError: The tape is too short.
+    """
     length, assets, signals = tape.signals.shape
-    periods = (length - clock.start) // clock.period
+    periods = clock.periods(length)
+
+    def stretch(standing: Standing, begin: Array, count: int) -> Stretch:
+        rows = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, begin, count), tape)
+        return Stretch(rows, standing.held_before[begin])
+
+    def period(now: Standing, t: Array) -> tuple[Standing, tuple[Ledger, Eta]]:
+        judged = t - 1 - clock.horizon
+        learned = jax.tree.map(lambda leaf: leaf[None], stretch(now, judged - clock.window, clock.window))
+        since = stretch(now, judged, clock.horizon)
+        before = jax.tree.map(lambda past: past[0], now.earlier)
+        meta, _, _ = tuner.update(now.meta, before, learned, since, key)
+        window = stretch(now, t - 1 - clock.window, clock.window)
+        learner, _, _ = tuner.act(meta, now.learner, window)
+        rows, _ = stretch(now, t, clock.period)
+        held, ledger = replay(chooser(learner.params, market.short), market, rows, now.held)
+        held_before = jax.lax.dynamic_update_slice_in_dim(now.held_before, ledger.held, t, axis=0)
+        earlier = jax.tree.map(lambda past, one: jnp.concatenate([past[1:], one[None]]), now.earlier, now.learner)
+        eta = tuner.problem(learner).eta(meta.meta_params, window)
+        return Standing(meta, learner, earlier, held, held_before), (ledger, eta)
+
+    learner = tuner.learner.init(drawn(key, assets, signals), st.values(tuner.spec))
     lag = clock.horizon // clock.period
-    inner = tuner.estimator.window
-    state = tuner.learner.init(drawn(key, assets, signals), st.values(tuner.spec))
-    meta = tuner.init(state)
-    held_at = jnp.zeros((length, assets))
+    earlier = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (lag, *leaf.shape)), learner)
+    begin = Standing(tuner.init(learner), learner, earlier, jnp.zeros(assets), jnp.zeros((length, assets)))
+    _, (ledger, eta) = jax.lax.scan(period, begin, clock.start + clock.period * jnp.arange(periods))
+    return Walked(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ledger), eta)
 
-    def rows(begin: Array, count: int) -> Tape:
-        return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, begin, count), tape)
 
-    def stretch(held_at: Array, begin: Array, count: int) -> Stretch:
-        return Stretch(rows(begin, count), held_at[begin])
-
-    def period(carry, t):
-        meta, state, earlier, held, held_at = carry
-        known = t - 1
-        then = stretch(held_at, known - clock.horizon - clock.window, clock.window)
-        since = stretch(held_at, known - clock.horizon, clock.horizon)
-        then = then._replace(tape=then.tape._replace(context=then.tape.context))
-        repeated = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (inner, *leaf.shape)), then)
-        old = jax.tree.map(lambda leaf: leaf[0], earlier)
-        meta, _, info = tuner.update(meta, old, repeated, since, key)
-        earlier = jax.tree.map(lambda past, now: jnp.concatenate([past[1:], now[None]]), earlier, state)
-        window = stretch(held_at, known - clock.window, clock.window)
-        for _ in range(inner):
-            state, _, _ = tuner.act(meta, state, window)
-        eta = tuner.problem(state).eta(meta.meta_params, window)
-        held, ledger = replay(chooser(state.params, market.short), market, rows(t, clock.period), held)
-        held_at = jax.lax.dynamic_update_slice_in_dim(held_at, ledger.held, t, axis=0)
-        return (meta, state, earlier, held, held_at), (ledger, eta, meta.meta_params, info.meta_grad, state.params)
-
-    earlier = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (lag, *leaf.shape)), state)
-    starts = clock.start + clock.period * jnp.arange(periods)
-    carry = (meta, state, earlier, jnp.zeros(assets), held_at)
-    _, (ledger, eta, *more) = jax.lax.scan(period, carry, starts)
-    return Walked(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ledger), eta), more
+def walks(tuner: Tuner, market: Market, clock: Clock, tape: Tape, seeds: int, seed: int = 0) -> Walked:
+    """The same for several first policies, [S, ...]."""
+    keys = jax.random.split(jax.random.key(seed), seeds)
+    return jax.jit(jax.vmap(lambda key: walk(tuner, market, clock, tape, key)))(keys)

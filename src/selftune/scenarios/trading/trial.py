@@ -1,0 +1,119 @@
+"""A trial: traders and their rivals, on the same prices, under the same costs, walking forward."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, Shaped
+
+import selftune as st
+from selftune.errors import SettingError
+from selftune.scenarios.story import Say
+from selftune.scenarios.trading.features import tape as taped
+from selftune.scenarios.trading.market import Market, checked, replay
+from selftune.scenarios.trading.prices import Prices
+from selftune.scenarios.trading.rivals import rivals
+from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
+from selftune.scenarios.trading.walking import Clock, walks
+from selftune.tuning.outer_loop import Tuner
+
+TUNED, FIXED = "self-tuned", "fixed"
+CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
+
+
+class Trial(NamedTuple):
+    """What is tried, on what."""
+
+    prices: Prices
+    market: Market
+    clock: Clock = Clock()
+    goal: Goal = Goal()
+    since: np.datetime64 | None = None
+    """Results are counted from here on; from the first trade when omitted. The traders trade and learn before it too."""
+
+
+class Track(NamedTuple):
+    """What came of one way to trade; `S` first policies, one for ways that do not learn."""
+
+    net: Float[np.ndarray, "S T"]
+    """Returns after costs."""
+    turnover: Float[np.ndarray, "S T"]
+    invested: Float[np.ndarray, "S T"]
+    """Wealth in assets: long less short."""
+    eta: Mapping[str, Float[np.ndarray, "S T"]]
+    """Metaparameters in force; none for ways that do not learn."""
+
+
+class Tracks(NamedTuple):
+    """Of one trial, all from the same day on."""
+
+    trial: Trial
+    times: Shaped[np.ndarray, " T"]
+    """When each row's return is there."""
+    volatility: Float[np.ndarray, " T"]
+    """Realised over the 20 periods before each row, mean over the assets, a year."""
+    by_name: Mapping[str, Track]
+
+
+def traders(trial: Trial) -> dict[str, Tuner]:
+    """The trader that tunes itself, the same one fixed, and two variants that say why it does what it does."""
+    market, goal = trial.market, trial.goal
+    return {
+        TUNED: taught(market, goal),
+        FIXED: taught(market, goal, optimizer=optax.set_to_zero()),
+        CONTEXTUAL: taught(market, goal, scope=st.contextual(1, ())),
+        BARE: taught(market, goal, view=as_they_came),
+    }
+
+
+def tried(
+    trial: Trial, names: tuple[str, ...] = (TUNED, FIXED), seeds: int = 4, seed: int = 0, say: Say = print
+) -> Tracks:
+    """Let the named traders and all rivals trade.
+
+    Args:
+        trial: What is tried.
+        names: Keys of `traders`.
+        seeds: First policies of each trader.
+        seed: Of all of them.
+        say: Where a line goes whenever a trader is done.
+
+    Raises:
+        SettingError: There are too few prices, or costs or limits out of range.
+    """
+    market, clock, goal = checked(trial.market), trial.clock, trial.goal
+    tape = taped(trial.prices)
+    count = clock.periods(len(tape.returns)) * clock.period
+    traded = slice(clock.start, clock.start + count)
+    times = trial.prices.times[1:][traded]
+    counted = slice(0 if trial.since is None else int(np.searchsorted(times, trial.since)), None)
+    if counted.start >= len(times) - 1:
+        raise SettingError(f"since={trial.since}: trading ends at {times[-1]}; expected a time well before.")
+    by_name = {}
+    for name in names:
+        walked = walks(traders(trial)[name], market, clock, tape, seeds, seed)
+        eta = {
+            key: np.repeat(np.asarray(value, float), clock.period, axis=1)[:, counted]
+            for key, value in walked.eta.items()
+            if key != "learning_rate"
+        }
+        by_name[name] = _track(walked.ledger, counted, eta)
+        say(f"{trial.prices.name}: {name}, {seeds} traders, {count:,} rows")
+    rows = jax.tree.map(lambda leaf: leaf[traded], tape)
+    for name, choose in rivals(goal.periods_per_year).items():
+        _, ledger = jax.jit(lambda rows, choose=choose: replay(choose, market, rows, jnp.zeros(rows.listed.shape[1])))(
+            rows
+        )
+        by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
+    mean = np.asarray((rows.volatility * rows.listed).sum(axis=1) / jnp.maximum(rows.listed.sum(axis=1), 1.0), float)
+    return Tracks(trial, times[counted], (mean * np.sqrt(goal.periods_per_year))[counted], by_name)
+
+
+def _track(ledger, counted: slice, eta: Mapping[str, np.ndarray]) -> Track:
+    net, turnover, invested = (
+        np.asarray(part, float)[:, counted] for part in (ledger.net, ledger.turnover, ledger.weights.sum(axis=-1))
+    )
+    return Track(net, turnover, invested, eta)
