@@ -14,7 +14,7 @@ from selftune.types import Array, Float, PRNGKey, Scalar
 
 AGILITY = 5.0
 """Factor from the parameter `speed` to a logit: its gradient is a matter of basis points, and would move it for years."""
-RESTRAINT = 0.3
+RESTRAINT = 0.1
 """Factor from slopes to scores: what signals foretell is little, and is to be learned slowly."""
 
 
