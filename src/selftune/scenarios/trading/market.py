@@ -109,7 +109,7 @@ def replay(chooser: Chooser, market: Market, tape: Tape, held: Float[Array, " A"
     Returns:
         What is held at the end, and the ledger of `T` rows.
     """
-    return jax.lax.scan(lambda now, row: trade(market, now, chooser(now, row), row), held, tape, unroll=8)
+    return jax.lax.scan(lambda now, row: trade(market, now, chooser(now, row), row), held, tape)
 
 
 def utility(net: Float[Array, " T"], aversion: float) -> Scalar:

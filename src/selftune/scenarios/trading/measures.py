@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from selftune.errors import SettingError
@@ -23,19 +24,19 @@ def certainty_equivalent(
     `a / 2` times the variance.
     """
     if aversion == 1:
-        return periods_per_year * np.log1p(net).mean(axis=-1)
+        return np.asarray(periods_per_year * np.log1p(net).mean(axis=-1))
     power = 1.0 - aversion
-    return periods_per_year * np.log(np.exp(power * np.log1p(net)).mean(axis=-1)) / power
+    return np.asarray(periods_per_year * np.log(np.exp(power * np.log1p(net)).mean(axis=-1)) / power)
 
 
 def growth(net: Float[np.ndarray, "... T"], periods_per_year: float) -> Float[np.ndarray, "..."]:
     """Compound return a year."""
-    return np.expm1(periods_per_year * np.log1p(net).mean(axis=-1))
+    return np.asarray(np.expm1(periods_per_year * np.log1p(net).mean(axis=-1)))
 
 
 def volatility(net: Float[np.ndarray, "... T"], periods_per_year: float) -> Float[np.ndarray, "..."]:
     """Standard deviation a year."""
-    return net.std(axis=-1) * np.sqrt(periods_per_year)
+    return np.asarray(net.std(axis=-1) * np.sqrt(periods_per_year))
 
 
 def sharpe(net: Float[np.ndarray, "... T"], periods_per_year: float) -> Float[np.ndarray, "..."]:
@@ -50,7 +51,7 @@ def sortino(net: Float[np.ndarray, "... T"], periods_per_year: float) -> Float[n
 
 def drawdown(net: Float[np.ndarray, "... T"]) -> Float[np.ndarray, "..."]:
     """The deepest fall of the wealth from its highest so far, as a part of it, in [0, 1]."""
-    return -fallen(net).min(axis=-1)
+    return np.asarray(-fallen(net).min(axis=-1))
 
 
 def fallen(net: Float[np.ndarray, "... T"]) -> Float[np.ndarray, "... T"]:
@@ -106,5 +107,6 @@ def interval(
     return Interval(float(statistic(*series)), float(low), float(high))
 
 
-def _ratio(mean: np.ndarray, deviation: np.ndarray, periods_per_year: float) -> np.ndarray:
-    return np.where(deviation > 0, mean / np.where(deviation > 0, deviation, 1.0), 0.0) * np.sqrt(periods_per_year)
+def _ratio(mean: ArrayLike, deviation: ArrayLike, periods_per_year: float) -> Float[np.ndarray, "..."]:
+    mean, deviation = np.asarray(mean), np.asarray(deviation)
+    return np.where(deviation > 0, mean / np.where(deviation > 0, deviation, 1.0) * np.sqrt(periods_per_year), 0.0)

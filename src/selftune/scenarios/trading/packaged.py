@@ -80,8 +80,8 @@ SOURCES: Mapping[str, Source] = {
         "arch",
         _indices,
         7.0,
-        "S&P 500 and NASDAQ composite, daily, 1999 to 2018, from the package arch: indices of prices, dividends left out, "
-        "held here as if an index could be bought.",
+        "S&P 500 and NASDAQ composite, daily, 1999 to 2018, from the package arch: indices of prices, dividends left "
+        "out, held here as if an index could be bought.",
     ),
     "stocks": Source(
         "bokeh_sampledata",

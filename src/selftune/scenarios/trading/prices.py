@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from numpy.typing import ArrayLike
 
 from selftune.errors import SettingError
 
@@ -31,7 +32,8 @@ class Prices(NamedTuple):
     @property
     def periods_per_year(self) -> float:
         """How many there are on average."""
-        return (len(self.times) - 1) / float((self.times[-1] - self.times[0]) / (365.25 * DAY))
+        years = float((self.times[-1] - self.times[0]) / DAY) / 365.25
+        return (len(self.times) - 1) / years
 
 
 def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
@@ -54,8 +56,8 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
     if (steps <= np.timedelta64(0)).any():
         row = int(np.argmax(steps <= np.timedelta64(0)))
         raise SettingError(
-            f"{name}: {times[row + 1]} follows {times[row]}; expected times that ascend, each once. Sort the rows, oldest "
-            "first, and keep one row for each time."
+            f"{name}: {times[row + 1]} follows {times[row]}; expected times that ascend, each once. Sort the rows, "
+            "oldest first, and keep one row for each time."
         )
     if (steps > longest_gap * DAY).any():
         row = int(np.argmax(steps > longest_gap * DAY))
@@ -112,7 +114,7 @@ def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
     return checked(gathered(path.stem, times, head[1:], values), longest_gap)
 
 
-def gathered(name: str, times: Iterable[datetime], assets: Sequence[str], values: Sequence) -> Prices:
+def gathered(name: str, times: Iterable[datetime], assets: Sequence[str], values: ArrayLike) -> Prices:
     """Prices from lists."""
     stamps = np.array(list(times), "datetime64[s]")
     return Prices(name, stamps, tuple(assets), np.asarray(values, float).reshape(len(stamps), len(assets)))

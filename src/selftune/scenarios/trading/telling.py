@@ -29,7 +29,7 @@ def trials(ask: Ask) -> list[Trial]:
         hourly = Goal(premium=0.0, periods_per_year=round(eurusd.periods_per_year))
         shown += [
             Trial(packaged("stocks"), Market(), Clock(), daily, DEVELOPMENT_ENDS),
-            Trial(eurusd, Market(cost=0.00005, short=1.0), Clock(24, 1200, 96), hourly),
+            Trial(eurusd, Market(cost=0.00005, short=1.0), Clock(24, 480, 96), hourly),
         ]
     return shown
 

@@ -13,7 +13,7 @@ from selftune.scenarios.trading.market import Chooser, Ledger, Market, Tape
 from selftune.types import Array, Float, PRNGKey, Scalar
 
 AGILITY = 5.0
-"""Factor from the parameter `speed` to a logit: its gradient is a matter of basis points, and would move it for years."""
+"""Factor from `speed` to a logit: its gradient is a matter of basis points, and without it nothing moves for years."""
 RESTRAINT = 0.1
 """Factor from slopes to scores: what signals foretell is little, and is to be learned slowly."""
 
@@ -60,8 +60,9 @@ def chooser(policy: Policy, short: float) -> Chooser:
 def imagined(policy: Policy, market: Market, stretch: Stretch) -> Ledger:
     """What the policy would have done on rows of the past, all rows at once.
 
-    The weights are a weighted sum of what was held and of all aims since. That holdings drift with prices is left out
-    of the weights, and counted as far as it is traded back; `market.replay` is exact, and slower by an order.
+    Weights are a weighted sum of what was held, of all aims since, and of how far holdings drifted with prices; the
+    drift is that of weights that did not drift, so that no row waits for another. `market.replay` goes row by row: it
+    is exact, and slower by an order.
 
     Returns:
         The ledger of `T` rows.
@@ -71,11 +72,16 @@ def imagined(policy: Policy, market: Market, stretch: Stretch) -> Ledger:
     speed = jax.nn.sigmoid(AGILITY * policy.speed)
     rows = jnp.arange(len(aims))
     ages = rows[:, None] - rows[None, :]
-    mixing = jnp.where(ages >= 0, speed * (1.0 - speed) ** jnp.maximum(ages, 0), 0.0)
-    weights = mixing @ aims + (1.0 - speed) ** (rows[:, None] + 1.0) * held[None]
+    left = jnp.where(ages >= 0, (1.0 - speed) ** jnp.maximum(ages, 0), 0.0)
+
+    def followed(drift: Float[Array, "T A"]) -> tuple[Array, Array]:
+        late = jnp.concatenate([held[None], drift[:-1]])
+        weights = left @ (speed * aims + (1.0 - speed) * late)
+        return weights, jnp.concatenate([held[None], weights[:-1] + drift[:-1]])
+
+    still, _ = followed(jnp.zeros_like(aims))
+    weights, before = followed(still * (tape.returns - (still * tape.returns).sum(axis=1, keepdims=True)))
     gross = (weights * tape.returns).sum(axis=1)
-    drifted = weights[:-1] * (1.0 + tape.returns[:-1] - gross[:-1, None])
-    before = jnp.concatenate([held[None], drifted])
     traded = jnp.abs(weights - before)
     cost = (traded * (market.cost + market.slippage * tape.volatility)).sum(axis=1)
     return Ledger(weights, before, gross, traded.sum(axis=1), cost, gross - cost)

@@ -17,7 +17,7 @@ from selftune.scenarios.trading.market import Market, checked, replay
 from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import rivals
 from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
-from selftune.scenarios.trading.walking import Clock, walks
+from selftune.scenarios.trading.walking import Clock, walker
 from selftune.tuning.outer_loop import Tuner
 
 TUNED, FIXED = "self-tuned", "fixed"
@@ -32,7 +32,7 @@ class Trial(NamedTuple):
     clock: Clock = Clock()
     goal: Goal = Goal()
     since: np.datetime64 | None = None
-    """Results are counted from here on; from the first trade when omitted. The traders trade and learn before it too."""
+    """Results are counted from here on, from the first trade when omitted; traders trade and learn before it too."""
 
 
 class Track(NamedTuple):
@@ -94,7 +94,7 @@ def tried(
         raise SettingError(f"since={trial.since}: trading ends at {times[-1]}; expected a time well before.")
     by_name = {}
     for name in names:
-        walked = walks(traders(trial)[name], market, clock, tape, seeds, seed)
+        walked = walker(traders(trial)[name], market, clock)(tape, jax.random.split(jax.random.key(seed), seeds))
         eta = {
             key: np.repeat(np.asarray(value, float), clock.period, axis=1)[:, counted]
             for key, value in walked.eta.items()

@@ -8,6 +8,7 @@ At the decision of row `t` the rows before `t - 1` are known: the order of row `
 3. It trades the next `period` rows.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 
 import selftune as st
 from selftune.errors import SettingError
+from selftune.learning import Learner
 from selftune.scenarios.trading.market import Ledger, Market, Tape, replay
 from selftune.scenarios.trading.trader import Stretch, chooser, drawn
 from selftune.tuning.outer_loop import Tuner
@@ -108,6 +110,7 @@ def walk(tuner: Tuner, market: Market, clock: Clock, tape: Tape, key: PRNGKey) -
         eta = tuner.problem(learner).eta(meta.meta_params, window)
         return Standing(meta, learner, earlier, held, held_before), (ledger, eta)
 
+    assert isinstance(tuner.learner, Learner)
     learner = tuner.learner.init(drawn(key, assets, signals), st.values(tuner.spec))
     lag = clock.horizon // clock.period
     earlier = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (lag, *leaf.shape)), learner)
@@ -116,7 +119,6 @@ def walk(tuner: Tuner, market: Market, clock: Clock, tape: Tape, key: PRNGKey) -
     return Walked(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ledger), eta)
 
 
-def walks(tuner: Tuner, market: Market, clock: Clock, tape: Tape, seeds: int, seed: int = 0) -> Walked:
-    """The same for several first policies, [S, ...]."""
-    keys = jax.random.split(jax.random.key(seed), seeds)
-    return jax.jit(jax.vmap(lambda key: walk(tuner, market, clock, tape, key)))(keys)
+def walker(tuner: Tuner, market: Market, clock: Clock) -> Callable[[Tape, PRNGKey], Walked]:
+    """`walk` of several traders, compiled: from a tape and keys [S] to a `Walked` with `S` in front of every axis."""
+    return jax.jit(jax.vmap(lambda tape, key: walk(tuner, market, clock, tape, key), (None, 0)))
