@@ -8,7 +8,6 @@ import json
 import re
 import runpy
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import jax
@@ -20,7 +19,7 @@ from hypothesis import given, strategies as some
 import selftune as st
 from selftune.errors import MissingExtraError, SettingError
 from selftune.scenarios import eject, write_story
-from selftune.scenarios.trading import measures, packaged as shipped, telling
+from selftune.scenarios.trading import measures, telling
 from selftune.scenarios.trading.features import tape
 from selftune.scenarios.trading.findings import finding
 from selftune.scenarios.trading.market import Market, Tape, checked as checked_market, limited, replay, trade, utility
@@ -182,7 +181,7 @@ class TestLearning:
     @pytest.mark.parametrize("name", ["risk_aversion", "turnover_cost"])
     def test_meta_gradients_are_finite_differences(self, float64, name):
         market, goal = Market(), Goal()
-        loss, meta_loss = losses(market, goal)
+        _, meta_loss = losses(market, goal)
         series = tape(made_up(assets=2))
         held = jnp.array([0.3, 0.1])
         window = Stretch(jax.tree.map(lambda leaf: leaf[60:120], series), held)
@@ -329,8 +328,7 @@ class TestPrices:
 
 class TestStory:
     @pytest.fixture
-    def told(self, tracks, monkeypatch):
-        monkeypatch.setattr(telling, "SOURCES", {"made up": SOURCES["indices"]._replace(provenance="made up")})
+    def told(self, tracks):
         return telling.story([tracks], resamples=20)
 
     def test_it_is_complete(self, told, tmp_path):

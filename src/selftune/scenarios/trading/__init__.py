@@ -2,7 +2,8 @@
 
 trial  = Trial(packaged("indices"), Market())
 tracks = tried(trial)
-found  = finding(tracks, "self-tuned")
+found  = finding(tracks, "self-tuned")       numbers and their intervals
+told   = story([tracks])                     sentences, tables and pictures
 """
 
 from selftune.scenarios.trading.findings import Finding, finding
@@ -10,6 +11,7 @@ from selftune.scenarios.trading.market import Market
 from selftune.scenarios.trading.packaged import SOURCES, packaged
 from selftune.scenarios.trading.prices import Prices, read_csv
 from selftune.scenarios.trading.teaching import Goal
+from selftune.scenarios.trading.telling import story
 from selftune.scenarios.trading.trial import FIXED, TUNED, Tracks, Trial, tried
 from selftune.scenarios.trading.walking import Clock
 
@@ -27,5 +29,6 @@ __all__ = [
     "finding",
     "packaged",
     "read_csv",
+    "story",
     "tried",
 ]

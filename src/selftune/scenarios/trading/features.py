@@ -6,7 +6,7 @@ prices up to `t - 1`; the return of row `t` is that from the price at `t`, where
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from selftune.scenarios.trading.market import Tape
 from selftune.scenarios.trading.prices import Prices
@@ -56,7 +56,14 @@ def trailing_sum(values: Float[np.ndarray, "T A"], span: int) -> Float[np.ndarra
     return total - np.concatenate([np.zeros_like(total[:span]), total[:-span]])[: len(total)]
 
 
-def deviation(growth, age, span):
+def deviation(growth: Float[np.ndarray, "T A"], age: Int[np.ndarray, "T A"], span: int) -> Float[np.ndarray, "T A"]:
+    """Standard deviation of the last `span` rows, of fewer where there are fewer.
+
+    Args:
+        growth: Logarithmic returns.
+        age: Returns there are of each asset up to each row.
+        span: Rows.
+    """
     count = np.clip(age, 1, span)
     mean = trailing_sum(growth, span) / count
     return np.sqrt(np.maximum(trailing_sum(growth**2, span) / count - mean**2, 1e-12))

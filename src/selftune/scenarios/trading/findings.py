@@ -33,9 +33,9 @@ class Finding(NamedTuple):
     above_fixed: Interval | None
     """How much more utility than the same trader fixed; nothing where there is none."""
     sharpe: Interval
-    sortino: float
+    sortino: Interval
     drawdown: Interval
-    turnover: float
+    turnover: Interval
     """Units of wealth traded a year."""
     invested: float
     follows: Mapping[str, Interval]
@@ -69,9 +69,9 @@ def finding(tracks: Tracks, name: str, resamples: int = 1000) -> Finding:
         if fixed is None or name == FIXED
         else among(lambda a, b: worth(a) - worth(b), track.net, fixed.net),
         sharpe=among(lambda net: float(sharpe(net, year).mean()), track.net),
-        sortino=float(sortino(track.net, year).mean()),
+        sortino=among(lambda net: float(sortino(net, year).mean()), track.net),
         drawdown=among(lambda net: float(drawdown(net).mean()), track.net),
-        turnover=float(track.turnover.mean() * year),
+        turnover=among(lambda traded: float(traded.mean() * year), track.turnover),
         invested=float(track.invested.mean()),
         follows=follows(tracks, track, resamples),
     )

@@ -25,7 +25,8 @@ class Source(NamedTuple):
     read: Callable[[], Prices]
     longest_gap: float
     """Days."""
-    provenance: str
+    about: str
+    """Where they come from, and what that does to conclusions."""
 
 
 def located(package: str, *parts: str) -> Path:
@@ -88,7 +89,9 @@ SOURCES: Mapping[str, Source] = {
         _stocks,
         7.0,
         "AAPL, FB, GOOG, IBM, MSFT, daily, 2000 to 2013, adjusted for splits and dividends, from the package "
-        "bokeh-sampledata (public domain, provenance recorded there): five firms that were chosen after they had won.",
+        "bokeh-sampledata (public domain, provenance recorded there). Five survivors, chosen after they had won: "
+        "whoever holds them did well, which says nothing of choosing stocks, and flatters buy and hold most; only differences "
+        "between traders of the same five can be read.",
     ),
     "eurusd": Source(
         "gym_anytrading",
@@ -111,4 +114,5 @@ def packaged(name: str) -> Prices:
     """
     if name not in SOURCES:
         raise SettingError(f"There are no prices {name!r}; {did_you_mean(name, SOURCES)}")
-    return checked(SOURCES[name].read(), SOURCES[name].longest_gap)
+    source = SOURCES[name]
+    return checked(source.read(), source.longest_gap)._replace(about=source.about)

@@ -28,6 +28,8 @@ class Prices(NamedTuple):
     assets: tuple[str, ...]
     values: Float[np.ndarray, "T A"]
     """Above 0; NaN before an asset is listed."""
+    about: str = ""
+    """Where they come from, and what that does to conclusions."""
 
     @property
     def periods_per_year(self) -> float:
@@ -46,7 +48,7 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
     Raises:
         SettingError: Times that do not ascend, a gap, or a price that is missing, zero, negative or infinite.
     """
-    name, times, assets, values = prices
+    name, times, assets, values, _ = prices
     if values.shape != (len(times), len(assets)) or len(times) < 2 or not assets:
         raise SettingError(
             f"{name}: got prices of shape {values.shape} for {len(times)} times and {len(assets)} assets; expected one "

@@ -10,9 +10,9 @@ from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 from selftune.scenarios.trading import figures
 from selftune.scenarios.trading.findings import Finding, finding
 from selftune.scenarios.trading.market import Market
-from selftune.scenarios.trading.packaged import SOURCES, packaged
+from selftune.scenarios.trading.packaged import packaged
 from selftune.scenarios.trading.teaching import Goal
-from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks, Trial, tried
+from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks, Trial, traders, tried
 from selftune.scenarios.trading.walking import Clock
 
 DEVELOPMENT_ENDS = np.datetime64("2007-01-01")
@@ -58,7 +58,7 @@ def story(all_tracks: list[Tracks], resamples: int = 1000) -> Story:
     found = [{name: finding(tracks, name, resamples) for name in tracks.by_name} for tracks in all_tracks]
     tables, pictures, rows = [], [], []
     for tracks, by_name in zip(all_tracks, found, strict=True):
-        tables += [_comparison(tracks, by_name), _following(tracks, by_name)]
+        tables += [*_comparison(tracks, by_name), _following(tracks, by_name)]
         pictures += _pictures(tracks)
         rows += _rows(tracks, by_name)
     return Story(
@@ -72,98 +72,88 @@ def story(all_tracks: list[Tracks], resamples: int = 1000) -> Story:
 
 
 def _summary(all_tracks: list[Tracks], found: list[dict[str, Finding]]) -> Iterator[str]:
-    first, tuned = all_tracks[0], found[0][TUNED]
-    risk, gain = tuned.follows["risk_aversion"], tuned.above_fixed
+    for tracks, by_name in zip(all_tracks, found, strict=True):
+        yield _answer(tracks, by_name)
+    first, by_name = all_tracks[0], found[0]
+    tuned, fixed = by_name[TUNED], by_name[FIXED]
+    best = max(by_name.keys() - traders(first.trial).keys(), key=lambda name: by_name[name].utility)
+    yield (
+        f"Simple rules are hard to beat: {best} learns nothing, and was worth {_percent(by_name[best].utility)} a year on "
+        f"{first.trial.prices.name}; the trader that tunes itself {_percent(tuned.utility)}, the same one fixed "
+        f"{_percent(fixed.utility)}."
+    )
+    if {"turnover", "turnover_cost"} <= tuned.follows.keys():
+        yield (
+            f"Trading frequency against volatility: {_plain(tuned.follows['turnover'])} for the trader that tunes itself, "
+            f"{_plain(fixed.follows['turnover'])} for the fixed one; the price on turnover, which is the tuned part of it, "
+            f"{_plain(tuned.follows['turnover_cost'])}."
+        )
+    yield (
+        "How it works: the trader holds assets and cash, may sell short, always pays costs and slippage, and sees prices "
+        "one period late. Its risk aversion and its price on turnover are moved by the gradient of what its wealth turned "
+        "out to be worth on rows it had not learned from. It is not shown volatility. Its judge sees returns about their "
+        "mean, with a stated premium in place of the mean: that of a month is luck."
+    )
+    if BARE in by_name:
+        bare = by_name[BARE]
+        yield (
+            f"Judged by returns as they came, luck included: rank correlation of risk aversion with volatility "
+            f"{_plain(bare.follows['risk_aversion'])}, above the fixed trader {_percent(bare.above_fixed)} a year."
+        )
+
+
+def _answer(tracks: Tracks, by_name: dict[str, Finding]) -> str:
+    risk, gain = by_name[TUNED].follows["risk_aversion"], by_name[TUNED].above_fixed
     assert gain is not None
-    yield (
-        f"{_verdict(risk, 'Risk aversion rose and fell with volatility', 'Risk aversion moved against volatility')}: "
-        f"rank correlation {_plain(risk)} on {first.trial.prices.name}, {_span(first)}; and out of sample "
-        f"{_gain(gain)} the same trader with fixed settings, {_points(gain)} a year of certain return."
+    moved = _sign(risk, "rose and fell with", "cannot be said to have followed", "moved against")
+    worth = _sign(gain, "was worth something", "cannot be told from being worth nothing", "did harm")
+    return (
+        f"{tracks.trial.prices.name}, {_span(tracks)}: risk aversion {moved} volatility (rank correlation {_plain(risk)}); "
+        f"that the trader tuned itself {worth} (certain return against the same trader fixed {_percent(gain)} a year)."
     )
-    yield (
-        "The trader buys, sells short and holds cash, always pays costs and slippage, and decides on prices that are "
-        "one period old. Nothing told it to fear volatility more than before: its own risk aversion and its price on "
-        "turnover are moved by the gradient of what its wealth turned out to be worth on days it had not learned from."
-    )
-    if (cost := tuned.follows.get("turnover_cost")) and (trades := tuned.follows.get("turnover")):
-        yield (
-            f"Trading frequency: turnover against volatility {_plain(trades)}, its price on turnover {_plain(cost)}; "
-            f"the same trader fixed: turnover {_plain(found[0][FIXED].follows['turnover'])}."
-        )
-    for tracks, by_name in list(zip(all_tracks, found, strict=True))[1:]:
-        other, gained = by_name[TUNED].follows["risk_aversion"], by_name[TUNED].above_fixed
-        assert gained is not None
-        yield (
-            f"On {tracks.trial.prices.name}, {_span(tracks)}: rank correlation of risk aversion with volatility "
-            f"{_plain(other)}; utility against the fixed trader {_points(gained)} a year."
-        )
-    if BARE in found[0]:
-        bare = found[0][BARE]
-        assert bare.above_fixed is not None
-        yield (
-            f"Why it works where it works: the judge sees returns about their mean. Judged by returns as they came, "
-            f"risk aversion follows the luck of the last month: {_plain(bare.follows['risk_aversion'])} with volatility, "
-            f"{_points(bare.above_fixed)} a year against the fixed trader."
-        )
 
 
 def _limits(all_tracks: list[Tracks]) -> Iterator[str]:
     yield "No promise of profit: these are back-tests, on prices that everyone knows by now."
     yield (
-        "Everything chosen by hand (signals, windows, learning rates, how the judge sees returns) was chosen on the two "
-        "indices before 2007; the numbers here begin with 2007, but for EURUSD, of which nothing was used before."
+        "Everything chosen by hand (signals, windows, learning rates, how the judge sees returns) was chosen on the "
+        "two indices before 2007. What is reported of the indices begins there; nothing was chosen on other prices."
     )
     yield (
-        "Traders that differ in their first policy see the same history. Intervals resample half-years of it; they do not "
-        "know of histories that did not happen, and a comparison with a dozen rivals is not corrected for."
+        "Traders that differ in their first policy see one and the same history. Intervals resample long blocks of it; "
+        "they know nothing of histories that did not happen, and nothing is corrected for the number of comparisons."
     )
-    yield "Cash earns nothing, shorting costs nothing but the trade, and no order moves the market for others."
+    yield "Cash earns nothing, shorting costs nothing but the trade, and no order moves the price for the next."
     yield (
-        "That an asset earns 5% a year over cash (EURUSD: nothing) is believed, not measured; a wrong belief costs "
-        "self-tuned and fixed trader alike."
+        "What assets are believed to earn over cash is stated, not measured; a wrong belief costs the self-tuned and "
+        "the fixed trader alike."
     )
     for tracks in all_tracks:
-        yield f"{tracks.trial.prices.name}: {SOURCES[tracks.trial.prices.name].provenance}"
-        if tracks.trial.prices.name == "stocks":
-            yield (
-                "Five survivors: whoever holds them did well. Their returns say nothing of stock picking, and buy and hold "
-                "is flattered most; only differences between traders of the same five can be read."
-            )
+        if tracks.trial.prices.about:
+            yield f"{tracks.trial.prices.name}: {tracks.trial.prices.about}"
 
 
-def _comparison(tracks: Tracks, by_name: dict[str, Finding]) -> Table:
-    columns = (
-        "",
-        "utility a year",
-        "against fixed",
-        "growth",
-        "volatility",
-        "Sharpe",
-        "Sortino",
-        "drawdown",
-        "turnover a year",
+def _comparison(tracks: Tracks, by_name: dict[str, Finding]) -> tuple[Table, Table]:
+    name, market, goal = tracks.trial.prices.name, tracks.trial.market, tracks.trial.goal
+    worth = tuple(
+        (way, _percent(one.utility), _percent(one.above_fixed), f"{one.growth:.1%}", f"{one.invested:.0%}")
+        for way, one in by_name.items()
     )
-    rows = tuple(
-        (
-            name,
-            _percent(one.utility),
-            "" if one.above_fixed is None else _percent(one.above_fixed),
-            f"{one.growth:.1%}",
-            f"{one.volatility:.1%}",
-            _plain(one.sharpe),
-            f"{one.sortino:.2f}",
-            _percent(one.drawdown),
-            f"{one.turnover:.1f}",
-        )
-        for name, one in by_name.items()
+    risk = tuple(
+        (way, _plain(one.sharpe), _plain(one.sortino), _percent(one.drawdown), _plain(one.turnover, 1))
+        for way, one in by_name.items()
     )
-    market, aversion = tracks.trial.market, tracks.trial.goal.aversion
     note = (
-        f"{_span(tracks)}. Utility: the certain return worth as much to someone of relative risk aversion {aversion:g}. "
-        f"Costs {1e4 * market.cost:g} basis points and {market.slippage:.0%} of a period's volatility on every trade; "
-        "95% intervals over resampled half-years; means over first policies."
+        f"{_span(tracks)}. The certain return a year that is worth as much to someone of relative risk aversion "
+        f"{goal.aversion:g}, after costs: {1e4 * market.cost:g} basis points and {market.slippage:.0%} of a period's "
+        "volatility on every trade. Means over first policies, with 95% intervals over resampled blocks."
     )
-    return Table(f"{tracks.trial.prices.name}: how they compare", columns, rows, note)
+    return (
+        Table(f"{name}: what it was worth", ("", "utility", "above fixed", "growth", "invested"), worth, note),
+        Table(
+            f"{name}: risk", ("", "Sharpe", "Sortino", "drawdown", "turnover a year"), risk, "The same rows and blocks."
+        ),
+    )
 
 
 def _following(tracks: Tracks, by_name: dict[str, Finding]) -> Table:
@@ -199,25 +189,13 @@ def _span(tracks: Tracks) -> str:
     return f"{np.datetime_as_string(tracks.times[0], 'D')} to {np.datetime_as_string(tracks.times[-1], 'D')}"
 
 
-def _verdict(risk: Interval, rises: str, falls: str) -> str:
-    if risk.low > 0:
-        return rises
-    return falls if risk.high < 0 else "Whether risk aversion followed volatility cannot be told"
+def _sign(value: Interval, above: str, neither: str, below: str) -> str:
+    return above if value.low > 0 else below if value.high < 0 else neither
 
 
-def _gain(gain: Interval) -> str:
-    if gain.low > 0:
-        return "the trader was worth more than"
-    return "it was worth less than" if gain.high < 0 else "it cannot be told apart from"
+def _plain(value: Interval, digits: int = 2) -> str:
+    return f"{value.estimate:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f})"
 
 
-def _plain(value: Interval) -> str:
-    return f"{value.estimate:.2f} ({value.low:.2f} to {value.high:.2f})"
-
-
-def _percent(value: Interval) -> str:
-    return f"{value.estimate:.1%} ({value.low:.1%} to {value.high:.1%})"
-
-
-def _points(value: Interval) -> str:
-    return f"{100 * value.estimate:+.1f} percentage points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
+def _percent(value: Interval | None) -> str:
+    return "" if value is None else f"{value.estimate:.1%} ({value.low:.1%} to {value.high:.1%})"
