@@ -21,7 +21,6 @@ from selftune.errors import MissingExtraError, SettingError
 from selftune.scenarios import eject, write_story
 from selftune.scenarios.trading import measures, telling
 from selftune.scenarios.trading.features import tape
-from selftune.scenarios.trading.findings import finding
 from selftune.scenarios.trading.market import Market, Tape, checked as checked_market, limited, replay, trade, utility
 from selftune.scenarios.trading.packaged import SOURCES, located, packaged
 from selftune.scenarios.trading.prices import Prices, checked, read_csv
@@ -345,3 +344,32 @@ class TestStory:
         gain = by_name[TUNED]["utility"]["estimate"] - by_name[FIXED]["utility"]["estimate"]
         assert by_name[TUNED]["above_fixed"]["estimate"] == pytest.approx(gain)
         assert "risk_aversion" not in by_name[FIXED]["follows"]
+
+
+class TestOnesOwn:
+    def changed(self, code):
+        """The change that the guide shows."""
+        (shown,) = re.findall(r"```diff\n(.*?)```", (DOCS / "trading.md").read_text(), re.DOTALL)
+        blocks = re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", shown, re.M)
+        assert 0 < len(shown.splitlines()) < 20
+        for old, new in blocks:
+            old, new = (re.sub("^.", "", part, flags=re.M) for part in (old, new))
+            assert old in code
+            code = code.replace(old, new)
+        return code
+
+    def test_the_skeleton_trades_a_table_of_ones_own(self, tmp_path, monkeypatch, capsys):
+        eject("trading", tmp_path / "mine")
+        monkeypatch.chdir(tmp_path / "mine")
+        main = Path("main.py")
+        assert len(main.read_text().splitlines()) < 80
+        main.write_text(self.changed(main.read_text()))
+        prices = made_up(320)
+        days = np.datetime_as_string(prices.times, "D")
+        rows = [f"{day},{one:.4f},{other:.4f}" for day, (one, other) in zip(days, prices.values, strict=True)]
+        Path("prices.csv").write_text("\n".join(["day,MINE,YOURS", *rows]) + "\n")
+        runpy.run_path("main.py", run_name="__main__")
+        told = capsys.readouterr().out
+        assert "risk_aversion: " in told
+        assert "prices, 2020-" in told
+        assert (Path("report") / "report.html").is_file()

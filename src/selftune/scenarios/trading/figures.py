@@ -73,7 +73,8 @@ def followed(tracks: Tracks) -> Picture:
     return Picture(
         f"{tracks.trial.prices.name}: what followed volatility",
         _through_the_crisis(tracks, figure).update_layout(height=900, showlegend=False),
-        f"Blue: {len(tuned.net)} traders that tune themselves; orange: the same ones fixed. A grey band: the crisis of 2008.",
+        f"Blue: {len(tuned.net)} traders that tune themselves; orange: the same ones fixed. A grey band: the crisis "
+        "of 2008.",
     )
 
 

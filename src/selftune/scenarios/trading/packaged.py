@@ -90,8 +90,8 @@ SOURCES: Mapping[str, Source] = {
         7.0,
         "AAPL, FB, GOOG, IBM, MSFT, daily, 2000 to 2013, adjusted for splits and dividends, from the package "
         "bokeh-sampledata (public domain, provenance recorded there). Five survivors, chosen after they had won: "
-        "whoever holds them did well, which says nothing of choosing stocks, and flatters buy and hold most; only differences "
-        "between traders of the same five can be read.",
+        "whoever holds them did well, which says nothing of choosing stocks, and flatters buy and hold most; only "
+        "differences between traders of the same five can be read.",
     ),
     "eurusd": Source(
         "gym_anytrading",

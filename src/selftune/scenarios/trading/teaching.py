@@ -12,12 +12,13 @@ from typing import NamedTuple, TypeAlias
 
 import optax
 
-import selftune as st
-from selftune.metaparams import Spec
-from selftune.metaparams.scopes import Scope
+from selftune import guards, optim
+from selftune.estimators import truncated
+from selftune.learning import learner
+from selftune.metaparams import MetaParam, Scope, Spec, positive, scalar
 from selftune.scenarios.trading.market import Market, utility
 from selftune.scenarios.trading.trader import Policy, Stretch, imagined
-from selftune.tuning.outer_loop import Tuner
+from selftune.tuning import Tuner, tuner
 from selftune.types import Eta, Loss, Scalar
 
 
@@ -67,11 +68,11 @@ def losses(market: Market, goal: Goal, view: View = about_the_premium) -> tuple[
     return loss, meta_loss
 
 
-def spec(market: Market, goal: Goal, scope: Scope = st.scalar) -> Spec:
+def spec(market: Market, goal: Goal, scope: Scope = scalar) -> Spec:
     """Risk aversion and price on turnover, beginning at what is wanted and at what trading costs about."""
     return {
-        "risk_aversion": st.MetaParam(goal.aversion, st.positive, scope, "price of variance"),
-        "turnover_cost": st.MetaParam(2.0 * market.cost, st.positive, scope, "price of a unit of wealth traded"),
+        "risk_aversion": MetaParam(goal.aversion, positive, scope, "price of variance"),
+        "turnover_cost": MetaParam(2.0 * market.cost, positive, scope, "price of a unit of wealth traded"),
         "learning_rate": 5.0,
     }
 
@@ -80,7 +81,7 @@ def taught(
     market: Market,
     goal: Goal,
     view: View = about_the_premium,
-    scope: Scope = st.scalar,
+    scope: Scope = scalar,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Tuner:
     """A trader that tunes itself.
@@ -89,20 +90,21 @@ def taught(
         market: Costs and limits.
         goal: What is wanted.
         view: How the judge of the metaparameters sees returns.
-        scope: Of both metaparameters; `st.contextual(1, ())` lets them depend on volatility.
+        scope: Of both metaparameters; `contextual(1, ())` lets them depend on volatility.
         optimizer: Of the metaparameters; Adam at 0.05 when omitted, `optax.set_to_zero()` for a trader that is fixed.
     """
     loss, meta_loss = losses(market, goal, view)
-    learner = st.learner(
-        loss, lambda eta: st.optim.chain(st.optim.clip_by_global_norm(1.0), st.optim.sgd(eta["learning_rate"]))
-    )
+
+    def rule(eta: Eta) -> optax.GradientTransformation:
+        return optim.chain(optim.clip_by_global_norm(1.0), optim.sgd(eta["learning_rate"]))
+
     bounds = {"risk_aversion": (0.3, 100.0), "turnover_cost": (0.1 * market.cost, 200.0 * market.cost)}
-    return st.tuner(
+    return tuner(
         spec(market, goal, scope),
-        learner,
+        learner(loss, rule),
         meta_loss,
-        st.truncated(1),
+        truncated(1),
         optax.adam(0.05, b2=0.99) if optimizer is None else optimizer,
-        [st.guards.range(bounds), st.guards.numeric()],
+        [guards.range(bounds), guards.numeric()],
         context=lambda batch: batch.tape.context[-1],
     )

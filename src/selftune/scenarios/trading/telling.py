@@ -78,21 +78,21 @@ def _summary(all_tracks: list[Tracks], found: list[dict[str, Finding]]) -> Itera
     tuned, fixed = by_name[TUNED], by_name[FIXED]
     best = max(by_name.keys() - traders(first.trial).keys(), key=lambda name: by_name[name].utility)
     yield (
-        f"Simple rules are hard to beat: {best} learns nothing, and was worth {_percent(by_name[best].utility)} a year on "
-        f"{first.trial.prices.name}; the trader that tunes itself {_percent(tuned.utility)}, the same one fixed "
-        f"{_percent(fixed.utility)}."
+        f"Simple rules are hard to beat: {best} learns nothing, and was worth {_percent(by_name[best].utility)} a "
+        f"year on {first.trial.prices.name}; the trader that tunes itself {_percent(tuned.utility)}, the same one "
+        f"fixed {_percent(fixed.utility)}."
     )
     if {"turnover", "turnover_cost"} <= tuned.follows.keys():
         yield (
-            f"Trading frequency against volatility: {_plain(tuned.follows['turnover'])} for the trader that tunes itself, "
-            f"{_plain(fixed.follows['turnover'])} for the fixed one; the price on turnover, which is the tuned part of it, "
-            f"{_plain(tuned.follows['turnover_cost'])}."
+            f"Trading frequency against volatility: {_plain(tuned.follows['turnover'])} for the trader that tunes "
+            f"itself, {_plain(fixed.follows['turnover'])} for the fixed one; the price on turnover, which is the "
+            f"tuned part of it, {_plain(tuned.follows['turnover_cost'])}."
         )
     yield (
-        "How it works: the trader holds assets and cash, may sell short, always pays costs and slippage, and sees prices "
-        "one period late. Its risk aversion and its price on turnover are moved by the gradient of what its wealth turned "
-        "out to be worth on rows it had not learned from. It is not shown volatility. Its judge sees returns about their "
-        "mean, with a stated premium in place of the mean: that of a month is luck."
+        "How it works: the trader holds assets and cash, may sell short, always pays costs and slippage, and sees "
+        "prices one period late. Its risk aversion and its price on turnover are moved by the gradient of what its "
+        "wealth turned out to be worth on rows it had not learned from. It is not shown volatility. Its judge sees "
+        "returns about their mean, with a stated premium in place of the mean: that of a month is luck."
     )
     if BARE in by_name:
         bare = by_name[BARE]
@@ -108,8 +108,9 @@ def _answer(tracks: Tracks, by_name: dict[str, Finding]) -> str:
     moved = _sign(risk, "rose and fell with", "cannot be said to have followed", "moved against")
     worth = _sign(gain, "was worth something", "cannot be told from being worth nothing", "did harm")
     return (
-        f"{tracks.trial.prices.name}, {_span(tracks)}: risk aversion {moved} volatility (rank correlation {_plain(risk)}); "
-        f"that the trader tuned itself {worth} (certain return against the same trader fixed {_percent(gain)} a year)."
+        f"{tracks.trial.prices.name}, {_span(tracks)}: risk aversion {moved} volatility (rank correlation "
+        f"{_plain(risk)}); that the trader tuned itself {worth} (certain return against the same trader fixed "
+        f"{_percent(gain)} a year)."
     )
 
 

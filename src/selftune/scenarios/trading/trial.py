@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from jaxtyping import Float, Shaped
 
-import selftune as st
 from selftune.errors import SettingError
+from selftune.metaparams import contextual
 from selftune.scenarios.story import Say
 from selftune.scenarios.trading.features import tape as taped
 from selftune.scenarios.trading.market import Market, checked, replay
@@ -18,7 +18,7 @@ from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import rivals
 from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
 from selftune.scenarios.trading.walking import Clock, walker
-from selftune.tuning.outer_loop import Tuner
+from selftune.tuning import Tuner
 
 TUNED, FIXED = "self-tuned", "fixed"
 CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
@@ -64,7 +64,7 @@ def traders(trial: Trial) -> dict[str, Tuner]:
     return {
         TUNED: taught(market, goal),
         FIXED: taught(market, goal, optimizer=optax.set_to_zero()),
-        CONTEXTUAL: taught(market, goal, scope=st.contextual(1, ())),
+        CONTEXTUAL: taught(market, goal, scope=contextual(1, ())),
         BARE: taught(market, goal, view=as_they_came),
     }
 

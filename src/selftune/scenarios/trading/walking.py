@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-import selftune as st
 from selftune.errors import SettingError
 from selftune.learning import Learner
+from selftune.metaparams import values
 from selftune.scenarios.trading.market import Ledger, Market, Tape, replay
 from selftune.scenarios.trading.trader import Stretch, chooser, drawn
-from selftune.tuning.outer_loop import Tuner
+from selftune.tuning import Tuner
 from selftune.types import Array, Eta, PRNGKey
 
 
@@ -111,7 +111,7 @@ def walk(tuner: Tuner, market: Market, clock: Clock, tape: Tape, key: PRNGKey) -
         return Standing(meta, learner, earlier, held, held_before), (ledger, eta)
 
     assert isinstance(tuner.learner, Learner)
-    learner = tuner.learner.init(drawn(key, assets, signals), st.values(tuner.spec))
+    learner = tuner.learner.init(drawn(key, assets, signals), values(tuner.spec))
     lag = clock.horizon // clock.period
     earlier = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (lag, *leaf.shape)), learner)
     begin = Standing(tuner.init(learner), learner, earlier, jnp.zeros(assets), jnp.zeros((length, assets)))
