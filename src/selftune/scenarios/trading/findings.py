@@ -90,7 +90,7 @@ def follows(tracks: Tracks, track: Track, resamples: int) -> dict[str, Interval]
         return series[:, : count * every].reshape(len(series), count, every).mean(axis=2)
 
     def among(series: np.ndarray, calm: np.ndarray) -> float:
-        return float(np.mean([rank_correlation(one, calm[0]) for one in series]))
+        return float(rank_correlation(series, calm).mean())
 
     moving = {**track.eta, "turnover": track.turnover, "invested": track.invested}
     level = by_period(tracks.volatility[None])

@@ -60,11 +60,18 @@ def fallen(net: Float[np.ndarray, "... T"]) -> Float[np.ndarray, "... T"]:
     return np.expm1(wealth - np.maximum(np.maximum.accumulate(wealth, axis=-1), 0.0))
 
 
-def rank_correlation(one: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
+def rank_correlation(one: Float[np.ndarray, "... N"], other: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "..."]:
     """Spearman's, in [-1, 1]; 0 where one of them never changes."""
-    a, b = rankdata(one), rankdata(other)
-    spread = a.std() * b.std()
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else 0.0
+    a, b = _ranks(one), _ranks(other)
+    spread = np.asarray(a.std(axis=-1) * b.std(axis=-1))
+    together = (a * b).mean(axis=-1)
+    return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
+
+
+def _ranks(values: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:
+    """About their mean; equal values share theirs."""
+    ranks = rankdata(values, axis=-1)
+    return ranks - ranks.mean(axis=-1, keepdims=True)
 
 
 def rings(length: int, block: int, resamples: int, chance: np.random.Generator) -> Int[np.ndarray, "R T"]:

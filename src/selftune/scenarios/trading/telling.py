@@ -45,16 +45,18 @@ def tell(ask: Ask, say: Say = print) -> Story:
         MissingExtraError: A package that ships prices is not installed.
     """
     names = (TUNED, FIXED) if ask.quick else (TUNED, FIXED, CONTEXTUAL, BARE)
-    return story([tried(trial, names, 4 if ask.quick else 8, ask.seed, say) for trial in trials(ask)])
+    return story([tried(trial, names, 4 if ask.quick else 8, ask.seed, say) for trial in trials(ask)], say=say)
 
 
-def story(all_tracks: list[Tracks], resamples: int = 1000) -> Story:
+def story(all_tracks: list[Tracks], resamples: int = 1000, say: Say = print) -> Story:
     """The story of some trials.
 
     Args:
         all_tracks: At least one; the first is what the answer is about.
         resamples: Of each interval.
+        say: Where a line goes whenever something is known.
     """
+    say(f"resampling for the intervals: {sum(len(tracks.by_name) for tracks in all_tracks)} ways to trade")
     found = [{name: finding(tracks, name, resamples) for name in tracks.by_name} for tracks in all_tracks]
     tables, pictures, rows = [], [], []
     for tracks, by_name in zip(all_tracks, found, strict=True):
@@ -106,11 +108,11 @@ def _answer(tracks: Tracks, by_name: dict[str, Finding]) -> str:
     risk, gain = by_name[TUNED].follows["risk_aversion"], by_name[TUNED].above_fixed
     assert gain is not None
     moved = _sign(risk, "rose and fell with", "cannot be said to have followed", "moved against")
-    worth = _sign(gain, "was worth something", "cannot be told from being worth nothing", "did harm")
+    luck = _sign(gain, "more than luck explains", "which luck alone may do", "a loss that luck does not explain")
     return (
-        f"{tracks.trial.prices.name}, {_span(tracks)}: risk aversion {moved} volatility (rank correlation "
-        f"{_plain(risk)}); that the trader tuned itself {worth} (certain return against the same trader fixed "
-        f"{_percent(gain)} a year)."
+        f"On {tracks.trial.prices.name}, {_span(tracks)}, the trader's risk aversion {moved} volatility (rank "
+        f"correlation {_plain(risk)}); that it tuned itself changed the certain return by {_percent(gain)} a year "
+        f"against the same trader fixed, {luck}."
     )
 
 
