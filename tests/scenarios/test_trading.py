@@ -191,6 +191,7 @@ class TestLearning:
         batches = jax.tree.map(lambda leaf: leaf[None], window)
         _, _, info = tuner.update(meta, state, batches, after, jax.random.key(0))
 
+        @jax.jit
         def outer(coordinate):
             eta = tuner.problem(state).eta({**meta.meta_params, name: coordinate}, window)
             new, _ = tuner.learner.step(eta, state, window)
@@ -337,6 +338,11 @@ class TestStory:
         assert "No promise of profit" in page
         assert all(len(row) == len(table.columns) for table in told.tables for row in table.rows)
         assert "volatility" in told.summary[0]
+
+    def test_the_crisis_is_told_where_it_was(self, tracks):
+        moved = tracks._replace(times=tracks.times - np.timedelta64(4250, "D"))
+        assert not any("Through the crisis" in sentence for sentence in telling.story([tracks], 3).summary)
+        assert any("Through the crisis" in sentence for sentence in telling.story([moved], 3).summary)
 
     def test_fixed_against_fixed_is_not_told(self, told):
         by_name = {row["name"]: row for row in told.rows}

@@ -19,6 +19,11 @@ SMOOTHED = 20
 """Rows over which turnover is averaged in a picture."""
 
 
+def crosses_the_crisis(tracks: Tracks) -> bool:
+    """Whether all of the crisis is in the tracks."""
+    return bool(tracks.times[0] < CRISIS[0] and CRISIS[1] < tracks.times[-1])
+
+
 def wealth(tracks: Tracks) -> Picture:
     """Wealth of every way to trade, out of 1."""
     figure = _curves(tracks, lambda track: np.exp(np.log1p(track.net).cumsum(axis=1)).mean(axis=0))
@@ -86,7 +91,7 @@ def _curves(tracks: Tracks, series: Callable[[Track], np.ndarray]) -> go.Figure:
 
 
 def _through_the_crisis(tracks: Tracks, figure: go.Figure) -> go.Figure:
-    if tracks.times[0] < CRISIS[0] and CRISIS[1] < tracks.times[-1]:
+    if crosses_the_crisis(tracks):
         figure.add_vrect(x0=str(CRISIS[0]), x1=str(CRISIS[1]), fillcolor="#808890", opacity=0.15, line_width=0)
     return figure
 

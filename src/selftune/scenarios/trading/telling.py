@@ -10,6 +10,7 @@ from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 from selftune.scenarios.trading import figures
 from selftune.scenarios.trading.findings import Finding, finding
 from selftune.scenarios.trading.market import Market
+from selftune.scenarios.trading.measures import drawdown
 from selftune.scenarios.trading.packaged import packaged
 from selftune.scenarios.trading.teaching import Goal
 from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks, Trial, traders, tried
@@ -84,6 +85,12 @@ def _summary(all_tracks: list[Tracks], found: list[dict[str, Finding]]) -> Itera
         f"year on {first.trial.prices.name}; the trader that tunes itself {_percent(tuned.utility)}, the same one "
         f"fixed {_percent(fixed.utility)}."
     )
+    yield (
+        f"The trader that tunes itself had {tuned.invested:.0%} of its wealth invested on average, the fixed one "
+        f"{fixed.invested:.0%}: part of any difference is how much they held while prices rose or fell."
+    )
+    if figures.crosses_the_crisis(first):
+        yield _through_the_crisis(first)
     if {"turnover", "turnover_cost"} <= tuned.follows.keys():
         yield (
             f"Trading frequency against volatility: {_plain(tuned.follows['turnover'])} for the trader that tunes "
@@ -113,6 +120,18 @@ def _answer(tracks: Tracks, by_name: dict[str, Finding]) -> str:
         f"On {tracks.trial.prices.name}, {_span(tracks)}, the trader's risk aversion {moved} volatility (rank "
         f"correlation {_plain(risk)}); that it tuned itself changed the certain return by {_percent(gain)} a year "
         f"against the same trader fixed, {luck}."
+    )
+
+
+def _through_the_crisis(tracks: Tracks) -> str:
+    track = tracks.by_name[TUNED]
+    before, after = (int(np.searchsorted(tracks.times, day)) for day in figures.CRISIS)
+    risk = track.eta["risk_aversion"].mean(axis=0)
+    invested = track.invested.mean(axis=0)
+    return (
+        f"Through the crisis of 2008, from {figures.CRISIS[0]} to {figures.CRISIS[1]}: its risk aversion went from "
+        f"{risk[before]:.2f} to {risk[after]:.2f}, what it had invested from {invested[before]:.0%} to "
+        f"{invested[after]:.0%}, and its wealth fell by {drawdown(track.net[:, before:after]).mean():.0%} at worst."
     )
 
 
