@@ -18,7 +18,7 @@ from hypothesis import given, strategies as some
 
 import selftune as st
 from selftune.errors import MissingExtraError, SettingError
-from selftune.scenarios import eject, write_story
+from selftune.scenarios import Ask, eject, write_story
 from selftune.scenarios.trading import measures, telling
 from selftune.scenarios.trading.features import tape
 from selftune.scenarios.trading.market import Market, Tape, checked as checked_market, limited, replay, trade, utility
@@ -208,6 +208,12 @@ class TestLearning:
         with pytest.raises(SettingError, match="whole periods"):
             Clock(5, 40, 11).periods(1000)
 
+    def test_a_trader_that_is_none_is_refused(self):
+        with pytest.raises(SettingError, match="did you mean 'self-tuned'"):
+            tried(Trial(made_up(), Market(), SMALL), ("tuned",))
+        with pytest.raises(SettingError, match="trading ends at 2020-07"):
+            tried(Trial(made_up(), Market(), SMALL, since=np.datetime64("2021-01-01")))
+
     def test_both_begin_where_they_are_declared(self):
         values = st.values(spec(Market(cost=0.001), Goal(aversion=4.0)))
         assert values["risk_aversion"] == 4.0
@@ -317,6 +323,16 @@ class TestPrices:
             located("no_such_package_of_prices", "prices.csv")
         with pytest.raises(SettingError, match="did you mean 'stocks'"):
             packaged("stock")
+
+    @needs_packages
+    def test_all_that_is_tried_can_be_traded(self):
+        quick, whole = (telling.trials(Ask(quick=quick)) for quick in (True, False))
+        assert [trial.prices.name for trial in quick] == ["indices"]
+        assert [trial.prices.name for trial in whole] == ["indices", "stocks", "eurusd"]
+        for trial in whole:
+            checked_market(trial.market)
+            assert trial.clock.periods(len(trial.prices.times) - 1) > 100
+            assert trial.prices.about
 
     @needs_packages
     def test_real_prices_are_read_without_importing_what_ships_them(self):

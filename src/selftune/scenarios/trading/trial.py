@@ -9,16 +9,17 @@ import numpy as np
 import optax
 from jaxtyping import Float, Shaped
 
-from selftune.errors import SettingError
+from selftune.errors import SettingError, did_you_mean
 from selftune.metaparams import contextual
 from selftune.scenarios.story import Say
 from selftune.scenarios.trading.features import tape as taped
-from selftune.scenarios.trading.market import Market, checked, replay
+from selftune.scenarios.trading.market import Ledger, Market, Tape, checked, replay
 from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import rivals
 from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
 from selftune.scenarios.trading.walking import Clock, walker
 from selftune.tuning import Tuner
+from selftune.types import Eta
 
 TUNED, FIXED = "self-tuned", "fixed"
 CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
@@ -82,10 +83,12 @@ def tried(
         say: Where a line goes whenever a trader is done.
 
     Raises:
-        SettingError: There are too few prices, or costs or limits out of range.
+        SettingError: There are too few prices, no such trader, or costs or limits out of range.
     """
-    market, clock, goal = checked(trial.market), trial.clock, trial.goal
-    tape = taped(trial.prices)
+    market, clock = checked(trial.market), trial.clock
+    made, tape = traders(trial), taped(trial.prices)
+    if unknown := set(names) - made.keys():
+        raise SettingError(f"There is no trader {min(unknown)!r}; {did_you_mean(min(unknown), made)}")
     count = clock.periods(len(tape.returns)) * clock.period
     traded = slice(clock.start, clock.start + count)
     times = trial.prices.times[1:][traded]
@@ -94,26 +97,31 @@ def tried(
         raise SettingError(f"since={trial.since}: trading ends at {times[-1]}; expected a time well before.")
     by_name = {}
     for name in names:
-        walked = walker(traders(trial)[name], market, clock)(tape, jax.random.split(jax.random.key(seed), seeds))
-        eta = {
-            key: np.repeat(np.asarray(value, float), clock.period, axis=1)[:, counted]
-            for key, value in walked.eta.items()
-            if key != "learning_rate"
-        }
-        by_name[name] = _track(walked.ledger, counted, eta)
+        walked = walker(made[name], market, clock)(tape, jax.random.split(jax.random.key(seed), seeds))
+        by_name[name] = _track(walked.ledger, counted, _in_force(walked.eta, clock.period, counted))
         say(f"{trial.prices.name}: {name}, {seeds} traders, {count:,} rows")
     rows = jax.tree.map(lambda leaf: leaf[traded], tape)
-    for name, choose in rivals(goal.periods_per_year).items():
-        _, ledger = jax.jit(lambda rows, choose=choose: replay(choose, market, rows, jnp.zeros(rows.listed.shape[1])))(
-            rows
-        )
+    nothing = jnp.zeros(len(trial.prices.assets))
+    for name, choose in rivals(trial.goal.periods_per_year).items():
+        _, ledger = replay(choose, market, rows, nothing)
         by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
-    mean = np.asarray((rows.volatility * rows.listed).sum(axis=1) / jnp.maximum(rows.listed.sum(axis=1), 1.0), float)
-    return Tracks(trial, times[counted], (mean * np.sqrt(goal.periods_per_year))[counted], by_name)
+    return Tracks(trial, times[counted], _realised(rows, trial.goal.periods_per_year)[counted], by_name)
 
 
-def _track(ledger, counted: slice, eta: Mapping[str, np.ndarray]) -> Track:
-    net, turnover, invested = (
-        np.asarray(part, float)[:, counted] for part in (ledger.net, ledger.turnover, ledger.weights.sum(axis=-1))
-    )
+def _in_force(eta: Eta, period: int, counted: slice) -> dict[str, Float[np.ndarray, "S T"]]:
+    """What is tuned, row by row."""
+    tuned = {name: np.asarray(eta[name], float) for name in ("risk_aversion", "turnover_cost")}
+    return {name: np.repeat(values, period, axis=1)[:, counted] for name, values in tuned.items()}
+
+
+def _track(ledger: Ledger, counted: slice, eta: Mapping[str, Float[np.ndarray, "S T"]]) -> Track:
+    series = (ledger.net, ledger.turnover, ledger.weights.sum(axis=-1))
+    net, turnover, invested = (np.asarray(part, float)[:, counted] for part in series)
     return Track(net, turnover, invested, eta)
+
+
+def _realised(rows: Tape, periods_per_year: float) -> Float[np.ndarray, " T"]:
+    """Volatility over the periods before each row, mean over what is listed, a year."""
+    listed = np.asarray(rows.listed, float)
+    mean = (np.asarray(rows.volatility, float) * listed).sum(axis=1) / np.maximum(listed.sum(axis=1), 1.0)
+    return mean * np.sqrt(periods_per_year)
