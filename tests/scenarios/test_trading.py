@@ -255,6 +255,13 @@ class TestMeasures:
         assert measures.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 3.0])) == pytest.approx(0.5)
         assert measures.rank_correlation(np.ones(3), np.arange(3.0)) == 0.0
 
+    def test_slow_series_go_together_by_chance(self):
+        chance = np.random.default_rng(0)
+        quick = chance.standard_normal((1, 400))
+        assert measures.by_chance(quick, quick, 20) == 0.0
+        wave = np.sin(np.arange(400) * 2 * np.pi / 400)[None]
+        assert measures.by_chance(wave, np.roll(wave, 100, axis=1), 20) > 0.4
+
     def test_blocks_are_neighbours_on_a_ring(self):
         rows = measures.rings(10, 4, 50, np.random.default_rng(0))
         assert rows.shape == (50, 10)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from selftune.experiments.statistics import Interval
 from selftune.scenarios.trading.measures import (
+    by_chance,
     certainty_equivalent,
     drawdown,
     growth,
@@ -21,6 +22,8 @@ from selftune.scenarios.trading.trial import FIXED, Track, Tracks
 
 BLOCK = 120
 """Rows that stay together when they are resampled: half a year of days."""
+QUARTER = 60
+"""Rows over which changes are taken."""
 
 
 class Finding(NamedTuple):
@@ -39,7 +42,10 @@ class Finding(NamedTuple):
     """Units of wealth traded a year."""
     invested: float
     follows: Mapping[str, Interval]
-    """Rank correlation with realised volatility, of each metaparameter, of turnover and of the wealth invested."""
+    """Rank correlation with realised volatility, of each metaparameter, of turnover and of the wealth invested; as
+    `changes`, of the changes of risk aversion over a quarter with those of volatility."""
+    by_chance: float | None
+    """How often risk aversion is as correlated with volatility when it is shifted in time."""
 
 
 def finding(tracks: Tracks, name: str, resamples: int = 1000) -> Finding:
@@ -74,6 +80,7 @@ def finding(tracks: Tracks, name: str, resamples: int = 1000) -> Finding:
         turnover=among(lambda traded: float(traded.mean() * year), track.turnover),
         invested=float(track.invested.mean()),
         follows=follows(tracks, track, resamples),
+        by_chance=chance(tracks, track),
     )
 
 
@@ -83,19 +90,32 @@ def follows(tracks: Tracks, track: Track, resamples: int) -> dict[str, Interval]
     Whatever never changes is left out.
     """
     every = tracks.trial.clock.period
-    count = len(tracks.volatility) // every
-    block = max(1, min(BLOCK // every, count // 2))
-
-    def by_period(series: Float[np.ndarray, "S T"]) -> Float[np.ndarray, "S P"]:
-        return series[:, : count * every].reshape(len(series), count, every).mean(axis=2)
-
-    def among(series: np.ndarray, calm: np.ndarray) -> float:
-        return float(rank_correlation(series, calm).mean())
-
+    level = _by_period(tracks.volatility[None], every)
+    block = max(1, min(BLOCK // every, level.shape[1] // 4))
+    lag = min(QUARTER // every, level.shape[1] // 4)
     moving = {**track.eta, "turnover": track.turnover, "invested": track.invested}
-    level = by_period(tracks.volatility[None])
+    pairs = {name: (_by_period(one, every), level) for name, one in moving.items() if np.ptp(one) > 0}
+    if "risk_aversion" in pairs:
+        pairs["changes"] = (_changes(pairs["risk_aversion"][0], lag), _changes(level, lag))
     return {
-        name: interval(among, by_period(series), level, block=block, resamples=resamples)
-        for name, series in moving.items()
-        if np.ptp(series) > 0
+        name: interval(lambda a, b: float(rank_correlation(a, b).mean()), *pair, block=block, resamples=resamples)
+        for name, pair in pairs.items()
     }
+
+
+def chance(tracks: Tracks, track: Track) -> float | None:
+    """`by_chance` of risk aversion and volatility, shifted by half a year at least; nothing where there is none."""
+    risk, every = track.eta.get("risk_aversion"), tracks.trial.clock.period
+    if risk is None or np.ptp(risk) == 0:
+        return None
+    level = _by_period(tracks.volatility[None], every)
+    return by_chance(_by_period(risk, every), level, min(BLOCK // every, level.shape[1] // 4))
+
+
+def _by_period(series: Float[np.ndarray, "S T"], every: int) -> Float[np.ndarray, "S P"]:
+    count = series.shape[1] // every
+    return series[:, : count * every].reshape(len(series), count, every).mean(axis=2)
+
+
+def _changes(series: Float[np.ndarray, "S P"], lag: int) -> Float[np.ndarray, "S Q"]:
+    return np.log(series[:, lag:] / series[:, :-lag])

@@ -68,6 +68,22 @@ def rank_correlation(one: Float[np.ndarray, "... N"], other: Float[np.ndarray, "
     return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
 
 
+def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], least: int) -> float:
+    """How often the two are as correlated, by rank and on average, when one is shifted in time on a ring.
+
+    Slow series swing a few times only, and two of them go together easily: this counts how easily.
+
+    Args:
+        one: Some series.
+        other: What they are compared with.
+        least: Rows of the shortest shift; at most half of all.
+    """
+    count = one.shape[-1]
+    together = rank_correlation(one, other).mean()
+    shifts = range(least, count - least + 1)
+    return float(np.mean([rank_correlation(one, np.roll(other, k, axis=1)).mean() >= together for k in shifts]))
+
+
 def _ranks(values: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:
     """About their mean; equal values share theirs."""
     ranks = rankdata(values, axis=-1)

@@ -18,7 +18,7 @@ from selftune.scenarios.trading.walking import Clock
 
 DEVELOPMENT_ENDS = np.datetime64("2007-01-01")
 """Everything that was chosen by hand was chosen on the two indices before this day."""
-WORDS = {"risk_aversion": "risk aversion", "turnover_cost": "price on turnover"}
+WORDS = {"risk_aversion": "risk aversion", "changes": "its changes", "turnover_cost": "price on turnover"}
 
 
 def trials(ask: Ask) -> list[Trial]:
@@ -112,14 +112,23 @@ def _summary(all_tracks: list[Tracks], found: list[dict[str, Finding]]) -> Itera
 
 
 def _answer(tracks: Tracks, by_name: dict[str, Finding]) -> str:
-    risk, gain = by_name[TUNED].follows["risk_aversion"], by_name[TUNED].above_fixed
+    tuned = by_name[TUNED]
+    risk, changes, gain = tuned.follows["risk_aversion"], tuned.follows["changes"], tuned.above_fixed
     assert gain is not None
-    moved = _sign(risk, "rose and fell with", "cannot be said to have followed", "moved against")
+    assert tuned.by_chance is not None
+    level = _sign(
+        risk,
+        "was high when volatility was high",
+        "cannot be said to have followed volatility",
+        "was low when volatility was high",
+    )
+    moves = _sign(changes, "went with", "did not go with", "went against")
     luck = _sign(gain, "more than luck explains", "which luck alone may do", "a loss that luck does not explain")
     return (
-        f"On {tracks.trial.prices.name}, {_span(tracks)}, the trader's risk aversion {moved} volatility (rank "
-        f"correlation {_plain(risk)}); that it tuned itself changed the certain return by {_percent(gain)} a year "
-        f"against the same trader fixed, {luck}."
+        f"On {tracks.trial.prices.name}, {_span(tracks)}, the trader's risk aversion {level} (rank correlation "
+        f"{_plain(risk)}; shifted in time it is as high in {tuned.by_chance:.0%} of cases), its changes over a quarter "
+        f"{moves} those of volatility ({_plain(changes)}); that it tuned itself changed the certain return by "
+        f"{_percent(gain)} a year against the same trader fixed, {luck}."
     )
 
 
@@ -179,13 +188,16 @@ def _comparison(tracks: Tracks, by_name: dict[str, Finding]) -> tuple[Table, Tab
 
 
 def _following(tracks: Tracks, by_name: dict[str, Finding]) -> Table:
-    kinds = ("risk_aversion", "turnover_cost", "turnover", "invested")
+    kinds = ("risk_aversion", "changes", "turnover_cost", "turnover", "invested")
     rows = tuple(
         (name, *(_plain(one.follows[kind]) if kind in one.follows else "" for kind in kinds))
         for name, one in by_name.items()
     )
     heads = ("", *(WORDS.get(kind, kind) for kind in kinds))
-    note = "Spearman's rank correlation, one value a period, with volatility realised over the 20 rows before."
+    note = (
+        "Spearman's rank correlation, one value a period, with volatility realised over the 20 rows before; changes "
+        "are those of both over 60 rows."
+    )
     return Table(f"{tracks.trial.prices.name}: what followed volatility", heads, rows, note)
 
 
