@@ -20,6 +20,9 @@ class Scenario(NamedTuple):
 
 SCENARIOS: Mapping[str, Scenario] = {
     "education": Scenario("Pupils who differ, tire and forget; the pace of a tutor follows each of them."),
+    "trading": Scenario(
+        "Real prices; risk aversion and the price on turnover follow what happens in the market.", "trading"
+    ),
 }
 """Each is a package beside this module, with `telling.tell(ask, say) -> Story` and a folder `skeleton` to copy."""
 

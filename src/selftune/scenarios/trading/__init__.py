@@ -1,0 +1,34 @@
+"""Trading: risk aversion and the price on turnover follow what happens in the market, on real prices, walking forward.
+
+trial  = Trial(packaged("indices"), Market())
+tracks = tried(trial)
+found  = finding(tracks, "self-tuned")       numbers and their intervals
+told   = story([tracks])                     sentences, tables and pictures
+"""
+
+from selftune.scenarios.trading.findings import Finding, finding
+from selftune.scenarios.trading.market import Market
+from selftune.scenarios.trading.packaged import SOURCES, packaged
+from selftune.scenarios.trading.prices import Prices, read_csv
+from selftune.scenarios.trading.teaching import Goal
+from selftune.scenarios.trading.telling import story
+from selftune.scenarios.trading.trial import FIXED, TUNED, Tracks, Trial, tried
+from selftune.scenarios.trading.walking import Clock
+
+__all__ = [
+    "FIXED",
+    "SOURCES",
+    "TUNED",
+    "Clock",
+    "Finding",
+    "Goal",
+    "Market",
+    "Prices",
+    "Tracks",
+    "Trial",
+    "finding",
+    "packaged",
+    "read_csv",
+    "story",
+    "tried",
+]

@@ -1,0 +1,127 @@
+"""A trial: traders and their rivals, on the same prices, under the same costs, walking forward."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, Shaped
+
+from selftune.errors import SettingError, did_you_mean
+from selftune.metaparams import contextual
+from selftune.scenarios.story import Say
+from selftune.scenarios.trading.features import tape as taped
+from selftune.scenarios.trading.market import Ledger, Market, Tape, checked, replay
+from selftune.scenarios.trading.prices import Prices
+from selftune.scenarios.trading.rivals import rivals
+from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
+from selftune.scenarios.trading.walking import Clock, walker
+from selftune.tuning import Tuner
+from selftune.types import Eta
+
+TUNED, FIXED = "self-tuned", "fixed"
+CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
+
+
+class Trial(NamedTuple):
+    """What is tried, on what."""
+
+    prices: Prices
+    market: Market
+    clock: Clock = Clock()
+    goal: Goal = Goal()
+    since: np.datetime64 | None = None
+    """Results are counted from here on, from the first trade when omitted; traders trade and learn before it too."""
+
+
+class Track(NamedTuple):
+    """What came of one way to trade; `S` first policies, one for ways that do not learn."""
+
+    net: Float[np.ndarray, "S T"]
+    """Returns after costs."""
+    turnover: Float[np.ndarray, "S T"]
+    invested: Float[np.ndarray, "S T"]
+    """Wealth in assets: long less short."""
+    eta: Mapping[str, Float[np.ndarray, "S T"]]
+    """Metaparameters in force; none for ways that do not learn."""
+
+
+class Tracks(NamedTuple):
+    """Of one trial, all from the same day on."""
+
+    trial: Trial
+    times: Shaped[np.ndarray, " T"]
+    """When each row's return is there."""
+    volatility: Float[np.ndarray, " T"]
+    """Realised over the 20 periods before each row, mean over the assets, a year."""
+    by_name: Mapping[str, Track]
+
+
+def traders(trial: Trial) -> dict[str, Tuner]:
+    """The trader that tunes itself, the same one fixed, and two variants that say why it does what it does."""
+    market, goal = trial.market, trial.goal
+    return {
+        TUNED: taught(market, goal),
+        FIXED: taught(market, goal, optimizer=optax.set_to_zero()),
+        CONTEXTUAL: taught(market, goal, scope=contextual(1, ())),
+        BARE: taught(market, goal, view=as_they_came),
+    }
+
+
+def tried(
+    trial: Trial, names: tuple[str, ...] = (TUNED, FIXED), seeds: int = 4, seed: int = 0, say: Say = print
+) -> Tracks:
+    """Let the named traders and all rivals trade.
+
+    Args:
+        trial: What is tried.
+        names: Keys of `traders`.
+        seeds: First policies of each trader.
+        seed: Of all of them.
+        say: Where a line goes whenever a trader is done.
+
+    Raises:
+        SettingError: There are too few prices, no such trader, or costs or limits out of range.
+    """
+    market, clock = checked(trial.market), trial.clock
+    made, tape = traders(trial), taped(trial.prices)
+    if unknown := set(names) - made.keys():
+        raise SettingError(f"There is no trader {min(unknown)!r}; {did_you_mean(min(unknown), made)}")
+    count = clock.periods(len(tape.returns)) * clock.period
+    traded = slice(clock.start, clock.start + count)
+    times = trial.prices.times[1:][traded]
+    counted = slice(0 if trial.since is None else int(np.searchsorted(times, trial.since)), None)
+    if counted.start >= len(times) - 1:
+        raise SettingError(f"since={trial.since}: trading ends at {times[-1]}; expected a time well before.")
+    by_name = {}
+    for name in names:
+        walked = walker(made[name], market, clock)(tape, jax.random.split(jax.random.key(seed), seeds))
+        by_name[name] = _track(walked.ledger, counted, _in_force(walked.eta, clock.period, counted))
+        say(f"{trial.prices.name}: {name}, {seeds} traders, {count:,} rows")
+    rows = jax.tree.map(lambda leaf: leaf[traded], tape)
+    nothing = jnp.zeros(len(trial.prices.assets))
+    for name, choose in rivals(trial.goal.periods_per_year).items():
+        _, ledger = replay(choose, market, rows, nothing)
+        by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
+    return Tracks(trial, times[counted], _realised(rows, trial.goal.periods_per_year)[counted], by_name)
+
+
+def _in_force(eta: Eta, period: int, counted: slice) -> dict[str, Float[np.ndarray, "S T"]]:
+    """What is tuned, row by row."""
+    tuned = {name: np.asarray(eta[name], float) for name in ("risk_aversion", "turnover_cost")}
+    return {name: np.repeat(values, period, axis=1)[:, counted] for name, values in tuned.items()}
+
+
+def _track(ledger: Ledger, counted: slice, eta: Mapping[str, Float[np.ndarray, "S T"]]) -> Track:
+    series = (ledger.net, ledger.turnover, ledger.weights.sum(axis=-1))
+    net, turnover, invested = (np.asarray(part, float)[:, counted] for part in series)
+    return Track(net, turnover, invested, eta)
+
+
+def _realised(rows: Tape, periods_per_year: float) -> Float[np.ndarray, " T"]:
+    """Volatility over the periods before each row, mean over what is listed, a year."""
+    listed = np.asarray(rows.listed, float)
+    mean = (np.asarray(rows.volatility, float) * listed).sum(axis=1) / np.maximum(listed.sum(axis=1), 1.0)
+    return mean * np.sqrt(periods_per_year)
