@@ -170,6 +170,7 @@ ANOTHER = {
     "random_mdp": {"seed": 1},
     "recall": {"delay": 1},
     "switching_mdps": {"mdp": 1},
+    "tutoring": {"fatigue": 0.2},
     "two_colors": {"blue_reward": -1.0},
 }
 

@@ -173,11 +173,11 @@ def test_an_illness_slows_learning_and_a_spurt_speeds_it(event, factor):
 
 def test_only_pupils_without_engagement_give_up_and_only_after_a_lesson():
     params = sure(quitting=1.0)
-    state = average(params)._replace(item=jnp.int32(ITEMS - 1))
+    state = average(params)._replace(time=jnp.int32(ITEMS - 1))
     bored = state._replace(engagement=jnp.float32(0.0))
     assert bool(STEP(KEYS[1], bored, jnp.int32(2), params)[5]["quit"])
     assert not bool(STEP(KEYS[1], state, jnp.int32(2), params)[5]["quit"])
-    assert not bool(STEP(KEYS[1], bored._replace(item=jnp.int32(3)), jnp.int32(2), params)[5]["quit"])
+    assert not bool(STEP(KEYS[1], bored._replace(time=jnp.int32(3)), jnp.int32(2), params)[5]["quit"])
 
 
 # Tutors.

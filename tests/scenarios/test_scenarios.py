@@ -22,7 +22,15 @@ STORY = Story(
 def test_a_story_is_a_page_and_rows_for_machines(tmp_path):
     page = write_story(STORY, tmp_path / "new" / "folder", "selftune scenario a")
     text = page.read_text()
-    for told in ("A &lt;title&gt;", "First &amp; foremost.", "a &lt; b", "A note.", "A caption.", "Nothing is proved.", "scenario a<"):
+    for told in (
+        "A &lt;title&gt;",
+        "First &amp; foremost.",
+        "a &lt; b",
+        "A note.",
+        "A caption.",
+        "Nothing is proved.",
+        "scenario a<",
+    ):
         assert told in text
     assert "http" not in text.replace("http://www.w3.org", "").split("<script>")[0]
     told = json.loads((page.parent / "results.json").read_text())

@@ -15,6 +15,7 @@ from selftune.scenarios.story import Picture, Story, Table
 
 COLOURS = ("#0072b2", "#d55e00", "#00875f", "#b5548c", "#a07000", "#4b3fb0", "#882255", "#6b6b6b")
 """Of methods, in their order; told apart by the colour-blind too."""
+OWN_STYLE = "section figure { margin-bottom: 16px; } .wide figcaption { display: block; } td { white-space: nowrap; }"
 GREY, FAINT = "#808890", "rgba(128,136,144,0.22)"
 
 
@@ -43,7 +44,7 @@ def page(story: Story, command: str) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(story.title)}</title>
-<style>{style}section figure {{ margin-bottom: 16px; }} .wide figcaption {{ display: block; }} td {{ white-space: nowrap; }}</style>
+<style>{style}{OWN_STYLE}</style>
 <script>{get_plotlyjs()}</script></head>
 <body><header><h1>{html.escape(story.title)}</h1>{summary}</header>
 <main>{"".join(_table(table) for table in story.tables)}

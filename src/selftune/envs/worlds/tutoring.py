@@ -104,7 +104,7 @@ class State(NamedTuple):
     day: Float[Array, ""]
     minutes: Float[Array, ""]
     """Of this lesson."""
-    item: Int[Array, ""]
+    time: Int[Array, ""]
     """Items of this course so far."""
     seen: Float[Array, "3 S"]
     """For the tutor: recent share of right answers, number of answers, whether there was any."""
@@ -136,10 +136,10 @@ def tutoring(taught: Curriculum | None = None) -> Environment:
         answer_key, quit_key = jax.random.split(key)
         before = exam(state, params)
         state, right, minutes = _practise(answer_key, state, action // 3, action % 3, needs, params)
-        over = state.item % ITEMS == 0
+        over = state.time % ITEMS == 0
         quit = over & jax.random.bernoulli(quit_key, params.quitting * jnp.clip(1.0 - state.engagement / 0.4, 0.0))
         then = jax.tree.map(lambda late, now: jnp.where(over, late, now), _tomorrow(state, params), state)
-        ended = quit | (then.item >= SESSIONS * ITEMS)
+        ended = quit | (then.time >= SESSIONS * ITEMS)
         then = then._replace(day=jnp.where(ended, state.day, then.day))
         info = {"right": right, "minutes": minutes, "quit": quit}
         return _observe(then), then, exam(then, params) - before, ended, jnp.zeros((), bool), info
@@ -233,7 +233,7 @@ def _practise(
             practised=jnp.where(chosen, state.day, state.practised),
             engagement=jnp.clip(state.engagement + mood, 0.0, 1.0),
             minutes=state.minutes + minutes,
-            item=state.item + 1,
+            time=state.time + 1,
             seen=jnp.stack([share, count + chosen, jnp.minimum(count + chosen, 1.0)]),
         ),
         right,
@@ -243,14 +243,14 @@ def _practise(
 
 def _factor(state: State, params: Params) -> Float[Array, ""]:
     """What the event makes of the rate of learning in this lesson."""
-    since = state.item // ITEMS - state.pupil.begins
+    since = state.time // ITEMS - state.pupil.begins
     factor = jnp.select([state.pupil.event == ILLNESS, state.pupil.event == SPURT], [params.illness, params.boost], 1.0)
     return jnp.where((since >= 0) & (since < LASTS), factor, 1.0)
 
 
 def _tomorrow(state: State, params: Params) -> State:
     """The beginning of the next lesson."""
-    lesson = state.item // ITEMS
+    lesson = state.time // ITEMS
     away = (state.pupil.event == HOLIDAY) & (lesson == state.pupil.begins)
     days = jnp.asarray(GAPS)[(lesson - 1) % 3] + jnp.where(away, params.holiday, 0.0)
     return state._replace(day=state.day + days, minutes=jnp.zeros_like(state.minutes))
@@ -259,5 +259,5 @@ def _tomorrow(state: State, params: Params) -> State:
 def _observe(state: State) -> Float[Array, " O"]:
     share, count, any_answer = state.seen
     since = jnp.log1p(state.day - state.practised) * any_answer
-    times = jnp.stack([state.item / (SESSIONS * ITEMS), (state.item % ITEMS) / ITEMS])
+    times = jnp.stack([state.time / (SESSIONS * ITEMS), (state.time % ITEMS) / ITEMS])
     return jnp.concatenate([share, jnp.log1p(count) / 4.0, since / 4.0, times]).astype(jnp.float32)
