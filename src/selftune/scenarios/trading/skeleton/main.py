@@ -21,7 +21,7 @@ def main() -> None:
     print(f"\non {tracks.times[-1]}: invested {trader.invested[:, -1].mean():.0%} of the wealth")
     for name, values in trader.eta.items():
         print(f"{name}: {values[:, 0].mean():.4g} at first, {values[:, -1].mean():.4g} now")
-    print(f"report: {write_story(told, Path('report'))}")
+    print(f"report: {write_story(told, Path('report'), 'python main.py')}")
 
 
 if __name__ == "__main__":
