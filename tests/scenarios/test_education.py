@@ -29,8 +29,8 @@ from selftune.errors import SettingError
 from selftune.scenarios.education import belief as beliefs, calibration, telling
 from selftune.scenarios.education.belief import Belief, Item
 from selftune.scenarios.education.lessons import Answer, Moment, taught
-from selftune.scenarios.education.logs import follow, next_item, read_answers
-from selftune.scenarios.education.measures import ratio, worth
+from selftune.scenarios.education.logs import next_item, read_answers
+from selftune.scenarios.education.measures import _correlations, ratio, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import START, Judge, _outer_loss, self_tuning, untuned
 from selftune.scenarios.story import Ask
@@ -133,11 +133,18 @@ def test_what_a_skill_rests_on_limits_what_is_learned():
 def test_half_is_forgotten_in_a_half_life_and_practice_makes_it_last():
     params = sure(half_life=4.0, spacing=1.5)
     state = average(params)
-    state = state._replace(learned=state.learned.at[0].add(1.0), day=jnp.float32(4.0))
+    begun = state.seen.at[1, 0].set(1.0)
+    state = state._replace(learned=state.learned.at[0].add(1.0), day=jnp.float32(4.0), seen=begun)
     assert float(known(state)[0]) == pytest.approx(1.0)
     assert float(known(state, 4.0)[0]) == pytest.approx(0.75)
     _, then, *_ = STEP(KEYS[1], state, jnp.int32(0), params)
     assert float(then.half_life[0]) == pytest.approx(4.0 * (1.0 + 1.5 * 0.5))
+
+
+def test_a_first_practice_is_no_repetition():
+    params = sure(half_life=4.0)
+    _, then, *_ = STEP(KEYS[1], average(params)._replace(day=jnp.float32(30.0)), jnp.int32(1), params)
+    assert float(then.half_life[0]) == 4.0
 
 
 def test_rewards_sum_up_to_what_the_course_was_worth():
@@ -234,6 +241,16 @@ def test_an_answer_moves_its_skill_and_the_level_by_the_surprise():
     assert float(then.gained[0]) == pytest.approx(0.1 * 0.11006, abs=1e-5)
 
 
+def test_the_calendar_may_begin_on_any_day():
+    minds = []
+    for begin in (0.0, 400.0):
+        mind = beliefs.nothing_known(12)
+        for skill, right, day in ((0, 1.0, 0.0), (2, 0.0, 0.0), (0, 1.0, 5.0)):
+            mind = beliefs.answered(dict(START), mind, item(skill, 1, right, begin + day), NEEDS)
+        minds.append(mind._replace(practised=mind.practised - begin * mind.begun))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *minds)
+
+
 def test_no_item_changes_nothing():
     belief = beliefs.nothing_known(12)
     then = beliefs.answered(dict(START), belief, item(-1, 0, 0.0, -1.0), NEEDS)
@@ -293,13 +310,37 @@ def test_the_expert_goes_on_only_after_five_right_answers_and_never_past_a_prere
         seen.add(skill)
 
 
+def test_who_gives_up_forgets_like_the_others_and_learns_no_more():
+    env = tutoring()._replace(params=sure(quitting=1.0, level=-4.0, level_spread=0.0))
+    course = taught(fixed_pace(12), env, KEYS[:6])
+    gone = np.flatnonzero(~np.asarray(course.here[:, -1]))
+    assert len(gone)
+    for one in gone:
+        last = int(np.asarray(course.here[one]).sum()) - 1
+        assert np.isnan(course.right[one, last + 1 :]).all()
+        assert len(set(np.asarray(course.minutes[one, last:]).tolist())) == 1
+        assert (np.diff(np.asarray(course.exam[one, last:])) <= 0).all()
+        assert course.kept[one] <= course.exam[one, -1]
+
+
 # What is told.
+
+
+def test_correlations_by_hand():
+    # 1 - 6 sum(d^2) / (n (n^2 - 1)): d^2 sum to 4, 2 and 10 of 60 / 6
+    columns = np.array([[1.0, 2.0, 3.0, 4.0], [20.0, 10.0, 40.0, 30.0], [0.1, 0.3, 0.2, 0.4]])
+    ab, ac, bc = 0.6, 0.8, 0.0
+    found = _correlations(columns)
+    assert found[:2] == pytest.approx((ab, ac))
+    assert found[2] == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)))
 
 
 def test_a_story_of_eight_pupils():
     story = telling.tell(Ask(quick=True), lambda line: None, pupils=8)
-    assert {told["tutor"] for told in story.rows} >= {"fixed pace", "Leitner", "expert rule", "self-tuned"}
-    assert all(np.isfinite(value) for told in story.rows for value in told.values() if not isinstance(value, str))
+    courses = [told for told in story.rows if "tutor" in told]
+    assert len(courses) == 7 + 4 + 4
+    assert all(np.isfinite(value) for told in courses for value in told.values() if not isinstance(value, str))
+    assert [told["tuned"] for told in story.rows if "tuned" in told] == ["self-tuned", "self-tuned, set wrong"]
     assert all(len(row) == len(table.columns) for table in story.tables for row in table.rows)
 
 
@@ -330,10 +371,10 @@ GOOD = "pupil,day,skill,difficulty,right,minutes\nAda,0,count objects,easy,1,1.5
 def test_answers_of_real_pupils_move_the_tutor(tmp_path):
     (tmp_path / "answers.csv").write_text(GOOD)
     record = read_answers(tmp_path / "answers.csv", PLAN)["Ada"]
-    assert [int(heard.moment.lesson) for heard in record] == [0, 1]
-    assert [int(heard.answer.level) for heard in record] == [0, 2]
-    tutor = self_tuning(NEEDS)
-    assert next_item(tutor, follow(tutor, record), PLAN, 4.0).skill in PLAN.skills
+    assert [heard.lesson for heard in record] == [0, 1]
+    assert [heard.level for heard in record] == [0, 2]
+    assert next_item(self_tuning(NEEDS), record, PLAN, 4.0).skill in PLAN.skills
+    assert next_item(fixed_pace(12), record, PLAN, 4.0) == (PLAN.skills[1], "easy")  # the third lesson
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,15 @@ def test_a_skeleton_is_copied_whole_and_never_over_something(tmp_path, name, cap
     assert "wrote" in capsys.readouterr().out
     with pytest.raises(SettingError, match="something already"):
         eject(name, tmp_path / "own")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_out_of_range_is_refused_before_anything_runs(seed):
+    with pytest.raises(SettingError, match="expected a whole number from 0"):
+        tell("education", Ask(seed=seed))
+
+
+def test_a_skeleton_cannot_go_below_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SettingError, match="cannot be made"):
+        eject("education", tmp_path / "file" / "own")

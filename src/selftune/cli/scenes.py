@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from selftune.runner.replacing import write_whole
 from selftune.scenarios import Ask, eject, tell, write_story
 
 COLUMNS = 5
@@ -13,7 +14,12 @@ COLUMNS = 5
 
 
 def shown(name: str, quick: bool, seed: int, out: Path, console: Console) -> None:
-    """Run a scenario; sentences, tables and the page."""
+    """Run a scenario; sentences, tables and the page.
+
+    Raises:
+        RunFolderError: The folder cannot be written; known before anything runs.
+    """
+    write_whole(out / "report.html", b"<!doctype html><title>under way</title>The scenario has not ended yet.")
     story = tell(name, Ask(quick, seed), lambda line: console.print(line, highlight=False, markup=False))
     words = ["selftune scenario", name, *(["--quick"] if quick else []), *([f"--seed {seed}"] if seed else [])]
     page = write_story(story, out, " ".join(words))

@@ -1,7 +1,7 @@
 """Scenarios: what self-tuning does where conditions change, each with one command.
 
 story = tell("education", Ask(quick=True))       what was measured, in sentences, tables and pictures
-page  = write_story(story, Path("out"))          report.html and results.json
+page  = write_story(story, Path("out"), "mine")  report.html and results.json; "mine": what tells it again
 """
 
 from selftune.scenarios.catalogue import SCENARIOS, Scenario, tell

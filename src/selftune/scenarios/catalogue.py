@@ -47,10 +47,12 @@ def tell(name: str, ask: Ask, say: Say = print) -> Story:
         say: Where a line goes whenever something is known.
 
     Raises:
-        SettingError: There is no such scenario.
+        SettingError: There is no such scenario, or the seed is out of range.
         MissingExtraError: A package that it needs is not installed.
     """
     scenario = known(name)
+    if not 0 <= ask.seed < 2**31:
+        raise SettingError(f"The seed is {ask.seed}; expected a whole number from 0 to 2147483647.")
     for package in scenario.packages:
         require(package, scenario.extra or name)
     return import_module(f"selftune.scenarios.{name}.telling").tell(ask, say)

@@ -18,12 +18,15 @@ def eject(name: str, folder: Path) -> list[Path]:
         The files.
 
     Raises:
-        SettingError: There is no such scenario, or the folder holds something already.
+        SettingError: There is no such scenario, or the folder holds something already or cannot be made.
     """
     known(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingError(f"--eject got {folder}, where there is something already; name a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"--eject got {folder}, which cannot be made ({error.strerror}); name another.") from error
     skeleton = resources.files(f"selftune.scenarios.{name}") / "skeleton"
     copied = []
     for part in sorted(skeleton.iterdir(), key=lambda part: part.name):

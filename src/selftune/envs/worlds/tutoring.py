@@ -1,13 +1,14 @@
 """A pupil and a tutor: the tutor chooses what is practised next, and how hard it is; the pupil learns, tires, forgets.
 
-    recall    = 2^(-days since / half-life)
-    P(right)  = guess + (1 - guess - slip) * sigmoid(known - difficulty)      known = first + (learned - first) * recall
-    learned  += rate * attention * readiness * challenge(known - difficulty)
+    recall   = 2^(-days since / half-life)
+    known    = first + (learned - first) * recall
+    P(right) = guess + (1 - guess - slip) * sigmoid(known - difficulty)
+    learned  = (known + learned) / 2 + rate * attention * readiness * challenge(known - difficulty) * (1 - known / 4)
 
-It is a simulator. Forgetting is half-life regression (Settles and Meeder 2016, ACL); a half-life grows the more, the
-more was forgotten when a skill is practised again (the spacing effect); practice teaches most where 85 % are right
-(Wilson et al. 2019, Nature Communications 10:4646). What is measured on people, and what is assumed, says
-`docs/education.md`.
+It is a simulator, and its constants are assumed but for those of which `docs/education.md` says otherwise. Recall has
+the form of half-life regression (Settles and Meeder 2016, ACL). Half of what was forgotten comes back with the next
+practice, and a half-life grows the more, the more was forgotten (the spacing effect), up to 120 days. Practice teaches
+most where 79 % would be right, near the 85 % that Wilson et al. (2019, Nature Communications 10:4646) derive.
 """
 
 from typing import NamedTuple
@@ -55,7 +56,7 @@ class Params(NamedTuple):
     level: float = -0.5
     """Mean knowledge at the beginning, in logits above the medium item."""
     level_spread: float = 0.91
-    """Deviation of pupils' knowledge at the beginning: of children in first grade (docs/education.md)."""
+    """Deviation of pupils' levels: of children half way through primary school. Skills differ by another 0.5."""
     rate_spread: float = 0.19
     """Deviation of the logarithm of pupils' rates of learning: of children's growth in mathematics, over its mean."""
     rate_level: float = 0.5
@@ -147,12 +148,12 @@ def tutoring(taught: Curriculum | None = None) -> Environment:
     return Environment("tutoring", Params(), Box((3 * skills + 2,)), Discrete(3 * skills), reset, step)
 
 
-def known(state: State, later: float = 0.0) -> Float[Array, " S"]:
+def known(state: State, later: float | Array = 0.0) -> Float[Array, " S"]:
     """What the pupil knows of each skill, in logits.
 
     Args:
         state: Where they stand.
-        later: Days without practice from there.
+        later: Days without practice from there; negative ones back to the last practice.
     """
     recall = 2.0 ** (-(state.day + later - state.practised) / state.half_life)
     return state.pupil.first + (state.learned - state.pupil.first) * recall
@@ -163,14 +164,22 @@ def chances(knowledge: Float[Array, " S"], difficulty: float | Array, params: Pa
     return params.guess + (1.0 - params.guess - params.slip) * jax.nn.sigmoid(knowledge - difficulty)
 
 
-def mastered(state: State, params: Params, later: float = 0.0) -> Bool[Array, " S"]:
+def mastered(state: State, params: Params, later: float | Array = 0.0) -> Bool[Array, " S"]:
     """Which skills are mastered so many days later: the pupil would solve `MASTERED` of the medium items."""
     return chances(known(state, later), DIFFICULTIES[1], params) >= MASTERED
 
 
-def exam(state: State, params: Params, later: float = 0.0) -> Float[Array, ""]:
+def exam(state: State, params: Params, later: float | Array = 0.0) -> Float[Array, ""]:
     """Expected score of an exam, a medium item of each skill, so many days later."""
     return chances(known(state, later), DIFFICULTIES[1], params).mean()
+
+
+def calendar(pupil: Pupil, params: Params) -> Float[Array, " L"]:
+    """The day of each lesson; whoever gives up has these days all the same."""
+    lessons = jnp.arange(SESSIONS)
+    usual = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.asarray(GAPS)[(lessons[1:] - 1) % 3])])
+    away = (pupil.event == HOLIDAY) & (lessons >= pupil.begins)
+    return usual + jnp.where(away, params.holiday, 0.0)
 
 
 def readiness(knowledge: Float[Array, " S"], needs: Float[Array, "S S"]) -> Float[Array, " S"]:
@@ -218,7 +227,8 @@ def _practise(
     attention = jnp.exp(-params.fatigue * pupil.tiring * state.minutes) * jnp.clip(0.5 + state.engagement, 0.0, 1.0)
     gain = params.learning * pupil.rate * _factor(state, params) * attention * readiness(knowledge, needs)
     gain = gain * challenge(knowledge - difficulty) * jnp.clip(1.0 - knowledge / 4.0, 0.0, 1.0)
-    recall = 2.0 ** (-(state.day - state.practised) / state.half_life)
+    begun = state.seen[1] > 0
+    recall = jnp.where(begun, 2.0 ** (-(state.day - state.practised) / state.half_life), 1.0)
     relearned = knowledge + 0.5 * (state.learned - knowledge)  # half of what was lost comes back at once
     longer = state.half_life * (1.0 + params.spacing * (1.0 - recall))
     chosen = jnp.arange(len(needs)) == skill
@@ -250,10 +260,8 @@ def _factor(state: State, params: Params) -> Float[Array, ""]:
 
 def _tomorrow(state: State, params: Params) -> State:
     """The beginning of the next lesson."""
-    lesson = state.time // ITEMS
-    away = (state.pupil.event == HOLIDAY) & (lesson == state.pupil.begins)
-    days = jnp.asarray(GAPS)[(lesson - 1) % 3] + jnp.where(away, params.holiday, 0.0)
-    return state._replace(day=state.day + days, minutes=jnp.zeros_like(state.minutes))
+    day = calendar(state.pupil, params)[jnp.minimum(state.time // ITEMS, SESSIONS - 1)]
+    return state._replace(day=day, minutes=jnp.zeros_like(state.minutes))
 
 
 def _observe(state: State) -> Float[Array, " O"]:

@@ -1,8 +1,8 @@
 """What a tutor believes of a pupil, and what it expects of an item.
 
-    known     = level + own + gained * 2^(-days since / (half_life * strength))
-    gained   += pace * readiness * challenge(known - difficulty)
-    level, own += rates * (right - P(right))
+    known      = level + own + gained * recall                   recall = 2^(-days since / (half_life * strength))
+    gained     = gained * (1 + recall) / 2 + pace * readiness * challenge(known - difficulty) * (1 - known / 4)
+    level, own = level, own + rates * (right - P(right))
 
 Performance factors (Pavlik et al. 2009, AIED) over an Elo rating (Pelánek 2016, Computers & Education 98) with
 forgetting. `pace`, `half_life` and both rates are metaparameters: nothing here knows a pupil's true ones.
@@ -19,7 +19,7 @@ from selftune.scenarios.education.lessons import Answer
 from selftune.types import Array, Eta, Float, Int
 
 CLASS = Params()
-"""What is known of the class: guessing, slipping and the spacing effect."""
+"""What is believed of every pupil, and not learned: mean level, guessing, slipping, the spacing effect."""
 
 
 class Belief(NamedTuple):
@@ -35,6 +35,8 @@ class Belief(NamedTuple):
     """Of the memory, as a factor of the half-life."""
     practised: Float[Array, " S"]
     """Day of the last practice."""
+    begun: Float[Array, " S"]
+    """1 where there was any, else 0."""
 
 
 class Item(NamedTuple):
@@ -47,12 +49,13 @@ class Item(NamedTuple):
 def nothing_known(skills: int) -> Belief:
     """Before the first answer."""
     nothing = jnp.zeros(skills)
-    return Belief(jnp.float32(CLASS.level), nothing, nothing, jnp.ones(skills), nothing)
+    return Belief(jnp.float32(CLASS.level), nothing, nothing, jnp.ones(skills), nothing, nothing)
 
 
 def recall(eta: Eta, belief: Belief, day: Float[Array, ""]) -> Float[Array, " S"]:
     """Which share of what was gained is still there."""
-    return 2.0 ** (-(day - belief.practised) / (eta["half_life"] * belief.strength))
+    since = jnp.where(belief.begun > 0, day - belief.practised, 0.0)
+    return 2.0 ** (-since / (eta["half_life"] * belief.strength))
 
 
 def known(eta: Eta, belief: Belief, day: Float[Array, ""]) -> Float[Array, " S"]:
@@ -83,6 +86,7 @@ def practised(eta: Eta, belief: Belief, item: Item, needs: Float[Array, "S S"]) 
         gained=jnp.where(chosen, belief.gained * 0.5 * (1.0 + left) + gain, belief.gained),
         strength=jnp.where(chosen, belief.strength * (1.0 + CLASS.spacing * (1.0 - left)), belief.strength),
         practised=jnp.where(chosen, item.day, belief.practised),
+        begun=jnp.where(chosen, 1.0, belief.begun),
     )
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from selftune.envs.native import Environment
-from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, Params, Pupil, State, exam, mastered
+from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, Params, Pupil, State, calendar, exam, mastered
 from selftune.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 FOUR_WEEKS = 28.0
@@ -54,21 +54,21 @@ class Course(NamedTuple):
 
     pupil: Pupil
     exam: Float[Array, " L"]
-    """Expected score of an exam after each lesson."""
+    """Expected score of an exam on the day of each lesson, after it; also of those who have given up."""
     mastered: Float[Array, " L"]
-    """Skills mastered after each lesson."""
+    """Skills mastered then."""
     minutes: Float[Array, " L"]
     """Spent so far."""
     right: Float[Array, " L"]
-    """Share of right answers in each lesson."""
+    """Share of right answers in each lesson; NaN after the pupil gave up."""
     here: Bool[Array, " L"]
     """Whether the pupil had not given up before the lesson."""
     before: Float[Array, ""]
     """Expected score of an exam before the first lesson."""
     kept: Float[Array, ""]
-    """Expected score of an exam four weeks after the last lesson."""
+    """Expected score of an exam four weeks after the course's last lesson."""
     retained: Float[Array, ""]
-    """Skills mastered four weeks after the last lesson."""
+    """Skills mastered then."""
     shown: dict[str, Float[Array, " L"]]
     """What the tutor shows after each lesson."""
 
@@ -87,7 +87,7 @@ def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
 def _course(tutor: Tutor, env: Environment, key: PRNGKey) -> Course:
     params: Params = env.params
     _, state = env.reset(key, params)
-    before = exam(state, params)
+    before, days = exam(state, params), calendar(state.pupil, params)
 
     def item(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Float[Array, ""]]:
         state, mind, gone, minutes = carry
@@ -103,13 +103,16 @@ def _course(tutor: Tutor, env: Environment, key: PRNGKey) -> Course:
     def lesson(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Any]:
         here = ~carry[2]
         (state, mind, gone, minutes), right = jax.lax.scan(item, carry, number * ITEMS + jnp.arange(ITEMS))
-        now = exam(state, params), mastered(state, params).sum() * 1.0, minutes, right.mean(), here, tutor.show(mind)
+        since = days[number] - state.day  # the state stands at the next lesson already, or where the pupil gave up
+        scores = exam(state, params, since), mastered(state, params, since).sum() * 1.0
+        now = *scores, minutes, jnp.where(here, right.mean(), jnp.nan), here, tutor.show(mind)
         return (state, mind, gone, minutes), now
 
     start = state, tutor.begin(), jnp.zeros((), bool), jnp.zeros(())
     (state, *_), (scores, skills, minutes, right, here, shown) = jax.lax.scan(lesson, start, jnp.arange(SESSIONS))
     final: State = state
-    kept, retained = exam(final, params, FOUR_WEEKS), mastered(final, params, FOUR_WEEKS).sum() * 1.0
+    later = days[-1] + FOUR_WEEKS - final.day
+    kept, retained = exam(final, params, later), mastered(final, params, later).sum() * 1.0
     return Course(final.pupil, scores, skills, minutes, right, here, before, kept, retained, shown)
 
 

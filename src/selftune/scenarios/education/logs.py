@@ -5,7 +5,6 @@ Ada,0,unit fractions,easy,1,1.5
 """
 
 import csv
-import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +25,14 @@ LEVELS = ("easy", "medium", "hard")
 class Heard(NamedTuple):
     """One answer of one pupil."""
 
-    moment: Moment
-    answer: Answer
+    day: float
+    lesson: int
+    item: int
+    """Of the lesson, from 0."""
+    skill: int
+    level: int
+    right: float
+    minutes: float
 
 
 class Next(NamedTuple):
@@ -49,15 +54,18 @@ def read_answers(path: Path, plan: Curriculum) -> dict[str, list[Heard]]:
         SettingError: A column is missing, or a line makes no sense, with its number: an unknown skill or difficulty, a
             day before the last one of the same pupil, minutes that are not positive, an answer that is neither 0 nor 1.
     """
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
         if missing:
             raise SettingError(f"{path} has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}.")
         pupils: dict[str, list[Heard]] = {}
         for number, line in enumerate(lines, start=2):
+            where = f"{path}, line {number}"
+            if None in line.values() or None in line:
+                raise SettingError(f"{where} has another number of entries than the first; expected {len(COLUMNS)}.")
             record = pupils.setdefault(line["pupil"], [])
-            record.append(_heard(line, f"{path}, line {number}", plan, record))
+            record.append(_heard(line, where, plan, record[-1] if record else None))
     return pupils
 
 
@@ -65,19 +73,30 @@ def follow(tutor: Tutor, record: list[Heard]) -> PyTree:
     """What the tutor knows after a pupil's answers."""
     hear = jax.jit(tutor.hear)
     mind = tutor.begin()
-    for heard in record:
-        mind = hear(mind, heard.moment, heard.answer)
+    for one in record:
+        moment = Moment(jnp.float32(one.day), jnp.int32(one.lesson), jnp.int32(one.item))
+        answer = Answer(jnp.int32(one.skill), jnp.int32(one.level), jnp.float32(one.right), jnp.float32(one.minutes))
+        mind = hear(mind, moment, answer)
     return mind
 
 
-def next_item(tutor: Tutor, mind: PyTree, plan: Curriculum, day: float, seed: int = 0) -> Next:
-    """What the tutor would ask on a day."""
-    moment = Moment(jnp.float32(day), jnp.int32(0), jnp.int32(0))
+def next_item(tutor: Tutor, record: list[Heard], plan: Curriculum, day: float, seed: int = 0) -> Next:
+    """What the tutor would ask first in a lesson on a day, after a pupil's answers.
+
+    Args:
+        tutor: Who asks.
+        record: The pupil's answers.
+        plan: Whose skills they are.
+        day: Of the next lesson.
+        seed: Of the tutor's choice, which may be drawn.
+    """
+    mind, lesson = follow(tutor, record), record[-1].lesson + 1 if record else 0
+    moment = Moment(jnp.float32(day), jnp.int32(lesson), jnp.int32(0))
     action = int(tutor.choose(mind, moment, jax.random.key(seed)))
     return Next(plan.skills[action // 3], LEVELS[action % 3])
 
 
-def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: list[Heard]) -> Heard:
+def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: Heard | None) -> Heard:
     skill, level = (
         _place(where, "skill", line["skill"], plan.skills),
         _place(where, "difficulty", line["difficulty"], LEVELS),
@@ -87,15 +106,14 @@ def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: list[H
         raise SettingError(f"{where}: right = {line['right']}; expected 1 for a right answer and 0 for a wrong one.")
     if minutes <= 0.0:
         raise SettingError(f"{where}: minutes = {line['minutes']}; expected the time that the item took, above 0.")
-    last = float(before[-1].moment.day) if before else day
-    if day < last:
+    if before is None:
+        return Heard(day, 0, 0, skill, level, right, minutes)
+    if day < before.day:
         raise SettingError(
-            f"{where}: day {day:g} comes after day {last:g}; expected each pupil's answers in their order."
+            f"{where}: day {day:g} comes after day {before.day:g}; expected each pupil's answers in their order."
         )
-    lesson = len(list(itertools.groupby([float(one.moment.day) for one in before] + [day]))) - 1
-    item = sum(float(one.moment.day) == day for one in before)
-    moment = Moment(jnp.float32(day), jnp.int32(lesson), jnp.int32(item))
-    return Heard(moment, Answer(jnp.int32(skill), jnp.int32(level), jnp.float32(right), jnp.float32(minutes)))
+    lesson, item = (before.lesson, before.item + 1) if day == before.day else (before.lesson + 1, 0)
+    return Heard(day, lesson, item, skill, level, right, minutes)
 
 
 def _place(where: str, column: str, name: str, known: tuple[str, ...]) -> int:

@@ -78,7 +78,7 @@ def expert_rule(needs: Float[Array, "S S"]) -> Tutor:
     """Mastery learning (Bloom 1968).
 
     The first skill that is not done and whose prerequisites are, until five answers in a row are right, harder as the
-    streak grows; a skill that is done comes again after a week.
+    streak grows; a skill that is done comes again after a week, and one wrong answer then undoes it.
     """
     skills = needs.shape[0]
 

@@ -19,9 +19,8 @@ needs = jnp.asarray(plan.needs)
 tutor = self_tuning(needs)
 
 for pupil, record in read_answers(ANSWERS, plan).items():
-    mind = follow(tutor, record)
-    asked = next_item(tutor, mind, plan, day=float(record[-1].moment.day) + 2.0)
-    pace = float(tutor.show(mind)["pace"])
+    asked = next_item(tutor, record, plan, day=record[-1].day + 2)
+    pace = float(tutor.show(follow(tutor, record))["pace"])
     print(f"{pupil}: {len(record)} answers, pace {pace:.3f} logits an item; next: {asked.skill}, {asked.difficulty}")
 
 env = tutoring(plan)._replace(params=CLASS)
