@@ -11,12 +11,13 @@ from pathlib import Path
 import tyro
 
 import selftune as st
+from selftune.agents.beginning import learned
 from selftune.experiments.records import circumstances
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.evaluating import evaluate_run
 from selftune.runner.plan import planned
 from selftune.runner.run_folder import RunFolder
-from selftune.scenarios.robotics.beginning import learned, ship
+from selftune.scenarios.robotics.policies import ship
 
 TRAINED = Path(__file__).parent.parent / "src" / "selftune" / "scenarios" / "robotics" / "trained"
 

@@ -20,6 +20,7 @@ class Scenario(NamedTuple):
 
 SCENARIOS: Mapping[str, Scenario] = {
     "education": Scenario("Pupils who differ, tire and forget; the pace of a tutor follows each of them."),
+    "robotics": Scenario("The ground turns to ice under a trained robot.", "mujoco", ("mujoco",)),
 }
 """Each is a package beside this module, with `telling.tell(ask, say) -> Story` and a folder `skeleton` to copy."""
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from selftune.envs.worlds.curriculum import FRACTIONS, Curriculum, curriculum
 from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, tutoring
-from selftune.experiments.statistics import Interval
+from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.education import figures
 from selftune.scenarios.education.lessons import Course, Tutor, taught
-from selftune.scenarios.education.measures import follows, ratio, row, worth
+from selftune.scenarios.education.measures import follows, row, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import self_tuning, untuned
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
@@ -82,8 +82,8 @@ LIMITS = (
 def _summary(rows: list[Mapping[str, Any]], courses: Mapping[str, Course], count: int, seed: int) -> list[str]:
     by, an_hour = {told["tutor"]: told for told in rows}, {name: worth(one).per_hour for name, one in courses.items()}
     own, fixed, pace, lost, found = (by[name] for name in (TUNED, FIXED, "fixed pace", MISFIT_FIXED, MISFIT_TUNED))
-    same = _times(ratio(an_hour[TUNED], an_hour[FIXED], seed))
-    better = _times(ratio(an_hour[MISFIT_TUNED], an_hour[MISFIT_FIXED], seed))
+    same = _times(paired_ratio(an_hour[TUNED], an_hour[FIXED], seed))
+    better = _times(paired_ratio(an_hour[MISFIT_TUNED], an_hour[MISFIT_FIXED], seed))
     return [
         f"{count} simulated pupils master {own['times_fixed_pace']:.1f} times as many skills an hour with the "
         f"self-tuned tutor as at a fixed pace ({own['mastered_per_hour']:.2f} against "

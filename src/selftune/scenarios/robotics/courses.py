@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from selftune.agents import Agent
+from selftune.agents.beginning import Learned, begin_with, learned
 from selftune.envs import HostEnv, open_env
 from selftune.envs.drift import Drift
 from selftune.errors import SettingError
 from selftune.experiments.fleet import eta_means
 from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
-from selftune.scenarios.robotics.beginning import Learned, begin_with, learned
 from selftune.scenarios.robotics.robots import Robot, on_its_back
 from selftune.types import PyTree
 
@@ -63,9 +63,7 @@ def rider(agent: Agent, robot: Robot) -> Rider:
         state = jax.jit(agent.init)(key)
         return state if known is None else begin_with(state, jax.tree.map(jax.numpy.copy, known))
 
-    def ride(
-        known: Learned | None, drift: Drift | None, seed: int, updates: int, keep: tuple[int, ...] = ()
-    ) -> Course:
+    def ride(known: Learned | None, drift: Drift | None, seed: int, updates: int, keep: tuple[int, ...] = ()) -> Course:
         env = open_env(robot.env, agent.num_envs, drift)
         if not isinstance(env, HostEnv):
             raise SettingError(f"{robot.env} is a world written in JAX; a robot is an environment of Gymnasium's.")
@@ -96,14 +94,16 @@ def rider(agent: Agent, robot: Robot) -> Rider:
         finally:
             env.close()
         columns: Any = jax.tree.map(lambda *leaves: np.stack(leaves), *told)
-        steps = np.arange(1, updates + 1) * per_update
         return Course(
-            steps,
-            *(columns[name].astype(float) for name in ("speed", "reward", "on_back", "falls")),
-            columns["restarts"].astype(int),
-            {name: path.astype(float) for name, path in columns["eta"].items()},
-            kept,
-            jax.device_get(learned(state)),
+            steps=np.arange(1, updates + 1) * per_update,
+            speed=columns["speed"].astype(float),
+            reward=columns["reward"].astype(float),
+            on_back=columns["on_back"].astype(float),
+            falls=columns["falls"].astype(float),
+            restarts=columns["restarts"].astype(int),
+            eta={name: path.astype(float) for name, path in columns["eta"].items()},
+            actors=kept,
+            learned=jax.device_get(learned(state)),
         )
 
     return ride
