@@ -180,7 +180,7 @@ def scenario(
     """Show what self-tuning does where conditions change: a report for whoever knows the field.
 
     Args:
-        name: education; more are to come with their extras.
+        name: education, or robotics (needs the extra mujoco); more are to come.
         quick: Minutes, instead of the whole experiment.
         seed: Of all randomness.
         out: A folder for report.html and results.json; scenarios/NAME when omitted.

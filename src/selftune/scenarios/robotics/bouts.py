@@ -55,9 +55,20 @@ class Bout:
 
     def make(self, tuner: str, settings: Mapping[str, Any]) -> Agent:
         """The agent with a tuner and changes to its settings."""
-        build, default = agent_named(self.agent)
-        recipe = recipe_for(tuner, self.agent)
-        return build(*spaces_of(self.robot.env), settings=settled(default, settings), recipe=recipe)
+        return make_agent(self.robot, tuner, settings, self.agent)
+
+
+def make_agent(robot: Robot, tuner: str, settings: Mapping[str, Any], agent: str = "ppo") -> Agent:
+    """An agent of a robot.
+
+    Args:
+        robot: Whom it moves.
+        tuner: How it is tuned; `"fixed"` for not at all.
+        settings: Changes to its settings.
+        agent: Which.
+    """
+    build, default = agent_named(agent)
+    return build(*spaces_of(robot.env), settings=settled(default, settings), recipe=recipe_for(tuner, agent))
 
 
 class Extent(NamedTuple):

@@ -66,8 +66,10 @@ def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:
         `None` where nothing changes.
 
     Raises:
-        SettingError: There is no such change.
+        SettingError: There is no such change, or nothing is known of the robot.
     """
+    if robot.env not in CHANGES:
+        raise SettingError(f"There are no changes of {robot.env}; {did_you_mean(robot.env, CHANGES)}")
     known = CHANGES[robot.env]
     if kind == STEADY:
         return None

@@ -176,8 +176,8 @@ def _loops(kept: Sequence[Kept]) -> Table:
     )  # fmt: skip
     note = (
         "The self-tuned agent as OnlineAgent, learning in a thread of its own, by the clock on the wall. A deadline "
-        "is missed when the action comes after the next tick should have begun; let go are stretches of experience that "
-        "came before the last one was learned from."
+        "is missed when the action comes after the next tick should have begun; let go are stretches of experience "
+        "that came before the last one was learned from."
     )
     return Table("In a control loop", columns, cells, note)
 
