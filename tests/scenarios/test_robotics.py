@@ -111,7 +111,7 @@ def test_gusts_come_and_go_from_the_change_on():
     assert drift is not None
     wind = drift.changes[1]
     levels = [drift.level(wind, step) for step in (0, 9_999, 10_000, 10_000 + robots.GUST, 10_000 + 2 * robots.GUST)]
-    assert levels == [0.0, 0.0, -10.0, 0.0, -10.0]
+    assert levels == [0.0, 0.0, -5.0, 0.0, -5.0]
 
 
 def test_what_cannot_happen_is_refused():

@@ -21,9 +21,9 @@ NAMES: Mapping[str, str] = {
 }
 HAPPENED: Mapping[str, str] = {
     ICE: "the ground turns to ice (a tenth of the friction)",
-    PAYLOAD: "a payload is added to the trunk",
-    WEAK: "an actuator weakens to three tenths",
-    STIFF: "a joint becomes four times as stiff",
+    PAYLOAD: "the trunk carries a payload",
+    WEAK: "an actuator weakens to three fifths",
+    STIFF: "a joint stiffens",
     GUSTS: "gusts push",
     STEADY: "nothing changes",
 }
