@@ -51,9 +51,9 @@ CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     },
 }
 """Factors of what the field was before; the speed of gusts (m/s) itself. The contact of two geoms has the larger
-friction of both: ice is friction of all of them. How far each change of the half cheetah goes was chosen, on seeds below
-100, by how much speed the shipped policy loses while it does not learn. An ant's joints have no springs: friction in
-one of them stands for stiffness."""
+friction of both: ice is friction of all of them. How far each change of the half cheetah goes was chosen, on seeds
+below 100, by how much speed the shipped policy loses while it does not learn. An ant's joints have no springs: friction
+in one of them stands for stiffness."""
 
 
 def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:
@@ -70,17 +70,17 @@ def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:
     Raises:
         SettingError: There is no such change, or nothing is known of the robot.
     """
+    if kind == STEADY:
+        return None
     if robot.env not in CHANGES:
         raise SettingError(f"There are no changes of {robot.env}; {did_you_mean(robot.env, CHANGES)}")
     known = CHANGES[robot.env]
-    if kind == STEADY:
-        return None
     if kind not in known:
         raise SettingError(f"There is no change {kind!r} of {robot.env}; {did_you_mean(kind, [STEADY, *known])}")
     if kind == GUSTS:
         ((field, speed),) = known[kind].items()
         wind = Change(field, values=[0.0, speed], every=GUST, start=max(0, begins - GUST))
-        return Drift([Change("opt.density", values=[AIR]), wind])
+        return Drift([Change("opt.density", values=[0.0, AIR], every=begins, recurring=False), wind])
     return Drift([Change(field, factors=[1.0, to], every=begins, recurring=False) for field, to in known[kind].items()])
 
 
