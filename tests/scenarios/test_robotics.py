@@ -308,7 +308,7 @@ def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys):
     folder = tmp_path / "own"
     eject("robotics", folder)
     page = DOCS.read_text()
-    (model,), (lines,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("xml", "python"))
+    (model,), (lines,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("xml", "py"))
     assert len(model.splitlines()) + len(lines.splitlines()) < 20
     (folder / "robot.xml").write_text(model)
     main = (folder / "main.py").read_text()
