@@ -115,11 +115,18 @@ def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> st
             f"Where nothing changes the self-tuned {own['robot']} ends at {own['last']:.2f} m/s and the fixed one at "
             f"{fixed['last']:.2f}; {worth}."
         )
+    if min(own["lowest"] - own["before"], fixed["lowest"] - fixed["before"]) >= 0.0:
+        return (
+            f"When {HAPPENED[kind]}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
+            f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, after "
+            f"{fixed['before']:.2f}. There is nothing to recover from; {worth}."
+        )
     return (
         f"When {HAPPENED[kind]}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
-        f"m/s and is back after {own['recovery'] / 1000:.0f} thousand steps in {own['recovered']:.0%} of the runs; the "
-        f"fixed one falls from {fixed['before']:.2f} to {fixed['lowest']:.2f} and needs {fixed['recovery'] / 1000:.0f} "
-        f"thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; {worth}."
+        f"m/s and is back after {own['recovery'] / 1000:.0f} thousand steps ({own['recovered']:.0%} of the runs are); "
+        f"the fixed one falls from {fixed['before']:.2f} to {fixed['lowest']:.2f} and needs "
+        f"{fixed['recovery'] / 1000:.0f} thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; "
+        f"{worth}."
     )
 
 
@@ -128,7 +135,7 @@ def _verdict(own: Mapping[str, Any]) -> str:
     soon = recovery is not None and recovery <= RECOVERY_BAR
     rich = reward is not None and reward >= REWARD_BAR
     return (
-        f"Asked for were recovery in at most {RECOVERY_BAR} times the fixed agent's steps, which is "
+        f"Asked for on ice were recovery in at most {RECOVERY_BAR} times the fixed agent's steps, which is "
         f"{'reached' if soon else 'not reached'}, and {REWARD_BAR} times its reward, which is "
         f"{'reached' if rich else 'not reached'}."
     )
