@@ -118,8 +118,8 @@ def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> st
     if min(own["lowest"] - own["before"], fixed["lowest"] - fixed["before"]) >= 0.0:
         return (
             f"When {HAPPENED[kind]}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
-            f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, after "
-            f"{fixed['before']:.2f}. There is nothing to recover from; {worth}."
+            f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, "
+            f"after {fixed['before']:.2f}. There is nothing to recover from; {worth}."
         )
     return (
         f"When {HAPPENED[kind]}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
