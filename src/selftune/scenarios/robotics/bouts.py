@@ -91,7 +91,7 @@ FULL = Extent(
         Bout(ANT, "ppo", (ICE, WEAK, STEADY), RIVALS),
         Bout(HALF_CHEETAH, "sac", (ICE, WEAK, STEADY), (FIXED, TUNED), NARROW, {"warm_up": 256}, 300_000),
     ),
-    32_768,
+    98_304,
     307_200,
     5,
     1200,
