@@ -247,13 +247,14 @@ def test_a_change_that_costs_nothing_is_told_as_such():
 def test_a_story_of_made_up_courses():
     figure = strip({"before": [Pose(np.zeros((3, 2, 2)), np.array([0.1, 0.1, 0.2]))]})
     kept = [Kept(20.0, 100, 3, 1.0, 60.0, 2, 0)]
-    story = telling.story([made_up((ICE, STEADY))], kept, figure, Ask(quick=True))
+    story = telling.story([made_up((ICE, robots.WEAK, STEADY))], kept, figure, Ask(quick=True))
     assert "0.50 [0.50, 0.50] times as long" in story.summary[0]
     assert "which is reached, and 1.1 times its reward, which is reached" in story.summary[1]
+    assert "Of 2 methods under the change 'weak actuator', 'self-tuned' earned most" in story.summary[-2]
     assert "3 of 100 actions" in story.summary[-1]
     assert all(len(line) == len(table.columns) for table in story.tables for line in table.rows)
-    assert len(story.rows) == 5
-    assert {told["change"] for told in story.rows[:4]} == {ICE, STEADY}
+    assert len(story.rows) == 7
+    assert {told["change"] for told in story.rows[:6]} == {ICE, robots.WEAK, STEADY}
 
 
 # With MuJoCo.

@@ -84,7 +84,7 @@ class Extent(NamedTuple):
 
 
 RIVALS = (FIXED, TUNED, "meta_gradient_reset", "kl_adaptive", "reset_on_change")
-QUICK = Extent((Bout(HALF_CHEETAH, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED)),), 16_384, 81_920, 3, 240)
+QUICK = Extent((Bout(HALF_CHEETAH, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
 FULL = Extent(
     (
         Bout(HALF_CHEETAH, "ppo", (ICE, PAYLOAD, WEAK, STIFF, GUSTS, STEADY), RIVALS),

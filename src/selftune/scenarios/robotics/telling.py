@@ -102,6 +102,8 @@ def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Ke
     sentences = [_sentence(kind, figures_of(kind, TUNED), figures_of(kind, FIXED)) for kind in first.courses]
     if ICE in first.courses:
         sentences.insert(1, _verdict(figures_of(ICE, TUNED)))
+    hard = [kind for kind in first.courses if kind not in (ICE, STEADY)]
+    sentences += [_best(kind, [figures_of(kind, method) for method in first.courses[kind]]) for kind in hard]
     missed, ticks = sum(one.missed for one in kept), sum(one.ticks for one in kept)
     rates = ", ".join(f"{one.rate:g}" for one in kept)
     return [*sentences, f"In a control loop at {rates} ticks a second, {missed} of {ticks} actions came too late."]
@@ -128,6 +130,13 @@ def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> st
         f"{fixed['recovery'] / 1000:.0f} thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; "
         f"{worth}."
     )
+
+
+def _best(kind: str, told: Sequence[Mapping[str, Any]]) -> str:
+    best = max(told, key=lambda one: one["reward"])
+    worth = _ratio(best, "reward")
+    times = f", {worth} times the fixed agent's" if worth else ""
+    return f"Of {len(told)} methods under the change {kind!r}, {best['method']!r} earned most{times}."
 
 
 def _verdict(own: Mapping[str, Any]) -> str:
