@@ -26,11 +26,12 @@ from selftune.envs.worlds.tutoring import (
     tutoring,
 )
 from selftune.errors import SettingError
+from selftune.experiments.statistics import paired_ratio
 from selftune.scenarios.education import belief as beliefs, calibration, telling
 from selftune.scenarios.education.belief import Belief, Item
 from selftune.scenarios.education.lessons import Answer, Moment, taught
 from selftune.scenarios.education.logs import next_item, read_answers
-from selftune.scenarios.education.measures import _correlations, ratio, worth
+from selftune.scenarios.education.measures import _correlations, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import START, Judge, _outer_loss, self_tuning, untuned
 from selftune.scenarios.story import Ask
@@ -351,7 +352,7 @@ def test_a_course_is_the_same_each_time():
 
 def test_ratios_are_of_the_same_pupils():
     theirs = np.linspace(1.0, 2.0, 40)
-    assert ratio(2.0 * theirs, theirs, seed=0) == pytest.approx((2.0, 2.0, 2.0))
+    assert paired_ratio(2.0 * theirs, theirs, seed=0) == pytest.approx((2.0, 2.0, 2.0))
 
 
 def test_the_worth_of_a_course_by_hand():

@@ -180,7 +180,7 @@ def scenario(
     """Show what self-tuning does where conditions change: a report for whoever knows the field.
 
     Args:
-        name: education, trading (pip install "selftune[trading]").
+        name: education; robotics (pip install "selftune[mujoco]"); trading (pip install "selftune[trading]").
         quick: Minutes, instead of the whole experiment.
         seed: Of all randomness.
         out: A folder for report.html and results.json; scenarios/NAME when omitted.

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from selftune.agents import AgentState, Choice, recipe_for
+from selftune.agents import AgentState, Choice, beginning, recipe_for
 from selftune.envs import describe_actions, describe_observations
 from selftune.envs.native import stretch
 from selftune.errors import SettingError
@@ -157,6 +157,16 @@ class OnlineAgent:
         """How often each guard has fired."""
         self._take_over()
         return dict(self._fired)
+
+    def begin_with(self, known: beginning.Learned) -> None:
+        """Go on with what another agent has learned; how this one is tuned stays.
+
+        Raises:
+            SettingError: The networks have other shapes.
+        """
+        self._take_over(wait=True)
+        self._state = beginning.begin_with(self._state, jax.tree.map(jnp.array, known))
+        self._actor = self._functions.actor(self._state)
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""

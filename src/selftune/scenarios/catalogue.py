@@ -20,6 +20,7 @@ class Scenario(NamedTuple):
 
 SCENARIOS: Mapping[str, Scenario] = {
     "education": Scenario("Pupils who differ, tire and forget; the pace of a tutor follows each of them."),
+    "robotics": Scenario("The ground turns to ice under a trained robot.", "mujoco", ("mujoco",)),
     "trading": Scenario(
         "Real prices; risk aversion and the price on turnover follow what happens in the market.", "trading"
     ),

@@ -1,12 +1,12 @@
 """The pictures of the education scenario."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 
 from selftune.envs.worlds.tutoring import HOLIDAY, ILLNESS, SESSIONS, SPURT
+from selftune.scenarios.drawing import band, ribbon
 from selftune.scenarios.education.lessons import Course
 from selftune.scenarios.education.measures import worth
 from selftune.scenarios.page import COLOURS
@@ -61,29 +61,3 @@ def fitting(courses: Mapping[str, Course]) -> go.Figure:
         ribbon(figure, np.arange(1.0, SESSIONS + 1), low, middle, high, name, COLOURS[number])
     figure.update_xaxes(title_text="lesson")
     return figure.update_yaxes(title_text="pace (logits an item)", type="log").update_layout(height=360)
-
-
-def band(
-    figure: go.Figure, x: Float[np.ndarray, " P"], values: Float[np.ndarray, "N P"], name: str, colour: str
-) -> None:
-    """The mean over pupils, and two standard errors about it."""
-    middle, error = values.mean(axis=0), 2.0 * values.std(axis=0) / np.sqrt(len(values))
-    ribbon(figure, x, middle - error, middle, middle + error, name, colour)
-
-
-def ribbon(
-    figure: go.Figure,
-    x: Sequence | np.ndarray,
-    low: np.ndarray,
-    middle: np.ndarray,
-    high: np.ndarray,
-    name: str,
-    colour: str,
-) -> None:
-    """A line in a band of its colour."""
-    xs, ys = np.concatenate([x, x[::-1]]), np.concatenate([high, low[::-1]])
-    figure.add_scatter(
-        x=xs, y=ys, fill="toself", line_width=0, fillcolor=colour, opacity=0.15, hoverinfo="skip", showlegend=False,
-        legendgroup=name,
-    )  # fmt: skip
-    figure.add_scatter(x=x, y=middle, name=name, line_color=colour, legendgroup=name)

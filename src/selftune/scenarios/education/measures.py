@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from selftune.experiments.statistics import Interval, bootstrap, mean
+from selftune.experiments.statistics import Interval, bootstrap, mean, paired_ratio
 from selftune.scenarios.education.lessons import Course
 
 
@@ -45,13 +45,6 @@ def average(values: Float[np.ndarray, " N"], seed: int) -> Interval:
     return bootstrap([values], mean, seed=seed)
 
 
-def ratio(ours: Float[np.ndarray, " N"], theirs: Float[np.ndarray, " N"], seed: int, resamples: int = 2000) -> Interval:
-    """How many times as much, on the average of the same pupils; intervals resample pupils, both tutors at once."""
-    drawn = np.random.default_rng(seed).integers(0, len(ours), (resamples, len(ours)))
-    low, high = np.quantile(ours[drawn].mean(axis=1) / theirs[drawn].mean(axis=1), [0.025, 0.975])
-    return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))
-
-
 def lower_decile(values: Float[np.ndarray, " N"]) -> float:
     """What nine of ten pupils reach."""
     return float(np.quantile(values, 0.1))
@@ -64,7 +57,7 @@ def row(taught: str, name: str, course: Course, fixed_pace: Worth, seed: int) ->
     """
     own = worth(course)
     per_hour, gain = average(own.per_hour, seed), average(own.gain, seed)
-    times = ratio(own.per_hour, fixed_pace.per_hour, seed)
+    times = paired_ratio(own.per_hour, fixed_pace.per_hour, seed)
     return {
         "class": taught,
         "tutor": name,

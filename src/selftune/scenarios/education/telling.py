@@ -9,10 +9,10 @@ import numpy as np
 
 from selftune.envs.worlds.curriculum import FRACTIONS, Curriculum, curriculum
 from selftune.envs.worlds.tutoring import ILLNESS, ITEMS, SESSIONS, SPURT, Params, tutoring
-from selftune.experiments.statistics import Interval
+from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.education import figures
 from selftune.scenarios.education.lessons import Course, Tutor, taught
-from selftune.scenarios.education.measures import around, follows, ratio, row, worth
+from selftune.scenarios.education.measures import around, follows, row, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import self_tuning, untuned
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
@@ -120,7 +120,7 @@ def _summary(
 
     def beside(name: str, ours: str, theirs: str) -> str:
         own, other = (worth(courses[name][one]).per_hour for one in (ours, theirs))
-        return _times(ratio(own, other, seed))
+        return _times(paired_ratio(own, other, seed))
 
     others = "; ".join(f"in {name} {beside(name, TUNED, FIXED)}" for name in courses if name != OWN)
     return [

@@ -1,0 +1,70 @@
+"""Beginning with what another agent has learned: its networks and its senses, and nothing of how it was tuned.
+
+state = begin_with(agent.init(key), known)        optimizers and metaparameters are as they always begin
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from selftune.agents.agent import AgentState
+from selftune.agents.restarting import Watched
+from selftune.agents.senses import Senses
+from selftune.errors import SettingError
+from selftune.networks.normalisation import ReturnScale
+from selftune.types import Params, PyTree
+
+
+class Learned(NamedTuple):
+    """What outlives a change of agent."""
+
+    params: Params
+    memory: PyTree
+    """Target networks, where there are some."""
+    senses: Senses | tuple[()]
+    """Running statistics of observations and rewards, where there are some."""
+
+
+def learned(state: AgentState) -> Learned:
+    """What an agent has learned."""
+    return Learned(state.learner.params, state.learner.memory, getattr(_own(state.experience), "senses", ()))
+
+
+def begin_with(state: AgentState, known: Learned) -> AgentState:
+    """An agent that begins with what another one has learned.
+
+    Args:
+        state: As `agent.init(key)` gives it.
+        known: Of an agent of the same kind with the same spaces and widths; it may have had another number of
+            environments and another tuner.
+
+    Raises:
+        SettingError: The networks have other shapes.
+    """
+    _same(state.learner.params, known.params)
+    learner = state.learner._replace(params=known.params, memory=known.memory)
+    experience = _own(state.experience)
+    if isinstance(known.senses, Senses):
+        experience = experience._replace(senses=_in_these_worlds(experience.senses, known.senses))
+    whole = state.experience._replace(own=experience) if isinstance(state.experience, Watched) else experience
+    return state._replace(learner=learner, experience=whole)
+
+
+def _own(experience: PyTree) -> Any:
+    return experience.own if isinstance(experience, Watched) else experience
+
+
+def _in_these_worlds(own: Senses, known: Senses) -> Senses:
+    """All statistics; the returns of episodes that are going on are those of the worlds that begin."""
+    if isinstance(own.reward, ReturnScale) and isinstance(known.reward, ReturnScale):
+        return known._replace(reward=known.reward._replace(returns=own.reward.returns))
+    return known
+
+
+def _same(own: PyTree, given: PyTree) -> None:
+    shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), tree) for tree in (own, given)]
+    if shapes[0] != shapes[1]:
+        raise SettingError(
+            f"begin_with got networks of the shapes {shapes[1]!s:.200}, expected {shapes[0]!s:.200}; give the agent "
+            "the spaces and the settings (hidden, memory) with which they were trained."
+        )

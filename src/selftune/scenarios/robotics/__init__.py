@@ -1,0 +1,27 @@
+"""Robotics: the ground becomes slippery, and a trained policy must find its feet again.
+
+ride   = rider(make_agent(HALF_CHEETAH, "meta_gradient", {}), HALF_CHEETAH)
+course = ride(trained("HalfCheetah-v5"), what_happens(HALF_CHEETAH, "ice", 16_384), seed, updates)
+cost(course, before, window)                        how long it took, and what it lost
+"""
+
+from selftune.scenarios.robotics.bouts import make_agent
+from selftune.scenarios.robotics.control_loop import keep_rate
+from selftune.scenarios.robotics.courses import Course, rider
+from selftune.scenarios.robotics.measures import Cost, cost
+from selftune.scenarios.robotics.policies import trained
+from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, Robot, what_happens
+
+__all__ = [
+    "ANT",
+    "HALF_CHEETAH",
+    "Cost",
+    "Course",
+    "Robot",
+    "cost",
+    "keep_rate",
+    "make_agent",
+    "rider",
+    "trained",
+    "what_happens",
+]

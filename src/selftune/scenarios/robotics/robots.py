@@ -1,0 +1,91 @@
+"""Robots, where their speed stands in what they observe, and what can happen to them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from selftune.envs.drift import Change, Drift
+from selftune.errors import SettingError, did_you_mean
+
+
+class Robot(NamedTuple):
+    """A robot of Gymnasium."""
+
+    env: str
+    """Its id."""
+    speed: int
+    """Where the forward speed (m/s) stands in the observation."""
+    pitch: int | None = None
+    """Where the angle of the trunk (rad) stands; `None` where lying on the back ends an episode."""
+
+
+HALF_CHEETAH = Robot("HalfCheetah-v5", 8, 1)
+ANT = Robot("Ant-v5", 13)
+ROBOTS: Mapping[str, Robot] = {robot.env: robot for robot in (HALF_CHEETAH, ANT)}
+
+ICE, PAYLOAD, WEAK, STIFF, GUSTS = "ice", "payload", "weak actuator", "stiff joint", "gusts"
+STEADY = "steady ground"
+"""Nothing changes."""
+
+GUST = 4096
+"""Environment steps from one gust to the next lull."""
+AIR = 5.0
+"""Density of the medium (kg/m3): with MuJoCo's default, 0, there is no wind."""
+
+CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "HalfCheetah-v5": {
+        ICE: {"geom_friction": 0.1},
+        PAYLOAD: {"body_mass.torso": 1.3},
+        WEAK: {"actuator_gear.bthigh": 0.6},
+        STIFF: {"jnt_stiffness.bthigh": 2.0},
+        GUSTS: {"opt.wind.0": -5.0},
+    },
+    "Ant-v5": {
+        ICE: {"geom_friction": 0.1},
+        PAYLOAD: {"body_mass.torso": 2.0},
+        WEAK: {"actuator_gear.0": 0.6},
+        STIFF: {"dof_damping.hip_1": 10.0},
+        GUSTS: {"opt.wind.0": -5.0},
+    },
+}
+"""Factors of what the field was before; the speed of gusts (m/s) itself. The contact of two geoms has the larger
+friction of both: ice is friction of all of them. How far each change of the half cheetah goes was chosen, on seeds
+below 100, by how much speed the shipped policy loses while it does not learn. An ant's joints have no springs: friction
+in one of them stands for stiffness."""
+
+
+def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:
+    """What changes about a robot, and when.
+
+    Args:
+        robot: A robot of `ROBOTS`.
+        kind: `"ice"`, `"payload"`, `"weak actuator"`, `"stiff joint"`, `"gusts"`, or `"steady ground"`.
+        begins: Environment steps, summed over parallel environments, before it.
+
+    Returns:
+        `None` where nothing changes.
+
+    Raises:
+        SettingError: There is no such change, or nothing is known of the robot.
+    """
+    if kind == STEADY:
+        return None
+    if robot.env not in CHANGES:
+        raise SettingError(f"There are no changes of {robot.env}; {did_you_mean(robot.env, CHANGES)}")
+    known = CHANGES[robot.env]
+    if kind not in known:
+        raise SettingError(f"There is no change {kind!r} of {robot.env}; {did_you_mean(kind, [STEADY, *known])}")
+    if kind == GUSTS:
+        ((field, speed),) = known[kind].items()
+        wind = Change(field, values=[0.0, speed], every=GUST, start=max(0, begins - GUST))
+        return Drift([Change("opt.density", values=[0.0, AIR], every=begins, recurring=False), wind])
+    return Drift([Change(field, factors=[1.0, to], every=begins, recurring=False) for field, to in known[kind].items()])
+
+
+def on_its_back(robot: Robot, observation: Shaped[np.ndarray, "T B N"]) -> Float[np.ndarray, ""]:
+    """The share of steps that a robot spends upside down; 0 where it cannot be seen."""
+    if robot.pitch is None:
+        return np.zeros(())
+    return np.asarray((np.cos(observation[..., robot.pitch]) < 0.0).mean())

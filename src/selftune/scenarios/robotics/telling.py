@@ -1,0 +1,221 @@
+"""The robotics scenario: a trained policy, a change of the world, and who finds its feet again how soon."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selftune.experiments.statistics import Interval
+from selftune.scenarios.robotics import figures
+from selftune.scenarios.robotics.bouts import FIXED, FULL, QUICK, TUNED, Extent, Fought, fight
+from selftune.scenarios.robotics.control_loop import Kept, keep_rates
+from selftune.scenarios.robotics.measures import SHARE, cost, row
+from selftune.scenarios.robotics.robots import GUSTS, HALF_CHEETAH, ICE, PAYLOAD, STEADY, STIFF, WEAK
+from selftune.scenarios.robotics.strip import before_at_after
+from selftune.scenarios.story import Ask, Picture, Say, Story, Table
+
+NAMES: Mapping[str, str] = {
+    FIXED: "fixed agent",
+    TUNED: "self-tuned",
+    "meta_gradient_reset": "self-tuned, starts anew on a change",
+    "kl_adaptive": "KL-adaptive rate",
+    "reset_on_change": "fixed agent, starts anew on a change",
+}
+HAPPENED: Mapping[str, str] = {
+    ICE: "the ground turns to ice (a tenth of the friction)",
+    PAYLOAD: "the trunk carries a payload",
+    WEAK: "an actuator weakens to three fifths",
+    STIFF: "a joint stiffens",
+    GUSTS: "gusts push",
+    STEADY: "nothing changes",
+}
+RECOVERY_BAR, REWARD_BAR = 0.7, 1.1
+"""What was asked of self-tuning after the friction changed: recovery in at most so many times the fixed agent's steps,
+at least so many times its reward."""
+
+
+def tell(ask: Ask, say: Say = print, extent: Extent | None = None) -> Story:
+    """Change the world of trained robots, and of one in a control loop.
+
+    Args:
+        ask: One robot, three kinds of change, three seeds when quick; else both robots, PPO and SAC, every change and
+            every rival.
+        say: Where a line goes whenever something is known.
+        extent: How much is measured instead.
+    """
+    chosen = extent or (QUICK if ask.quick else FULL)
+    fought = [fight(bout, chosen, ask, say) for bout in chosen.bouts]
+    kept = keep_rates(HALF_CHEETAH, chosen.ticks, ask.seed, say)
+    return story(fought, kept, before_at_after(fought[0], ICE, TUNED), ask)
+
+
+def story(fought: Sequence[Fought], kept: Sequence[Kept], strip: Any, ask: Ask) -> Story:
+    """What came out.
+
+    Args:
+        fought: What came of each bout; the first is told in the summary.
+        kept: How the control loops kept their rates.
+        strip: A figure of the robot before, at and after the change.
+        ask: What was asked.
+    """
+    rows = [told for one in fought for told in _rows(one, ask.seed)]
+    return Story(
+        title="The ground becomes slippery",
+        summary=tuple(_summary(fought[0], rows, kept)),
+        tables=(*(_table(one, rows) for one in fought), _loops(kept)),
+        pictures=tuple(_pictures(fought, strip)),
+        limits=LIMITS,
+        rows=(*rows, *({"control_loop": one.rate, **one._asdict()} for one in kept)),
+    )
+
+
+LIMITS = (
+    "The robots are MuJoCo's. The half cheetah has no sense of falling: it may run on its back, and nothing ends the "
+    "episode.",
+    "MuJoCo's half cheetah needs hardly any friction: with none at all the trained policy still gains speed, which no "
+    "real robot could. Ice is therefore a mild change for it; a weak actuator is a hard one.",
+    "One policy was trained, once; all runs begin with it. Seeds differ in the episodes and in the drawing of actions.",
+    "A few seeds give wide intervals, and a percentile interval over three of them is not to be trusted much.",
+    f"A run that is not back at {SHARE:.0%} of its speed when it ends counts with its length: the true recovery is "
+    "longer.",
+)
+
+
+def _rows(one: Fought, seed: int) -> list[Mapping[str, Any]]:
+    told = []
+    for kind, methods in one.courses.items():
+        costs = {
+            name: [cost(course, one.before, one.window) for course in courses] for name, courses in methods.items()
+        }
+        told += [
+            row(one.bout.robot.env, one.bout.agent, kind, NAMES[name], own, costs[FIXED], seed)
+            for name, own in costs.items()
+        ]
+    return told
+
+
+def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Kept]) -> list[str]:
+    robot, agent = first.bout.robot.env, first.bout.agent
+
+    def figures_of(kind: str, method: str) -> Mapping[str, Any]:
+        same = {"robot": robot, "agent": agent, "change": kind, "method": NAMES[method]}
+        return next(told for told in rows if all(told[name] == value for name, value in same.items()))
+
+    sentences = [_sentence(kind, figures_of(kind, TUNED), figures_of(kind, FIXED)) for kind in first.courses]
+    if ICE in first.courses:
+        sentences.insert(1, _verdict(figures_of(ICE, TUNED)))
+    hard = [kind for kind in first.courses if kind not in (ICE, STEADY)]
+    sentences += [_best(kind, [figures_of(kind, method) for method in first.courses[kind]]) for kind in hard]
+    missed, ticks = sum(one.missed for one in kept), sum(one.ticks for one in kept)
+    rates = ", ".join(f"{one.rate:g}" for one in kept)
+    return [*sentences, f"In a control loop at {rates} ticks a second, {missed} of {ticks} actions came too late."]
+
+
+def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> str:
+    worth = _ratio(own, "reward")
+    worth = f"the reward is {worth} times the fixed agent's" if worth else "the rewards cannot be compared by a ratio"
+    if kind == STEADY:
+        return (
+            f"Where nothing changes the self-tuned {own['robot']} ends at {own['last']:.2f} m/s and the fixed one at "
+            f"{fixed['last']:.2f}; {worth}."
+        )
+    if min(own["lowest"] - own["before"], fixed["lowest"] - fixed["before"]) >= 0.0:
+        return (
+            f"When {HAPPENED[kind]}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
+            f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, "
+            f"after {fixed['before']:.2f}. There is nothing to recover from; {worth}."
+        )
+    return (
+        f"When {HAPPENED[kind]}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
+        f"m/s and is back after {own['recovery'] / 1000:.0f} thousand steps ({own['recovered']:.0%} of the runs are); "
+        f"the fixed one falls from {fixed['before']:.2f} to {fixed['lowest']:.2f} and needs "
+        f"{fixed['recovery'] / 1000:.0f} thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; "
+        f"{worth}."
+    )
+
+
+def _best(kind: str, told: Sequence[Mapping[str, Any]]) -> str:
+    best = max(told, key=lambda one: one["reward"])
+    worth = _ratio(best, "reward")
+    times = f", {worth} times the fixed agent's" if worth else ""
+    return f"Of {len(told)} methods under the change {kind!r}, {best['method']!r} earned most{times}."
+
+
+def _verdict(own: Mapping[str, Any]) -> str:
+    recovery, reward = own["recovery_ratio"], own["reward_ratio"]
+    soon = recovery is not None and recovery <= RECOVERY_BAR
+    rich = reward is not None and reward >= REWARD_BAR
+    return (
+        f"Asked for on ice were recovery in at most {RECOVERY_BAR} times the fixed agent's steps, which is "
+        f"{'reached' if soon else 'not reached'}, and {REWARD_BAR} times its reward, which is "
+        f"{'reached' if rich else 'not reached'}."
+    )
+
+
+def _table(one: Fought, rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = (
+        "change", "method", "recovery, thousand steps", "times the fixed agent's", "reward, times the fixed agent's",
+        "speed before", "lowest", "at the end", "recovered", "falls in 100k", "on its back",
+    )  # fmt: skip
+    mine = [told for told in rows if told["robot"] == one.bout.robot.env and told["agent"] == one.bout.agent]
+    cells = tuple(
+        (
+            told["change"],
+            told["method"],
+            f"{told['recovery'] / 1000:.0f}" if told["change"] != STEADY else "-",
+            (_ratio(told, "recovery") or "-") if told["change"] != STEADY else "-",
+            _ratio(told, "reward") or "-",
+            f"{told['before']:.2f}",
+            f"{told['lowest']:.2f}",
+            f"{told['last']:.2f}",
+            f"{told['recovered']:.0%}" if told["change"] != STEADY else "-",
+            f"{told['falls']:.1f}",
+            f"{told['on_back']:.0%}",
+        )
+        for told in mine
+    )
+    seeds = mine[0]["seeds"]
+    note = (
+        f"{seeds} seeds; speeds are means of an episode in m/s. Recovery: steps after the change until the mean of an "
+        f"episode is at {SHARE:.0%} of that before it. Reward is counted after the change. Ratios are of equal seeds, "
+        "with 95 % bootstrap intervals."
+    )
+    return Table(f"{one.bout.robot.env}, {one.bout.agent.upper()}", columns, cells, note)
+
+
+def _loops(kept: Sequence[Kept]) -> Table:
+    columns = ("ticks a second", "ticks", "missed deadlines", "median, ms", "slowest, ms", "learned", "let go")
+    cells = tuple(
+        (
+            f"{one.rate:g}", str(one.ticks), str(one.missed), f"{one.median:.2f}", f"{one.slowest:.1f}",
+            str(one.updates), str(one.dropped),
+        )
+        for one in kept
+    )  # fmt: skip
+    note = (
+        "The self-tuned agent as OnlineAgent, learning in a thread of its own, by the clock on the wall. A deadline "
+        "is missed when the action comes after the next tick should have begun; let go are stretches of experience "
+        "that came before the last one was learned from."
+    )
+    return Table("In a control loop", columns, cells, note)
+
+
+def _pictures(fought: Sequence[Fought], strip: Any) -> list[Picture]:
+    told = []
+    for one in fought:
+        for kind, courses in one.courses.items():
+            named = {NAMES[name]: runs for name, runs in courses.items()}
+            drawn = figures.speeds(named, one.before, one.window, kind != STEADY)
+            title = f"{one.bout.robot.env}, {one.bout.agent.upper()}: {HAPPENED[kind]}"
+            told.append(Picture(title, drawn, "Medians over seeds, bands from the lowest to the highest."))
+            if kind != STEADY:
+                moved = figures.metaparameters(courses[TUNED], one.before)
+                told.append(Picture("What was tuned meanwhile", moved, "Each seed, and the median"))
+    caption = "Eight poses, 0.2 s apart, from the faint to the dark: the policy as it came, and the self-tuned."
+    return [told[0], Picture("Before, at, after", strip, caption), *told[1:]]
+
+
+def _ratio(told: Mapping[str, Any], name: str) -> str | None:
+    ends = told[f"{name}_ratio"], told[f"{name}_low"], told[f"{name}_high"]
+    if None in ends:
+        return None
+    interval = Interval(*ends)
+    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -1,0 +1,340 @@
+"""Recoveries are those of a hand calculation, an agent begins with what another has learned, a loop counts its
+deadlines, and the story says what came out. What needs MuJoCo is left out where it is not installed."""
+
+import re
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import selftune as st
+from selftune.agents.beginning import begin_with, learned
+from selftune.agents.restarting import Watched
+from selftune.errors import SettingError
+from selftune.scenarios import eject
+from selftune.scenarios.robotics import figures, robots, telling
+from selftune.scenarios.robotics.bouts import FIXED, TUNED, Bout, Extent, Fought, fight, make_agent
+from selftune.scenarios.robotics.control_loop import Kept, keep_rate
+from selftune.scenarios.robotics.courses import Course, rider
+from selftune.scenarios.robotics.measures import against, cost, row, windows
+from selftune.scenarios.robotics.policies import comes_with, facts, trained
+from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, Robot, on_its_back, what_happens
+from selftune.scenarios.robotics.strip import Pose, poses, strip
+from selftune.scenarios.story import Ask
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "robotics.md"
+CART = Robot("CartPole-v1", 1)
+"""A robot of its own kind: it needs no MuJoCo."""
+SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (8,), "epochs": 1, "minibatches": 2}
+BARE = {name: SMALL[name] for name in ("hidden", "rollout_length", "epochs")}
+
+
+def course(speed, reward=None, falls=None, eta=None):
+    """A made-up course of 100 steps a point."""
+    speed = np.asarray(speed, float)
+    zeros = np.zeros(len(speed))
+    return Course(
+        steps=np.arange(1, len(speed) + 1) * 100,
+        speed=speed,
+        reward=speed if reward is None else np.asarray(reward, float),
+        on_back=zeros,
+        falls=zeros if falls is None else np.asarray(falls, float),
+        restarts=zeros.astype(int),
+        eta=eta or {},
+        actors={},
+        learned=learned(jax.eval_shape(make_agent(CART, "fixed", SMALL).init, jax.random.key(0))),
+    )
+
+
+# What a change costs.
+
+SPEED = [4.0, 4.0, 2.0, 2.0, 0.0, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_recovery_by_hand():
+    own = cost(course(SPEED, falls=[1, 0, 0, 0, 2, 0, 1, 0, 0]), before=4, window=2)
+    # Before: (2 + 2) / 2. Windows after: .5, 1.5, 2.5, 3; .9 * 2 = 1.8 is reached by the third, which ends at point 4.
+    assert (own.before, own.lowest, own.last) == (2.0, 0.5, 3.0)
+    assert (own.recovery, own.recovered) == (400.0, True)
+    assert own.reward == pytest.approx((0 + 1 + 2 + 3 + 3) * 100 / 1000)
+    assert own.distance == pytest.approx(1.8)
+    assert own.falls == pytest.approx(3 / 500 * 1e5)
+
+
+def test_who_does_not_recover_counts_with_all_that_was_seen():
+    own = cost(course([4.0, 4.0, 1.0, 2.0, 3.0]), before=2, window=2)
+    assert (own.recovery, own.recovered) == (300.0, False)
+
+
+def test_who_never_slows_down_is_back_after_one_window():
+    own = cost(course([2.0] * 6), before=2, window=3)
+    assert (own.recovery, own.recovered) == (300.0, True)
+    assert cost(course([2.0] * 4), before=2, window=9).recovery == 200.0
+
+
+def test_windows_by_hand():
+    np.testing.assert_allclose(windows(np.array([1.0, 2.0, 6.0]), 2), [1.5, 4.0])
+    np.testing.assert_allclose(windows(np.array([1.0, 2.0, 6.0]), 7), [3.0])
+
+
+def test_ratios_are_of_equal_seeds_and_of_nothing_where_there_is_none():
+    slow, fast = cost(course(SPEED), 4, 2), cost(course([4, 4, 2, 2, 2, 2, 2, 3, 3]), 4, 2)
+    assert against([fast, fast], [slow, slow], "recovery", 0) == pytest.approx((0.5, 0.5, 0.5))
+    lost = cost(course(SPEED, reward=[-1.0] * 9), 4, 2)
+    assert against([fast], [lost], "reward", 0) is None
+    told = row("a", "ppo", ICE, "fixed agent", [slow], [lost], 0)
+    assert told["reward_ratio"] is None
+    assert told["recovery_ratio"] == pytest.approx(1.0)
+
+
+def test_a_trailing_mean_stays_on_its_side_of_the_change():
+    np.testing.assert_allclose(figures.trailing(np.array([1.0, 3.0, 5.0, 9.0]), 2, 2), [1.0, 2.0, 5.0, 7.0])
+
+
+# What happens.
+
+
+def test_a_change_comes_when_it_should_and_stays():
+    drift = what_happens(HALF_CHEETAH, ICE, 1000)
+    assert drift is not None
+    (change,) = drift.changes
+    assert [drift.level(change, step) for step in (0, 999, 1000, 10**6)] == [1.0, 1.0, 0.1, 0.1]
+    assert what_happens(HALF_CHEETAH, STEADY, 1000) is None
+
+
+def test_gusts_come_and_go_from_the_change_on():
+    drift = what_happens(ANT, robots.GUSTS, 10_000)
+    assert drift is not None
+    wind = drift.changes[1]
+    levels = [drift.level(wind, step) for step in (0, 9_999, 10_000, 10_000 + robots.GUST, 10_000 + 2 * robots.GUST)]
+    assert levels == [0.0, 0.0, -5.0, 0.0, -5.0]
+
+
+def test_what_cannot_happen_is_refused():
+    with pytest.raises(SettingError, match="no change 'icy' of HalfCheetah-v5; did you mean 'ice'"):
+        what_happens(HALF_CHEETAH, "icy", 1)
+    with pytest.raises(SettingError, match="no changes of CartPole-v1"):
+        what_happens(CART, ICE, 1)
+
+
+def test_who_lies_on_the_back():
+    seen = np.zeros((2, 1, 17), np.float32)
+    seen[1, 0, 1] = 3.0
+    assert on_its_back(HALF_CHEETAH, seen) == 0.5
+    assert on_its_back(ANT, seen) == 0.0
+
+
+# Beginning with what another agent has learned.
+
+
+def begun(tuner, settings, seed=0):
+    agent = make_agent(CART, tuner, settings)
+    return agent, jax.jit(agent.init)(jax.random.key(seed))
+
+
+@pytest.mark.parametrize("tuner", ["fixed", "meta_gradient", "reset_on_change"])
+def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(tuner):
+    _, old = begun("meta_gradient", SMALL)
+    senses = old.experience.senses
+    senses = senses._replace(observation=senses.observation._replace(rows=jnp.float32(7)), steps=jnp.int32(9))
+    old = old._replace(experience=old.experience._replace(senses=senses))
+    _, fresh = begun(tuner, SMALL | {"num_envs": 2}, seed=1)
+    state = begin_with(fresh, learned(old))
+    jax.tree.map(np.testing.assert_array_equal, state.learner.params, old.learner.params)
+    jax.tree.map(np.testing.assert_array_equal, state.learner.opt_state, fresh.learner.opt_state)
+    jax.tree.map(np.testing.assert_array_equal, state.meta.meta_params, fresh.meta.meta_params)
+    own = state.experience.own if isinstance(state.experience, Watched) else state.experience
+    assert float(own.senses.observation.rows) == 7
+    assert own.senses.reward.returns.shape == (2,)
+    assert jax.tree.structure(state) == jax.tree.structure(fresh)
+
+
+def test_networks_of_another_shape_are_refused():
+    _, old = begun("fixed", SMALL | {"hidden": (9,)})
+    _, fresh = begun("fixed", SMALL)
+    with pytest.raises(SettingError, match="networks of the shapes"):
+        begin_with(fresh, learned(old))
+
+
+def test_an_online_agent_begins_with_it_too():
+    _, old = begun("fixed", SMALL)
+    params = jax.tree.map(lambda leaf: leaf + 0.5, old.learner.params)
+    known = learned(old._replace(learner=old.learner._replace(params=params)))
+    with gymnasium.make("CartPole-v1") as env:
+        agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
+        agent.begin_with(known)
+        jax.tree.map(np.testing.assert_array_equal, agent._actor.policy, params["policy"])
+        jax.tree.map(np.testing.assert_array_equal, agent._state.learner.params, params)
+
+
+# Courses.
+
+
+def test_a_course_begins_with_what_is_known_and_is_the_same_each_time():
+    agent, state = begun("fixed", SMALL)
+    ride, known = rider(agent, CART), learned(state)
+    drift = st.Drift([st.Change("force_mag", factors=[1.0, 0.1], every=64, recurring=False)])
+    first, again = (ride(known, drift, 3, 4, keep=(0, 3)) for _ in range(2))
+    np.testing.assert_array_equal(first.speed, again.speed)
+    assert first.steps.tolist() == [32, 64, 96, 128]
+    jax.tree.map(np.testing.assert_array_equal, first.actors[0].policy, known.params["policy"])
+    first_layers, last_layers = (jax.tree.leaves(first.actors[update].policy) for update in (0, 3))
+    assert not all(np.array_equal(*pair) for pair in zip(first_layers, last_layers, strict=True))
+    assert first.eta["learning_rate"].shape == (4,)
+    np.testing.assert_allclose(first.reward, 1.0)
+
+
+def test_a_field_that_is_not_there_is_refused_on_the_way():
+    agent, _ = begun("fixed", SMALL)
+    drift = st.Drift([st.Change("force_mass", factors=[1.0, 0.1])])
+    with pytest.raises(SettingError, match="did you mean 'force_mag'"):
+        rider(agent, CART)(None, drift, 0, 1)
+
+
+def test_a_world_in_jax_is_no_robot():
+    agent, _ = begun("fixed", SMALL)
+    with pytest.raises(SettingError, match=r"written in JAX; a robot is an environment of Gymnasium"):
+        rider(agent, Robot("cartpole", 1))(None, None, 0, 1)
+
+
+def test_a_bout_runs_every_method_from_the_same_policy():
+    bout = Bout(CART, "ppo", (STEADY,), (FIXED, "kl_adaptive"), SMALL, training=64)
+    lines = []
+    fought = fight(bout, Extent((bout,), 32, 64, 2, 1), Ask(), lines.append)
+    assert (fought.before, fought.window) == (1, 125)
+    first, other = (fought.courses[STEADY][name][0].actors[0] for name in bout.methods)
+    jax.tree.map(np.testing.assert_array_equal, first.policy, other.policy)
+    assert sum("seed 1001" in line for line in lines) == 2
+
+
+# A control loop.
+
+
+def test_missed_deadlines_by_hand():
+    seconds = iter([0.0, 0.0, 0.02, 0.02, 0.1, 0.25, 0.25, 0.25, 0.26, 0.26])
+    # Three ticks of .1 s: the first takes .02, the second .15 and is late, the third .01.
+    waited = []
+    with gymnasium.make("CartPole-v1") as env:
+        agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
+        kept = keep_rate(agent, env, 10.0, 3, clock=lambda: next(seconds), wait=waited.append)
+    assert (kept.ticks, kept.missed) == (3, 1)
+    assert kept.median == pytest.approx(20.0)
+    assert kept.slowest == pytest.approx(150.0)
+    assert waited == pytest.approx([0.08, 0.0, 0.09])
+
+
+# What is told.
+
+
+def made_up(kinds):
+    eta = {"learning_rate": np.linspace(1e-3, 2e-3, 9), "discount": np.full(9, 0.99)}
+    better = [4.0, 4.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]
+    one = {FIXED: [course(SPEED), course(SPEED)], TUNED: [course(better, eta=eta), course(better, eta=eta)]}
+    return Fought(Bout(HALF_CHEETAH, "ppo", kinds, (FIXED, TUNED)), 4, 2, dict.fromkeys(kinds, one))
+
+
+def test_a_change_that_costs_nothing_is_told_as_such():
+    told = cost(course([2.0] * 9), 4, 2)
+    own, fixed = (row("HalfCheetah-v5", "ppo", ICE, name, [told], [told], 0) for name in ("self-tuned", "fixed agent"))
+    assert "There is nothing to recover from" in telling._sentence(ICE, own, fixed)
+
+
+def test_a_story_of_made_up_courses():
+    figure = strip({"before": [Pose(np.zeros((3, 2, 2)), np.array([0.1, 0.1, 0.2]))]})
+    kept = [Kept(20.0, 100, 3, 1.0, 60.0, 2, 0)]
+    story = telling.story([made_up((ICE, robots.WEAK, STEADY))], kept, figure, Ask(quick=True))
+    assert "0.50 [0.50, 0.50] times as long" in story.summary[0]
+    assert "which is reached, and 1.1 times its reward, which is reached" in story.summary[1]
+    assert "Of 2 methods under the change 'weak actuator', 'self-tuned' earned most" in story.summary[-2]
+    assert "3 of 100 actions" in story.summary[-1]
+    assert all(len(line) == len(table.columns) for table in story.tables for line in table.rows)
+    assert len(story.rows) == 7
+    assert {told["change"] for told in story.rows[:6]} == {ICE, robots.WEAK, STEADY}
+
+
+# With MuJoCo.
+
+
+def test_the_shipped_policy_says_how_it_was_made():
+    told = facts("HalfCheetah-v5")
+    assert comes_with("HalfCheetah-v5")
+    assert told["return"] > 4000
+    assert told["command"].startswith("python benchmarks/robotics_policy.py")
+
+
+def test_there_is_no_policy_of_another_robot():
+    with pytest.raises(SettingError, match="No trained policy of Hopper-v5"):
+        trained("Hopper-v5")
+
+
+mujoco = pytest.mark.skipif(find_spec("mujoco") is None, reason="needs MuJoCo")
+
+
+@mujoco
+def test_the_shipped_policy_runs_and_the_strip_shows_it():
+    agent = make_agent(HALF_CHEETAH, "fixed", {})
+    state = begin_with(jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
+    told = poses(agent, agent.actor(state), HALF_CHEETAH, None, 0, seed=1)
+    travelled = told[-1].ends[:, :, 0].mean() - told[0].ends[:, :, 0].mean()
+    assert travelled > 2.0  # metres in 1.4 seconds
+    assert len(strip({"before": told}).data) >= len(told)
+
+
+@mujoco
+def test_mujocos_half_cheetah_runs_without_any_friction():
+    """The limit that the story states: with coefficients of at most .00001 the policy is as fast after 45 seconds."""
+    agent = make_agent(HALF_CHEETAH, "fixed", {})
+    state = begin_with(jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
+    none = st.Drift([st.Change("geom_friction", factors=[0.0])])
+    told = poses(agent, agent.actor(state), HALF_CHEETAH, none, 0, seed=1, settle=900)
+    assert told[-1].ends[:, :, 0].mean() - told[0].ends[:, :, 0].mean() > 2.0
+
+
+@mujoco
+def test_a_field_that_no_model_has_is_refused():
+    agent = make_agent(HALF_CHEETAH, "fixed", {"num_envs": 4})
+    for field, told in (("geom_friktion", "geom_friction"), ("body_mass.toros", "toros")):
+        with pytest.raises(SettingError, match=told):
+            rider(agent, HALF_CHEETAH)(None, st.Drift([st.Change(field, factors=[1.0, 0.5])]), 0, 1)
+
+
+@mujoco
+def test_every_change_of_every_robot_is_one_of_its_model():
+    from selftune.envs.drift.gymnasium_wrapper import Drifting
+
+    for robot in robots.ROBOTS.values():
+        for kind in robots.CHANGES[robot.env]:
+            drift = what_happens(robot, kind, 0 + 1)
+            assert drift is not None
+            env = Drifting(gymnasium.make(robot.env), drift, begin=robots.GUST)
+            env.reset(seed=0)
+            env.step(env.action_space.sample())
+            env.close()
+
+
+@mujoco
+def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys):
+    folder = tmp_path / "own"
+    eject("robotics", folder)
+    page = DOCS.read_text()
+    (model,), (lines,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("xml", "py"))
+    assert len(model.splitlines()) + len(lines.splitlines()) < 20
+    (folder / "robot.xml").write_text(model)
+    main = (folder / "main.py").read_text()
+    kept = [line for line in main.splitlines() if not line.startswith(("ROBOT =", "BEGIN ="))]
+    place = next(number for number, line in enumerate(kept) if line.startswith("HERE =")) + 1
+    changed = "\n".join([*kept[:place], lines, *kept[place:]])
+    changed = changed.replace('"num_envs": 16, "rollout_length": 128', '"num_envs": 4, "rollout_length": 32')
+    changed = changed.replace("AFTER = 49_152", "AFTER = 256").replace("range(2)", "range(1)")
+    drift = (folder / "drift.json").read_text()
+    (folder / "drift.json").write_text(drift.replace("16384", "128"))
+    (folder / "main.py").write_text(changed)
+    runpy.run_path(str(folder / "main.py"))
+    told = capsys.readouterr().out
+    assert "meta_gradient, seed 0: " in told
+    assert "m/s" in told
