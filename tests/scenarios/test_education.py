@@ -336,11 +336,13 @@ def test_correlations_by_hand():
     assert found[2] == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)))
 
 
-def test_a_story_of_eight_pupils():
+def test_a_story_of_eight_pupils(monkeypatch):
+    monkeypatch.setattr(telling, "CLASSES", {telling.OWN: Params()})
     story = telling.tell(Ask(quick=True), lambda line: None, pupils=8)
     courses = [told for told in story.rows if "tutor" in told]
-    assert len(courses) == 7 + 4 + 4
-    assert all(np.isfinite(value) for told in courses for value in told.values() if not isinstance(value, str))
+    assert len(courses) == 7
+    numbers = [value for told in courses for value in told.values() if value is not None and not isinstance(value, str)]
+    assert np.isfinite(numbers).all()
     assert [told["tuned"] for told in story.rows if "tuned" in told] == ["self-tuned", "self-tuned, set wrong"]
     assert all(len(row) == len(table.columns) for table in story.tables for row in table.rows)
 
@@ -353,6 +355,7 @@ def test_a_course_is_the_same_each_time():
 def test_ratios_are_of_the_same_pupils():
     theirs = np.linspace(1.0, 2.0, 40)
     assert paired_ratio(2.0 * theirs, theirs, seed=0) == pytest.approx((2.0, 2.0, 2.0))
+    assert paired_ratio(theirs, np.zeros(40), seed=0) is None
 
 
 def test_the_worth_of_a_course_by_hand():

@@ -355,8 +355,8 @@ class TestStory:
         return telling.story([tracks], resamples=20)
 
     def test_it_is_complete(self, told, tmp_path):
-        page = write_story(told, tmp_path).read_text()
-        rows = json.loads((tmp_path / "results.json").read_text())
+        page = write_story(told, tmp_path, "selftune scenario trading").read_text()
+        rows = json.loads((tmp_path / "results.json").read_text())["rows"]
         assert {row["name"] for row in rows} >= {TUNED, FIXED, "buy and hold", "volatility targeting"}
         assert "No promise of profit" in page
         assert all(len(row) == len(table.columns) for table in told.tables for row in table.rows)

@@ -73,10 +73,16 @@ def bootstrap(
 
 def paired_ratio(
     ours: Float[np.ndarray, " N"], theirs: Float[np.ndarray, " N"], seed: int = 0, resamples: int = 2000
-) -> Interval:
-    """How many times as much, on the average of `N` pairs; a 95 % interval by resampling pairs, both sides at once."""
+) -> Interval | None:
+    """How many times as much, on the average of `N` pairs; a 95 % interval by resampling pairs, both sides at once.
+
+    `None` where theirs, or a resample of it, is not above 0 on average: nothing is any number of times as much as that.
+    """
     drawn = np.random.default_rng(seed).integers(0, len(ours), (resamples, len(ours)))
-    low, high = np.quantile(ours[drawn].mean(axis=1) / theirs[drawn].mean(axis=1), [0.025, 0.975])
+    below = theirs[drawn].mean(axis=1)
+    if not ((below > 0).all() and theirs.mean() > 0):
+        return None
+    low, high = np.quantile(ours[drawn].mean(axis=1) / below, [0.025, 0.975])
     return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))
 
 

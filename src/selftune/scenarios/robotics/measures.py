@@ -84,9 +84,7 @@ def column(costs: Sequence[Cost], name: str) -> Float[np.ndarray, " N"]:
 def against(ours: Sequence[Cost], theirs: Sequence[Cost], name: str, seed: int) -> Interval | None:
     """How many times as much of something, on courses with equal seeds; `None` where theirs is not above 0."""
     own, other = column(ours, name), column(theirs, name)
-    if not (other > 0.0).all():
-        return None
-    return paired_ratio(own, other, seed)
+    return paired_ratio(own, other, seed) if (other > 0.0).all() else None
 
 
 def row(
