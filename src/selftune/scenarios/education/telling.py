@@ -226,11 +226,9 @@ def _interval(told: Interval) -> str:
 
 
 def _times(told: Interval | None) -> str:
-    return (
-        f"{told.estimate:.2f} times, 95 % interval {told.low:.2f} to {told.high:.2f},"
-        if told
-        else "something beside 0,"
-    )
+    if told is None:
+        return "more than nothing"
+    return f"{told.estimate:.2f} times (95 % interval {told.low:.2f} to {told.high:.2f})"
 
 
 def _cell(estimate: float | None, low: float | None, high: float | None) -> str:
