@@ -42,9 +42,8 @@ def metaparameters(runs: Sequence[Course], before: int) -> go.Figure:
     """What the self-tuned agent did to its metaparameters: each seed a thin line, the median a thick one."""
     shown = [name for name in TOLD if name in runs[0].eta]
     columns = min(3, len(shown))
-    figure = make_subplots(
-        -(-len(shown) // columns), columns, subplot_titles=[TOLD[name] for name in shown], vertical_spacing=0.16
-    )
+    rows = -(-len(shown) // columns)
+    figure = make_subplots(rows, columns, subplot_titles=[TOLD[name] for name in shown], vertical_spacing=0.16)
     x = offsets(runs[0], before)
     for number, name in enumerate(shown):
         row, place = divmod(number, columns)
@@ -58,8 +57,8 @@ def metaparameters(runs: Sequence[Course], before: int) -> go.Figure:
         figure.add_vline(x=0, line_dash="dot", line_color="grey", **where)
         if name in LOGARITHMIC:
             figure.update_yaxes(type="log", **where)
-    figure.update_xaxes(title_text="thousand steps after the change")
-    return figure.update_layout(showlegend=False, height=240 * (-(-len(shown) // columns)) + 60)
+    figure.update_xaxes(title_text="thousand steps after the change", row=rows)
+    return figure.update_layout(showlegend=False, height=240 * rows + 60)
 
 
 def offsets(course: Course, before: int) -> Float[np.ndarray, " P"]:
