@@ -8,8 +8,9 @@ import pytest
 
 from selftune import _tree
 from selftune.agents import VOCABULARY, ActorCriticSettings, PPOSettings, a2c, impala, ppo
+from selftune.agents.recipe import clipped_adam
 from selftune.agents.senses import senses
-from selftune.agents.updating import COMMON
+from selftune.agents.updating import COMMON, actor_critic_rule
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.networks import lift
 from selftune.spaces import Box, Discrete
@@ -198,6 +199,26 @@ def test_the_judges_divergence_term_speaks_for_a_smaller_rate():
         _, _, info = learned(agent, 2)
         grads.append(float(info.meta_grad["learning_rate"]))
     assert grads[1] > max(grads[0], 0.0)
+
+
+@pytest.mark.parametrize("size", [4, 400])
+def test_short_gradients_of_the_policy_make_short_steps_at_any_width_and_the_critics_do_not(size):
+    """The first Adam step of an even gradient g is rate g / (g + floor / sqrt(size)): a norm of a third of the floor
+    makes a quarter of a full step, and three times the floor three quarters."""
+    eta = {
+        **{name: VOCABULARY[name].value for name in COMMON},
+        "learning_rate": 1.0,
+        "critic_learning_rate": 1.0,
+        "adam_eps": 1e-12,
+        "gradient_floor": 0.03,
+    }
+    rule = actor_critic_rule(clipped_adam, size)(eta)
+    params = dict.fromkeys(("policy", "critic", "outer_critic"), jnp.zeros(size))
+    for norm, share in ((0.01, 0.25), (0.09, 0.75)):
+        even = jax.tree.map(lambda leaf, norm=norm: jnp.full_like(leaf, norm / size**0.5), params)
+        step, _ = rule.update(even, rule.init(params), params)
+        assert step["policy"].tolist() == pytest.approx([-share] * size, rel=1e-4)
+        assert step["critic"].tolist() == pytest.approx([-1.0] * size, rel=1e-4)
 
 
 def test_what_does_not_fit_is_refused():

@@ -14,9 +14,10 @@ from selftune.agents.restarting import Detection, restart_on_change
 from selftune.agents.tuners import OWN
 from selftune.errors import SettingError
 from selftune.guards import numeric, range as within, trust_region
+from selftune.metaparams import values
 from selftune.optim import adam, clip_by_global_norm
 
-from .setting import CHOICES, SEEN, learned, rollout
+from .setting import CHOICES, FORCES, SEEN, learned, rollout
 
 SMALL = ActorCriticSettings(num_envs=4, rollout_length=8, hidden=(16,))
 SMALL_PPO = PPOSettings(num_envs=4, rollout_length=8, hidden=(16,), epochs=2, minibatches=2)
@@ -45,6 +46,27 @@ def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
     spelled = Recipe(optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend)
     told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
+
+
+def test_a_recipes_start_is_where_what_it_tunes_begins_and_leaks_to_and_rivals_begin_at_the_literatures():
+    """Leak of one half, no other step: 1e-2 goes to the geometric mean of 1e-2 and 3e-3."""
+    start = {"learning_rate": 3e-3, "gradient_floor": 0.02}
+    own = replace(OWN["a2c"], start=start, leak=0.5, optimizer=lambda *_: optax.set_to_zero())
+    begun = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=own).spec)
+    assert {name: begun[name] for name in start} == start
+    _, _, info = learned(a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-2}), 1)
+    assert float(info.eta["learning_rate"]) == pytest.approx((1e-2 * 3e-3) ** 0.5, rel=1e-4)
+    for tuner in ("fixed", "held", "annealed", "kl_adaptive", "hoof", "prodigy", "reset_on_change"):
+        told = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=TUNERS[tuner].of(own)).spec)
+        assert {name: told[name] for name in start} == {"learning_rate": 7e-4, "gradient_floor": 1e-6}
+
+
+@pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))
+def test_every_agent_begins_at_its_recipes_start(agent):
+    make, _ = AGENTS[agent]
+    actions = FORCES if agent == "sac" else CHOICES
+    begun = values(make(SEEN, actions, recipe=replace(OWN[agent], start={"learning_rate": 0.0123})).spec)
+    assert begun["learning_rate"] == pytest.approx(0.0123)
 
 
 def test_kl_adaptive_moves_both_rates_by_the_rule_and_draws_may_be_traced():

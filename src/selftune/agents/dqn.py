@@ -101,10 +101,11 @@ def dqn(
     num_actions = count_actions(action_space, "dqn")
     rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.chosen(tune), init, names, START)
+    start = recipe.starting(START)
+    spec = q_spec(recipe.chosen(tune), init, names, start)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, START, learning, judge, truncated(settings.unroll), recipe)
+    tuning = q_tuner(spec, start, learning, judge, truncated(settings.unroll), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)

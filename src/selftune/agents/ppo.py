@@ -87,10 +87,11 @@ def ppo(
             f"ppo got {settings.num_envs} environments, {settings.minibatches} minibatches, {settings.epochs} epochs; "
             "expected at least one of each, and a number of environments that the minibatches divide."
         )
-    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
+    start = recipe.starting(START)
+    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, start)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
-    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, START)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, start)
     way = (_whole if recipe.estimator else _judged)(tuning, parts.example, settings)
 
     def begin(key: PRNGKey) -> AgentState:

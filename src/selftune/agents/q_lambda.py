@@ -81,10 +81,11 @@ def q_lambda(
     """
     num_actions = count_actions(action_space, "q_lambda")
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.chosen(tune), init, names, START)
+    start = recipe.starting(START)
+    spec = q_spec(recipe.chosen(tune), init, names, start)
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, START, learning, judge, truncated(1), recipe)
+    tuning = q_tuner(spec, start, learning, judge, truncated(1), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)

@@ -4,8 +4,8 @@ A recipe is composed: what is tuned, how its gradient is estimated, what moves i
 networks descend by. The rivals of the meta-gradient are other recipes; `selftune.agents.tuners` lists them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import optax
@@ -81,6 +81,8 @@ class Recipe:
     leak: float = 0.01
     """Fraction of the way back to its default that a metaparameter goes at every update, in unconstrained coordinates:
     what a gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+    start: Mapping[str, float] = field(default_factory=dict)
+    """Where metaparameters start and return to, by name, instead of where the agent's own do."""
     tunable: tuple[str, ...] | None = None
     """All that can be tuned in this way; `None` for everything that the agent has."""
     estimator: Callable[[Case], Estimator] | None = None
@@ -94,6 +96,10 @@ class Recipe:
     """What moves each network of an actor-critic."""
     around: Callable[[Agent], Agent] = lambda agent: agent
     """What watches over the finished agent."""
+
+    def starting(self, own: Mapping[str, float]) -> dict[str, float]:
+        """Where metaparameters start and return to: as the agent's own do, but for what the recipe says."""
+        return {**own, **self.start}
 
     def chosen(self, tune: Sequence[str] | None) -> tuple[str, ...]:
         """What is tuned: the user's names, or the recipe's.

@@ -109,20 +109,22 @@ def sac(
     init = dict(init or {})
     if "learning_rate" in init:
         init.setdefault("critic_learning_rate", init["learning_rate"])
-    defaults = {
-        "learning_rate": 3e-4,
-        "critic_learning_rate": 3e-4,
-        "adam_eps": 1e-8,
-        "target_entropy": -float(num_actions),
-    }
+    start = recipe.starting(
+        {
+            "learning_rate": 3e-4,
+            "critic_learning_rate": 3e-4,
+            "adam_eps": 1e-8,
+            "target_entropy": -float(num_actions),
+        }
+    )
     names = [field.name for field in fields(settings)]
-    spec = build_spec(NAMES, recipe.chosen(tune), init, names, defaults)
+    spec = build_spec(NAMES, recipe.chosen(tune), init, names, start)
 
     capacity = _time_steps(settings)
     networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)
     model, learning = networks.model, soft_learner(networks.model)
     far = soft_policy_divergence(model)
-    case = Case(spec, bounds(spec), priors(spec, defaults), settings.unroll, far, policy_only)
+    case = Case(spec, bounds(spec), priors(spec, start), settings.unroll, far, policy_only)
     tuning = tuner(
         spec,
         learning,

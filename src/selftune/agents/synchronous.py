@@ -97,10 +97,11 @@ def _build(
     settings: ActorCriticSettings,
     recipe: Recipe,
 ) -> Agent:
-    spec = actor_critic_spec(names, tune, init, settings, recipe)
+    start = recipe.starting({})
+    spec = actor_critic_spec(names, tune, init, settings, recipe, start)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)
-    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, start)
 
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)

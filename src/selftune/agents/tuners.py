@@ -90,7 +90,7 @@ def _only_numeric(recipe: Recipe, case: Case) -> list[Guard]:
 
 
 def _held(own: Recipe) -> Recipe:
-    return replace(own, estimator=_plain, optimizer=_unmoved, guards=_only_numeric)
+    return replace(own, estimator=_plain, optimizer=_unmoved, guards=_only_numeric, start={})
 
 
 def _fixed(own: Recipe) -> Recipe:
@@ -125,7 +125,13 @@ def _hoof(own: Recipe) -> Recipe:
 
     moving = tuple(name for name in own.tune if name != "critic_learning_rate")
     return replace(
-        own, tune=moving, tunable=moving, estimator=search, optimizer=lambda *_: optax.sgd(1.0), guards=guards
+        own,
+        tune=moving,
+        tunable=moving,
+        start={},
+        estimator=search,
+        optimizer=lambda *_: optax.sgd(1.0),
+        guards=guards,
     )
 
 

@@ -1,5 +1,6 @@
 """What the actor-critic agents share in learning: their spec, their update rule, their tuner, their meters."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -36,6 +37,7 @@ COMMON = (
     "adam_b1",
     "adam_b2",
     "adam_eps",
+    "gradient_floor",
 )
 """Metaparameters that every actor-critic agent has."""
 
@@ -46,7 +48,7 @@ def actor_critic_spec(
     init: Mapping[str, Any] | None,
     settings: ActorCriticSettings,
     recipe: Recipe,
-    defaults: Mapping[str, float] | None = None,
+    start: Mapping[str, float],
 ) -> dict[str, MetaParam | Any]:
     """The spec of an actor-critic agent; a `critic_learning_rate` that is not given starts at the `learning_rate`."""
     init = dict(init or {})
@@ -56,7 +58,7 @@ def actor_critic_spec(
     fixed = [field.name for field in fields(settings)]
     if recipe.estimator is not None and scopes:
         raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
-    return build_spec(names, recipe.chosen(tune), init, fixed, defaults, scopes)
+    return build_spec(names, recipe.chosen(tune), init, fixed, start, scopes)
 
 
 def actor_critic_tuner(
@@ -66,18 +68,20 @@ def actor_critic_tuner(
     meta_loss: Loss,
     recipe: Recipe,
     settings: ActorCriticSettings,
-    defaults: Mapping[str, float] | None = None,
+    start: Mapping[str, float],
 ) -> tuple[Learner, Tuner]:
     """The learner of an actor-critic, and the tuner around it.
 
     Where the recipe has an estimator of its own, the tuner is given `Round`s: all updates from a rollout are one.
     """
     far, worth = policy_divergence(body.model), surrogate_value(body.model, settings.outer)
-    learning = learner(loss, actor_critic_rule(recipe.descend), freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
+    policy = jax.eval_shape(body.init, jax.random.key(0))["policy"]
+    rule = actor_critic_rule(recipe.descend, sum(leaf.size for leaf in jax.tree.leaves(policy)))
+    learning = learner(loss, rule, freeze=_with_previous_policy, memory=LAST_TWO_POLICIES)
     case = Case(
         spec,
         bounds(spec),
-        priors(spec, defaults),
+        priors(spec, start),
         distance=lambda old, new, batch: far(old, new, rollout_of(batch)),
         part=_policy_only,
         value=lambda before, after, batch: worth(before.params, after.params, rollout_of(batch)),
@@ -95,12 +99,23 @@ def actor_critic_tuner(
     return learning, tuning
 
 
-def actor_critic_rule(descend: Descent) -> Rule:
-    """One rule for the policy at its rate, and for both critics at theirs; each sees its own gradient alone."""
+def actor_critic_rule(descend: Descent, size: int) -> Rule:
+    """One rule for the policy at its rate, and for both critics at theirs; each sees its own gradient alone.
+
+    Adam makes steps of one length from gradients of any length: a policy that has nothing left to learn is moved by
+    noise as far as a beginner by what it learns. A policy gradient shorter than `gradient_floor` makes shorter ones,
+    whatever the network's width: the floor is a norm, and Adam's ε, which is added to each entry's root mean square,
+    is that norm spread over all `size` entries.
+
+    Args:
+        descend: What moves each network.
+        size: Number of the policy's parameters.
+    """
 
     def rule(eta: Eta) -> optax.GradientTransformation:
+        floor = eta["gradient_floor"] / math.sqrt(size)
         rules: dict[Hashable, optax.GradientTransformation] = {
-            "policy": descend(eta["learning_rate"], eta),
+            "policy": descend(eta["learning_rate"], {**eta, "adam_eps": eta["adam_eps"] + floor}),
             "critic": descend(eta["critic_learning_rate"], eta),
             "outer_critic": descend(eta["critic_learning_rate"], eta),
         }

@@ -37,6 +37,7 @@ VOCABULARY: Mapping[str, Entry] = {
     "adam_b1": Entry(0.9, unit, 0.0, 0.999, "how long gradients are averaged"),
     "adam_b2": Entry(0.999, unit, 0.5, 0.9999, "how long squared gradients are averaged"),
     "adam_eps": Entry(1e-5, positive, 1e-8, 1.0, "below this size gradients are not normalised"),
+    "gradient_floor": Entry(1e-6, positive, 1e-8, 1.0, "policy gradients shorter than this make shorter steps"),
     "clip_range": Entry(0.2, positive, 0.01, 1.0, "how far the policy may leave the one that acted before PPO stops"),
     "kl_cost": Entry(1e-3, positive, 1e-6, 10.0, "how strongly it is held to the policy that acted"),
     "rho_mix": Entry(0.99, unit, 0.001, 0.999, "how much the importance ratios of TD errors are clipped"),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import Recipe
-from selftune.agents.tuners import recipe_for
+from selftune.agents.tuners import RATES, recipe_for
 from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
@@ -50,6 +50,14 @@ def _without_critic_rate(recipe: Recipe) -> Recipe:
     return replace(recipe, tune=tuple(name for name in recipe.tune if name != "critic_learning_rate"))
 
 
+QUICK_START: Mapping[str, Any] = {
+    "start": {**dict.fromkeys(RATES, 3e-3), "gradient_floor": 0.02},
+    "leak": 0.03,
+    "policy_bound": 0.003,
+}
+"""A recipe that may be the next default of A2C and V-trace (`docs/study.md`)."""
+
+
 METHODS: Mapping[str, Method] = {
     "fixed": Method("fixed"),
     "annealed": Method("annealed"),
@@ -78,6 +86,9 @@ ABLATIONS: Mapping[str, Method] = {
     "without_leak": _otherwise(leak=0.0),
     "stronger_leak": _otherwise(leak=0.03),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
+    "quick_start": _otherwise(**QUICK_START),
+    "quick_start_leak_alone": _otherwise(**QUICK_START, meta_learning_rate=1e-9),
+    "quick_start_without_floor": _otherwise(**{**QUICK_START, "start": dict.fromkeys(RATES, 3e-3)}),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
     "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
@@ -128,7 +139,7 @@ def maker(
 
 def defaults(agent: str, env: Environment | HostEnv) -> dict[str, float]:
     """The literature's values of all that is searched, and the critic's rate."""
-    built = values(AGENTS[agent][0](env.observation_space, env.action_space, tune=[]).spec)
+    built = values(AGENTS[agent][0](env.observation_space, env.action_space, recipe=recipe_for("fixed", agent)).spec)
     return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate")}
 
 
