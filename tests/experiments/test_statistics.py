@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from selftune.errors import SettingError
-from selftune.experiments.statistics import bootstrap, interquartile_mean, mean
+from selftune.experiments.statistics import bootstrap, interquartile_mean, mean, rank_correlation
 
 
 def test_interquartile_mean_is_the_mean_of_the_middle_half():
@@ -43,3 +43,10 @@ def test_nothing_to_count_is_refused():
         bootstrap([[1.0], []])
     with pytest.raises(SettingError, match="between 0 and 1"):
         bootstrap([[1.0]], confidence=95.0)
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([0.1, 0.5, 0.6])) == pytest.approx(1.0)
+    # Spearman: 1 - 6 * (1 + 1 + 0) / (3 * 8)
+    assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 3.0])) == pytest.approx(0.5)
+    assert rank_correlation(np.ones(3), np.arange(3.0)) == 0.0

@@ -249,12 +249,6 @@ class TestMeasures:
         assert measures.sharpe(np.zeros(4), 252.0) == 0.0
         assert measures.sortino(np.full(4, 0.01), 252.0) == 0.0
 
-    def test_rank_correlation(self):
-        assert measures.rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([0.1, 0.5, 0.6])) == pytest.approx(1.0)
-        # Spearman: 1 - 6 * (1 + 1 + 0) / (3 * 8)
-        assert measures.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 3.0])) == pytest.approx(0.5)
-        assert measures.rank_correlation(np.ones(3), np.arange(3.0)) == 0.0
-
     def test_slow_series_go_together_by_chance(self):
         chance = np.random.default_rng(0)
         quick = chance.standard_normal((1, 400))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from selftune.errors import SettingError
 
@@ -84,6 +85,20 @@ def paired_ratio(
         return None
     low, high = np.quantile(ours[drawn].mean(axis=1) / below, [0.025, 0.975])
     return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))
+
+
+def rank_correlation(one: Float[np.ndarray, "... N"], other: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "..."]:
+    """Spearman's, in [-1, 1], along the last axis; 0 where one of them never changes."""
+    a, b = _ranks(one), _ranks(other)
+    spread = np.asarray(a.std(axis=-1) * b.std(axis=-1))
+    together = (a * b).mean(axis=-1)
+    return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
+
+
+def _ranks(values: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:
+    """About their mean; equal values share theirs."""
+    ranks = rankdata(values, axis=-1)
+    return ranks - ranks.mean(axis=-1, keepdims=True)
 
 
 def _scores(scores: ArrayLike) -> Float[np.ndarray, " N"]:

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
 
-from selftune.experiments.statistics import Interval, bootstrap, mean, paired_ratio
+from selftune.experiments.statistics import Interval, bootstrap, mean, paired_ratio, rank_correlation
 from selftune.scenarios.education.lessons import Course
 
 
@@ -118,10 +117,7 @@ def around(course: Course, kind: int, lessons: int = 6) -> float:
 
 def _correlations(columns: Float[np.ndarray, "3 N"]) -> tuple[float, float, float]:
     """Of the first with the second, with the third, and with the second where the third is equal."""
-    ranks = rankdata(columns, axis=1)
-    ranks = ranks - ranks.mean(axis=1, keepdims=True)
-    sizes = np.sqrt(np.square(ranks).sum(axis=1))
-    one, two, three = ranks / np.where(sizes > 0, sizes, 1.0)[:, None]
-    ab, ac, bc = float(one @ two), float(one @ three), float(two @ three)
+    one, two, three = columns
+    ab, ac, bc = (float(rank_correlation(*pair)) for pair in ((one, two), (one, three), (two, three)))
     rest = (1.0 - ac**2) * (1.0 - bc**2)
     return ab, ac, (ab - ac * bc) / float(np.sqrt(rest)) if rest > 1e-12 else 0.0

@@ -6,14 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from selftune.experiments.statistics import Interval
+from selftune.experiments.statistics import Interval, rank_correlation
 from selftune.scenarios.trading.measures import (
     by_chance,
     certainty_equivalent,
     drawdown,
     growth,
     interval,
-    rank_correlation,
     sharpe,
     sortino,
     volatility,

@@ -9,10 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from selftune.errors import SettingError
-from selftune.experiments.statistics import Interval
+from selftune.experiments.statistics import Interval, rank_correlation
 
 
 def certainty_equivalent(
@@ -60,14 +59,6 @@ def fallen(net: Float[np.ndarray, "... T"]) -> Float[np.ndarray, "... T"]:
     return np.expm1(wealth - np.maximum(np.maximum.accumulate(wealth, axis=-1), 0.0))
 
 
-def rank_correlation(one: Float[np.ndarray, "... N"], other: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "..."]:
-    """Spearman's, in [-1, 1]; 0 where one of them never changes."""
-    a, b = _ranks(one), _ranks(other)
-    spread = np.asarray(a.std(axis=-1) * b.std(axis=-1))
-    together = (a * b).mean(axis=-1)
-    return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
-
-
 def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], least: int) -> float:
     """How often the two are as correlated, by rank and on average, when one is shifted in time on a ring.
 
@@ -82,12 +73,6 @@ def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], le
     together = rank_correlation(one, other).mean()
     shifts = range(least, count - least + 1)
     return float(np.mean([rank_correlation(one, np.roll(other, k, axis=1)).mean() >= together for k in shifts]))
-
-
-def _ranks(values: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:
-    """About their mean; equal values share theirs."""
-    ranks = rankdata(values, axis=-1)
-    return ranks - ranks.mean(axis=-1, keepdims=True)
 
 
 def rings(length: int, block: int, resamples: int, chance: np.random.Generator) -> Int[np.ndarray, "R T"]:
