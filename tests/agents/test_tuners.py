@@ -12,7 +12,7 @@ from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.restarting import Detection, restart_on_change
 from selftune.agents.tuners import OWN
-from selftune.errors import SettingError
+from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import numeric, range as within, trust_region
 from selftune.metaparams import values
 from selftune.optim import adam, clip_by_global_norm
@@ -67,6 +67,12 @@ def test_every_agent_begins_at_its_recipes_start(agent):
     actions = FORCES if agent == "sac" else CHOICES
     begun = values(make(SEEN, actions, recipe=replace(OWN[agent], start={"learning_rate": 0.0123})).spec)
     assert begun["learning_rate"] == pytest.approx(0.0123)
+
+
+def test_a_start_that_makes_no_sense_is_refused():
+    for wrong, error in (({"lerning_rate": 1e-3}, UnknownMetaParamError), ({"discount": 1.5}, ConstraintError)):
+        with pytest.raises(error, match=next(iter(wrong))):
+            a2c(SEEN, CHOICES, settings=SMALL, recipe=replace(OWN["a2c"], start=wrong))
 
 
 def test_kl_adaptive_moves_both_rates_by_the_rule_and_draws_may_be_traced():

@@ -14,15 +14,9 @@ import selftune as st
 from selftune.envs.worlds.curriculum import FRACTIONS, curriculum
 from selftune.envs.worlds.tutoring import (
     DIFFICULTIES,
-    HOLIDAY,
-    ILLNESS,
     ITEMS,
-    NOTHING,
     SESSIONS,
-    SPURT,
     Params,
-    exam,
-    known,
     tutoring,
 )
 from selftune.errors import SettingError
@@ -67,125 +61,6 @@ def test_the_world_has_the_calibrated_numbers():
 def test_the_share_of_right_answers_is_that_of_the_table():
     right = calibration.patterns().T @ np.asarray(calibration.LSAT6) / 1000
     np.testing.assert_allclose(right, [0.924, 0.709, 0.553, 0.763, 0.870])  # Bock and Lieberman 1970
-
-
-# Skills.
-
-
-def test_a_curriculum_is_in_an_order_in_which_it_can_be_taught():
-    for place, name in enumerate(PLAN.skills):
-        needed = {PLAN.skills[other] for other in np.flatnonzero(PLAN.needs[place])}
-        assert needed == set(FRACTIONS[name])
-        assert needed <= set(PLAN.skills[:place])
-
-
-@pytest.mark.parametrize(
-    ("skills", "told"),
-    [
-        ({"a": ["b"], "b": ["c"], "c": ["a"]}, "circle .* needs .* needs .* needs "),
-        ({"halves": ["whole"], "wholes": []}, "did you mean 'wholes'"),
-        ({}, "no skill"),
-    ],
-)
-def test_a_curriculum_that_cannot_be_taught_is_refused(skills, told):
-    with pytest.raises(SettingError, match=told):
-        curriculum(skills)
-
-
-# Pupils.
-
-
-def sure(**changes):
-    """A class without guessing, slipping, tiring, events and differences."""
-    still = {"guess": 0.0, "slip": 0.0, "fatigue": 0.0, "events": 0.0}
-    return Params()._replace(**{**still, **changes})
-
-
-def average(params):
-    """A pupil like all others, who knows 0.5 of each skill."""
-    _, state = RESET(KEYS[0], params)
-    one = jnp.float32(1.0)
-    half = jnp.full(12, 0.5, jnp.float32)
-    pupil = state.pupil._replace(first=half, rate=one, keeping=one, tiring=one, slowness=one)
-    return state._replace(pupil=pupil, learned=half, half_life=jnp.full(12, params.half_life, jnp.float32))
-
-
-def test_an_item_teaches_what_the_formula_says():
-    params = sure(learning=0.4)
-    _, then, reward, ended, _, info = STEP(KEYS[1], average(params), jnp.int32(1), params)
-    # sigmoid(.5 + .01) = .62481; challenge = exp(-.5 (.17519 / .2)^2) = .68137; 1 - .5 / 4 = .875; attention 1;
-    # no prerequisites; .4 * .68137 * .875 = .23848
-    assert float(then.learned[0]) == pytest.approx(0.5 + 0.23848, abs=1e-4)
-    np.testing.assert_array_equal(then.learned[1:], np.float32(0.5))
-    # (sigmoid(.74848) - sigmoid(.51)) / 12 = (.67885 - .62481) / 12
-    assert float(reward) == pytest.approx((0.67885 - 0.62481) / 12, abs=1e-5)
-    assert float(info["minutes"]) == 1.25
-    assert not ended
-
-
-def test_what_a_skill_rests_on_limits_what_is_learned():
-    params, skill = sure(), PLAN.skills.index("equal parts")
-    _, then, *_ = STEP(KEYS[1], average(params), jnp.int32(3 * skill + 1), params)
-    _, free, *_ = STEP(KEYS[1], average(params), jnp.int32(1), params)
-    # sigmoid(2 * .5) = .73106 of what a skill without prerequisites gains
-    assert float(then.learned[skill] - 0.5) == pytest.approx(0.73106 * float(free.learned[0] - 0.5), rel=1e-4)
-
-
-def test_half_is_forgotten_in_a_half_life_and_practice_makes_it_last():
-    params = sure(half_life=4.0, spacing=1.5)
-    state = average(params)
-    begun = state.seen.at[1, 0].set(1.0)
-    state = state._replace(learned=state.learned.at[0].add(1.0), day=jnp.float32(4.0), seen=begun)
-    assert float(known(state)[0]) == pytest.approx(1.0)
-    assert float(known(state, 4.0)[0]) == pytest.approx(0.75)
-    _, then, *_ = STEP(KEYS[1], state, jnp.int32(0), params)
-    assert float(then.half_life[0]) == pytest.approx(4.0 * (1.0 + 1.5 * 0.5))
-
-
-def test_a_first_practice_is_no_repetition():
-    params = sure(half_life=4.0)
-    _, then, *_ = STEP(KEYS[1], average(params)._replace(day=jnp.float32(30.0)), jnp.int32(1), params)
-    assert float(then.half_life[0]) == 4.0
-
-
-def test_rewards_sum_up_to_what_the_course_was_worth():
-    params = Params()
-    _, state = RESET(KEYS[2], params)
-    before, total = exam(state, params), 0.0
-    for number in range(3 * ITEMS):
-        _, state, reward, *_ = STEP(jax.random.fold_in(KEYS[2], number), state, jnp.int32(number % 36), params)
-        total += float(reward)
-    assert total == pytest.approx(float(exam(state, params) - before), abs=1e-5)
-
-
-def test_the_calendar_and_a_holiday():
-    params = sure(quitting=0.0)
-    state = average(params)
-    state = state._replace(pupil=state.pupil._replace(event=jnp.int32(HOLIDAY), begins=jnp.int32(2)))
-    days = [0.0]
-    for number in range(4 * ITEMS):
-        _, state, *_ = STEP(KEYS[3], state, jnp.int32(0), params)
-        if number % ITEMS == ITEMS - 1:
-            days.append(float(state.day))
-    assert days == [0.0, 2.0, 4.0 + 14.0, 7.0 + 14.0, 9.0 + 14.0]
-
-
-@pytest.mark.parametrize(("event", "factor"), [(ILLNESS, 0.4), (SPURT, 1.8), (NOTHING, 1.0)])
-def test_an_illness_slows_learning_and_a_spurt_speeds_it(event, factor):
-    params, skill = sure(), jnp.int32(1)
-    usual = average(params)
-    struck = usual._replace(pupil=usual.pupil._replace(event=jnp.int32(event), begins=jnp.int32(0)))
-    gains = [float(STEP(KEYS[1], state, skill, params)[1].learned[0]) - 0.5 for state in (struck, usual)]
-    assert gains[0] == pytest.approx(factor * gains[1], rel=1e-4)
-
-
-def test_only_pupils_without_engagement_give_up_and_only_after_a_lesson():
-    params = sure(quitting=1.0)
-    state = average(params)._replace(time=jnp.int32(ITEMS - 1))
-    bored = state._replace(engagement=jnp.float32(0.0))
-    assert bool(STEP(KEYS[1], bored, jnp.int32(2), params)[5]["quit"])
-    assert not bool(STEP(KEYS[1], state, jnp.int32(2), params)[5]["quit"])
-    assert not bool(STEP(KEYS[1], bored._replace(time=jnp.int32(3)), jnp.int32(2), params)[5]["quit"])
 
 
 # Tutors.
@@ -312,7 +187,7 @@ def test_the_expert_goes_on_only_after_five_right_answers_and_never_past_a_prere
 
 
 def test_who_gives_up_forgets_like_the_others_and_learns_no_more():
-    env = tutoring()._replace(params=sure(quitting=1.0, level=-4.0, level_spread=0.0))
+    env = tutoring()._replace(params=Params(quitting=1.0, level=-4.0, level_spread=0.0))
     course = taught(fixed_pace(12), env, KEYS[:6])
     gone = np.flatnonzero(~np.asarray(course.here[:, -1]))
     assert len(gone)

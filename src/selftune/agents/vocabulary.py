@@ -74,11 +74,12 @@ def build_spec(
     """
     names, tune = list(names), set(tune)
     check_names(tune, names, settings)
-    check_names(init, names, settings)
+    start = {**(defaults or {}), **init}
+    check_names(start, names, settings)
     spec: dict[str, MetaParam | Any] = {}
     for name in names:
         entry = VOCABULARY[name]
-        value = _within_bounds(name, init[name]) if name in init else (defaults or {}).get(name, entry.value)
+        value = _within_bounds(name, start[name]) if name in start else entry.value
         spec[name] = MetaParam(value, entry.constraint, doc=entry.effect) if name in tune else value
     for name, scope in (scopes or {}).items():
         if name not in tune:
@@ -107,11 +108,11 @@ def _within_bounds(name: str, value: Any) -> Any:
         return value
     entry = VOCABULARY[name]
     if isinstance(value, bool) or not isinstance(value, float | int):
-        raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
+        raise NotDifferentiableError(f"initial {name} = {value!r} is not a number.")
     lowest, highest = entry.lowest - 1e-6 * abs(entry.lowest), entry.highest + 1e-6 * abs(entry.highest)
     if not (math.isfinite(value) and lowest <= value <= highest):  # but for the rounding to single precision
         raise ConstraintError(
-            f"init: {name} = {value:g} is outside its bounds; expected {entry.lowest:g} to {entry.highest:g} "
+            f"initial {name} = {value:g} is outside its bounds; expected {entry.lowest:g} to {entry.highest:g} "
             f"({entry.effect})."
         )
     return float(value)

@@ -55,7 +55,7 @@ QUICK_START: Mapping[str, Any] = {
     "leak": 0.03,
     "policy_bound": 0.003,
 }
-"""A recipe that may be the next default of A2C and V-trace (`docs/study.md`)."""
+"""Changes to the recipe that may be the next default of A2C and V-trace (`docs/study.md`)."""
 
 
 METHODS: Mapping[str, Method] = {
@@ -88,7 +88,6 @@ ABLATIONS: Mapping[str, Method] = {
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
     "quick_start": _otherwise(**QUICK_START),
     "quick_start_leak_alone": _otherwise(**QUICK_START, meta_learning_rate=1e-9),
-    "quick_start_without_floor": _otherwise(**{**QUICK_START, "start": dict.fromkeys(RATES, 3e-3)}),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
     "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
