@@ -36,14 +36,15 @@ def test_the_meta_gradient_is_each_agents_own_recipe():
 def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
     def guards(recipe, case):
         assert case.distance is not None
-        trust = trust_region(case.distance, 0.01, case.part, rates=["learning_rate"])
-        return [trust, within(case.bounds, 0.01, case.priors), numeric()]
+        trust = trust_region(case.distance, 0.003, case.part, rates=["learning_rate"])
+        return [trust, within(case.bounds, 0.03, case.priors), numeric()]
 
     def descend(rate, eta):
         rule = adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
         return optax.flatten(optax.chain(clip_by_global_norm(eta["max_grad_norm"]), rule))
 
-    spelled = Recipe(optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend)
+    start = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}
+    spelled = Recipe(optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend, start=start)
     told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
 
@@ -160,6 +161,18 @@ def test_a_detected_change_starts_everything_anew():
     counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}
     assert counts == {0}
     assert int(info.guards["restart"]) == 1
+
+
+def test_a_restart_keeps_what_was_learned_about_learning_and_nothing_else():
+    """At a change in every update, networks are a beginner's each time; metaparameters move on as long as they live."""
+    own = replace(OWN["a2c"], around=restart_on_change(Detection(threshold=-1.0)))
+    agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-5})
+    _, state, info = learned(agent, 3)
+    counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}
+    assert counts == {0}
+    assert int(state.meta.updates) == 3
+    assert not bool(state.meta.estimator_state.ready), "no update waits for its judge"
+    assert float(info.eta["learning_rate"]) == pytest.approx(1e-5 * 300 ** (1 - 0.97**3), rel=1e-3)
 
 
 def test_what_does_not_fit_is_refused_with_what_would():

@@ -24,7 +24,7 @@ from selftune.experiments.contest.changing import (
 )
 from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.bench import TASKS, asked, bench_drift, command, shares
+from selftune.experiments.nonstationary.bench import IN_REGIME, TASKS, asked, bench_drift, command, shares
 from selftune.experiments.nonstationary.page import AT_FIRST, figures
 from selftune.experiments.nonstationary.rendering import bar, markdown, table
 from selftune.experiments.records import Records
@@ -70,13 +70,18 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     named = {row.row: row for row in whole}
     assert named["best_fixed"].ours == pytest.approx(1.0)
     assert named["pbt"].details["changes"] == [1024]
-    assert len(said) == 5
+    parts = {row.row: row for row in Records(out).rows if row.row.startswith(IN_REGIME)}
+    levels = [np.mean(parts[f"{IN_REGIME}{regime}"].details["level"]) for regime in (0, 1)]
+    assert named["oracle"].details["levels"] == pytest.approx(levels, rel=1e-4)
+    means = [part.details["mean"] for part in parts.values()]
+    assert named["oracle"].details["mean"] == pytest.approx(np.mean(means), rel=1e-3), "half of the time each"
+    assert len(said) == 7
 
-    kept = [row for row in json.loads(out.read_text()) if row["row"] != "fixed"]
+    kept = [row for row in json.loads(out.read_text()) if row["row"] not in ("fixed", "oracle", f"{IN_REGIME}1")]
     out.write_text(json.dumps(kept))
     again = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert again == whole, "deterministic"
-    assert len(said) == 6, "only what was missing"
+    assert len(said) == 10, "only what was missing"
 
     told = markdown(out)
     assert "\n## cartpole, abrupt dynamics\n" in told

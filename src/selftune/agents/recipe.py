@@ -6,7 +6,7 @@ networks descend by. The rivals of the meta-gradient are other recipes; `selftun
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optax
 
@@ -100,6 +100,16 @@ class Recipe:
     def starting(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters start and return to: as the agent's own do, but for what the recipe says."""
         return {**own, **self.start}
+
+    def constants(self) -> dict[str, Any]:
+        """Its numbers and names, for the record of what was measured."""
+        return {
+            "tune": list(self.tune),
+            "meta_learning_rate": self.meta_learning_rate,
+            "policy_bound": self.policy_bound,
+            "leak": self.leak,
+            "start": dict(self.start),
+        }
 
     def chosen(self, tune: Sequence[str] | None) -> tuple[str, ...]:
         """What is tuned: the user's names, or the recipe's.

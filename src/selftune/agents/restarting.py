@@ -1,4 +1,4 @@
-"""Start anew when the world has changed: what a fixed agent can do about drift, if it notices.
+"""Start anew when the world has changed: what an agent can do about drift, if it notices.
 
 What is watched is the discounted return so far, as it flows backwards from every step: `z <- discount * z + reward`,
 0 at an episode's end. It needs no episode to end and no critic, and falls when rewards or episodes become smaller.
@@ -56,9 +56,10 @@ class Watched(NamedTuple):
 
 
 def restart_on_change(detection: Detection = USUAL) -> Callable[[Agent], Agent]:
-    """Around an agent: networks, optimizers, metaparameters and statistics start anew on a detected change.
+    """Around an agent: networks, their optimizers and statistics start anew on a detected change.
 
-    It shows as `restart` among the guards.
+    What was learned about learning stays: metaparameters go on from where they are. It shows as `restart` among the
+    guards.
     """
 
     def around(agent: Agent) -> Agent:
@@ -72,13 +73,18 @@ def restart_on_change(detection: Detection = USUAL) -> Callable[[Agent], Agent]:
             so_far, level = returns_so_far(watched.so_far, batch)
             detector, changed = suspect(detection, watched.detector, level)
             new_key = jax.random.fold_in(key, 1)
-            fresh = jax.lax.cond(changed, lambda: agent.init(new_key), lambda: learned)
+            fresh = jax.lax.cond(changed, lambda: _anew(agent.init(new_key), learned), lambda: learned)
             after = fresh._replace(experience=Watched(fresh.experience, detector, so_far))
             return after, info._replace(guards=info.guards | {"restart": jnp.where(changed, 1, 0)})
 
         return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)))
 
     return around
+
+
+def _anew(fresh: AgentState, learned: AgentState) -> AgentState:
+    """A beginner with the metaparameters that another learned; what waited for its judge is gone."""
+    return fresh._replace(meta=learned.meta._replace(estimator_state=fresh.meta.estimator_state))
 
 
 def unsuspecting() -> Detector:

@@ -185,12 +185,12 @@ TUNERS: Mapping[str, Choice] = {
         ),
     ),
     "reset_on_change": Choice(
-        "nothing moves; everything learned starts anew when the return falls below its recent past",
+        "nothing moves; networks start anew when the return falls below its recent past",
         (*ACTOR_CRITICS, "q_lambda"),
         lambda own: replace(_fixed(own), around=restart_on_change()),
     ),
     "meta_gradient_reset": Choice(
-        "the recipe, and everything learned starts anew when the return falls below its recent past",
+        "the recipe; when the return falls below its recent past networks start anew, metaparameters go on",
         (*ACTOR_CRITICS, "q_lambda"),
         lambda own: replace(own, around=restart_on_change()),
     ),

@@ -175,20 +175,17 @@ class Cell:
         """The drawn settings that runs of the test begin with, the same for every method."""
         return self.drawn(self.lab.extent.seeds, TEST + self.lab.extent.first)
 
-    def oracle(self) -> Float[np.ndarray, "S G"]:
-        """In each regime the level of the best setting there, trained in that regime alone, as long as a whole run.
+    def oracle(self, regime: int) -> Float[np.ndarray, " S"]:
+        """The level of the best setting of one regime, trained in that regime alone, as long as a whole run.
 
         A regime on the way from one state to another stands still in the middle of the way.
         """
-        columns = []
-        for middle in middles(self._drift, self.steps):
-            still = standing(self._physics, middle)
-            key = b"" if self.lab.native else self.kind.encode()
-            key += b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
-            if key not in self.lab.oracles:
-                self.lab.oracles[key] = self._area(self.fixed(self.best_setting(still), still))
-            columns.append(self.lab.oracles[key])
-        return np.stack(columns, axis=1)
+        still = standing(self._physics, middles(self._drift, self.steps)[regime])
+        key = b"" if self.lab.native else self.kind.encode()
+        key += b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
+        if key not in self.lab.oracles:
+            self.lab.oracles[key] = self._area(self.fixed(self.best_setting(still), still))
+        return self.lab.oracles[key]
 
     def method(self, name: str, starts: Mapping[str, Float[np.ndarray, " S"]] | None = None) -> Curves:
         """One method, or a population, which draws its members' settings.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import Recipe
-from selftune.agents.tuners import RATES, recipe_for
+from selftune.agents.tuners import DEFAULT, recipe_for
 from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
@@ -50,12 +50,16 @@ def _without_critic_rate(recipe: Recipe) -> Recipe:
     return replace(recipe, tune=tuple(name for name in recipe.tune if name != "critic_learning_rate"))
 
 
-QUICK_START: Mapping[str, Any] = {
-    "start": {**dict.fromkeys(RATES, 3e-3), "gradient_floor": 0.02},
-    "leak": 0.03,
-    "policy_bound": 0.003,
-}
-"""Changes to the recipe that may be the next default of A2C and V-trace (`docs/study.md`)."""
+def _without_gradient_floor(recipe: Recipe) -> Recipe:
+    start = {name: value for name, value in recipe.start.items() if name != "gradient_floor"}
+    return replace(recipe, start=start)
+
+
+def _times(**factors: float) -> Method:
+    return Method(
+        "meta_gradient",
+        change=lambda recipe: replace(recipe, **{name: getattr(recipe, name) * by for name, by in factors.items()}),
+    )
 
 
 METHODS: Mapping[str, Method] = {
@@ -81,13 +85,14 @@ METHODS: Mapping[str, Method] = {
 
 ABLATIONS: Mapping[str, Method] = {
     "without_trust_region": _otherwise(policy_bound=1e6),
-    "tighter_trust_region": _otherwise(policy_bound=0.003),
-    "wider_trust_region": _otherwise(policy_bound=0.03),
+    "tighter_trust_region": _times(policy_bound=1 / 3),
+    "wider_trust_region": _times(policy_bound=3.0),
     "without_leak": _otherwise(leak=0.0),
-    "stronger_leak": _otherwise(leak=0.03),
+    "weaker_leak": _times(leak=1 / 3),
+    "stronger_leak": _times(leak=3.0),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
-    "quick_start": _otherwise(**QUICK_START),
-    "quick_start_leak_alone": _otherwise(**QUICK_START, meta_learning_rate=1e-9),
+    "without_quick_start": _otherwise(start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
+    "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
     "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
@@ -115,6 +120,14 @@ def method(name: str) -> Method:
     if name not in known:
         raise SettingError(f"There is no method {name!r}; {did_you_mean(name, known)}")
     return known[name]
+
+
+def constants(agent: str, name: str) -> dict[str, Any]:
+    """The constants of a method that differentiates, for its row; of others nothing."""
+    known = {**METHODS, **ABLATIONS}
+    if name not in known or not known[name].tuner.startswith(DEFAULT):
+        return {}
+    return {"recipe": known[name].change(recipe_for(known[name].tuner, agent)).constants()}
 
 
 def maker(

@@ -1,7 +1,7 @@
 """`selftune bench drift`: protocol N, row after row, each written when it is there.
 
 for each world and kind of change
-    random, best_fixed, oracle      what 0, 1 and the most mean
+    random, best_fixed, oracle      what 0, 1 and the most mean; the oracle's regimes are rows of their own
     every method                    its score between them
 """
 
@@ -19,7 +19,7 @@ from selftune.envs.drift.standards import SUBJECTS, USUAL, WAYS, kinds
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import METHODS
+from selftune.experiments.contest.methods import METHODS, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
 from selftune.experiments.records import Records, Row
@@ -66,6 +66,8 @@ TASKS: Mapping[str, Task] = {
     "HalfCheetah-v5": Task("ppo", host=Host(ways=("abrupt", OFF), seeds=3, draws=16)),
 }
 REFERENCES = ("random", "best_fixed", "oracle")
+IN_REGIME = "oracle in regime "
+"""Rows of the oracle's parts, in the order of `Stream.regimes`' numbers."""
 FULL = Extent(steps=400_000, regimes=4, seeds=10, draws=32)
 REDUCED = Extent(steps=200_000, regimes=4, seeds=4, draws=8, members=4, width=8, points=12)
 REDUCED_ENVS = ("cartpole", "two_colors")
@@ -177,6 +179,8 @@ class _Bench:
                 return self._scored(curves, References(self._levels("random"), best, best)) | {"setting": setting}
             case "oracle":
                 return self._oracle()
+        if name.startswith(IN_REGIME):
+            return self._oracle_in(int(name.removeprefix(IN_REGIME)))
         return self._scored(self._cell.method(name), self._references())
 
     def _oracle(self) -> dict[str, Any]:
@@ -185,9 +189,19 @@ class _Bench:
             row = self.row("best_fixed")
             scores = np.asarray(row.details["scores"])
             return {**told(scores), "scores": rounded(scores), "levels": rounded(best)}
-        levels = self._cell.oracle()
+        columns = [self.row(f"{IN_REGIME}{regime}").details["level"] for regime in range(len(best))]
+        levels = np.stack(columns, axis=1)
         scores = normalised(levels, random, best, self._shares())
         return {**told(scores), "scores": rounded(scores), "levels": rounded(levels.mean(axis=0))}
+
+    def _oracle_in(self, regime: int) -> dict[str, Any]:
+        """A row of its own, since each regime's search takes as long as that for the best fixed setting."""
+        random, best = self._levels("random"), self._levels("best_fixed")
+        level = self._cell.oracle(regime)
+        everywhere = np.repeat(best[None], len(level), axis=0)
+        everywhere[:, regime] = level
+        scores = normalised(everywhere, random, best, np.eye(len(best))[regime])
+        return {**told(scores), "scores": rounded(scores), "level": rounded(level)}
 
     def _scored(self, curves: Curves, references: References) -> dict[str, Any]:
         return scored(curves, self._cell.stream, self._cell.lab.continuing, references)
@@ -213,6 +227,7 @@ class _Bench:
             "changes": list(self._cell.stream.changes),
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
+            **constants(lab.agent, name),
             "versions": {"selftune": __version__, "jax": jax.__version__},
             "machine": f"{platform.machine()} {jax.default_backend()}",
         }

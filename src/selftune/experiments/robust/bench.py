@@ -18,7 +18,7 @@ from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, method
+from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, constants, method
 from selftune.experiments.records import Records, circumstances
 from selftune.experiments.robust.scores import (
     DEFAULTS,
@@ -220,6 +220,7 @@ class _Bench:
             "guards": fired(curves),
             **({"curve": curve(curves, continuing)} if score == "area" else {"eta": paths(curves)}),
             **details,
+            **constants(self._asked.agent, name),
             **circumstances(),
         }
         key = self._key(name, start, score)
