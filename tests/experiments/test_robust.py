@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from selftune.agents.tuners import OWN
 from selftune.cli import main
 from selftune.errors import SettingError
 from selftune.experiments.drawing_settings import draw
@@ -67,6 +68,9 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     rates = [path[0] for path in eta["ways"]["learning_rate"]]
     assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"
     assert all(row.details["finite"] for row in whole)
+    told = {row.method: row.details.get("recipe") for row in whole}
+    assert told == dict.fromkeys(("random", "best_fixed", "fixed")) | {"meta_gradient": OWN["a2c"].constants()}
+    assert json.loads(json.dumps(told)) == told, "rows say with which constants they were measured"
     assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")
 
     kept = [row for row in json.loads(out.read_text()) if (row["method"], row["start"]) != tuned]
