@@ -101,6 +101,8 @@ ABLATIONS: Mapping[str, Method] = {
 }
 """The recipe with one thing taken away or changed; measured where they are named."""
 
+_KNOWN: Mapping[str, Method] = {**METHODS, **ABLATIONS}
+
 COMMON = ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
 SEARCHED: Mapping[str, tuple[str, ...]] = {
     "a2c": COMMON,
@@ -116,18 +118,17 @@ def method(name: str) -> Method:
     Raises:
         SettingError: There is none.
     """
-    known = {**METHODS, **ABLATIONS}
-    if name not in known:
-        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, known)}")
-    return known[name]
+    if name not in _KNOWN:
+        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, _KNOWN)}")
+    return _KNOWN[name]
 
 
 def constants(agent: str, name: str) -> dict[str, Any]:
     """The constants of a method that differentiates, for its row; of others nothing."""
-    known = {**METHODS, **ABLATIONS}
-    if name not in known or not known[name].tuner.startswith(DEFAULT):
+    told = _KNOWN.get(name)
+    if told is None or not told.tuner.startswith(DEFAULT):
         return {}
-    return {"recipe": known[name].change(recipe_for(known[name].tuner, agent)).constants()}
+    return {"recipe": told.change(recipe_for(told.tuner, agent)).constants()}
 
 
 def maker(
