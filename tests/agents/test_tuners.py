@@ -9,8 +9,9 @@ import pytest
 
 from selftune import _tree
 from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, ppo, q_lambda, recipe_for
+from selftune.agents.alarms import Alarm
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.restarting import Detection, restart_on_change
+from selftune.agents.restarting import rescued, restart_on
 from selftune.agents.tuners import OWN
 from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import numeric, range as within, trust_region
@@ -19,6 +20,7 @@ from selftune.optim import adam, clip_by_global_norm
 
 from .setting import CHOICES, FORCES, SEEN, learned, rollout
 
+ALWAYS = Alarm(tuple, lambda past, level, share: (past, jnp.asarray(True)))
 SMALL = ActorCriticSettings(num_envs=4, rollout_length=8, hidden=(16,))
 SMALL_PPO = PPOSettings(num_envs=4, rollout_length=8, hidden=(16,), epochs=2, minibatches=2)
 
@@ -44,7 +46,9 @@ def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
         return optax.flatten(optax.chain(clip_by_global_norm(eta["max_grad_norm"]), rule))
 
     start = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}
-    spelled = Recipe(optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend, start=start)
+    spelled = Recipe(
+        optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend, start=start, around=rescued
+    )
     told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
 
@@ -154,8 +158,7 @@ def test_held_settings_are_state_that_can_be_moved_from_outside_without_compilin
 
 
 def test_a_detected_change_starts_everything_anew():
-    """A threshold below 0 is a change at every update."""
-    recipe = replace(recipe_for("reset_on_change", "a2c"), around=restart_on_change(Detection(threshold=-1.0)))
+    recipe = replace(recipe_for("reset_on_change", "a2c"), around=restart_on(ALWAYS))
     agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=recipe)
     _, state, info = learned(agent, 2)
     counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}
@@ -165,7 +168,7 @@ def test_a_detected_change_starts_everything_anew():
 
 def test_a_restart_keeps_what_was_learned_about_learning_and_nothing_else():
     """At a change in every update, networks are a beginner's each time; metaparameters move on as long as they live."""
-    own = replace(OWN["a2c"], around=restart_on_change(Detection(threshold=-1.0)))
+    own = replace(OWN["a2c"], around=restart_on(ALWAYS))
     agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-5})
     _, state, info = learned(agent, 3)
     counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}

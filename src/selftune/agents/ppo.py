@@ -18,6 +18,7 @@ from selftune import _tree
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
+from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
 from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import PPOSettings
@@ -35,7 +36,10 @@ START = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "entropy_cost": 3e
 """Found on LunarLander-v3, one seed each, 1M steps: 4 epochs at a rate of 1e-3 and an entropy cost of 0.01 end near 190
 and fall back from better; 10 epochs at these end at 249 and rise throughout. Rewards are scaled and advantages are not
 standardized, so that an entropy cost weighs more here than it does elsewhere."""
-RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"))
+RECIPE = Recipe(
+    tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"),
+    around=rescued,
+)
 
 NAMES = (*COMMON, "clip_range", "kl_cost")
 

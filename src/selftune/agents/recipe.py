@@ -55,6 +55,11 @@ def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
     return optax.adam(recipe.meta_learning_rate, eps=1e-15)
 
 
+def untouched(agent: Agent) -> Agent:
+    """The agent as it is."""
+    return agent
+
+
 def in_trust(recipe: "Recipe", case: Case) -> list[Guard]:
     """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
     if case.distance is None:
@@ -94,7 +99,7 @@ class Recipe:
     """What must hold after each update."""
     descend: Descent = clipped_adam
     """What moves each network of an actor-critic."""
-    around: Callable[[Agent], Agent] = lambda agent: agent
+    around: Callable[[Agent], Agent] = untouched
     """What watches over the finished agent."""
 
     def starting(self, own: Mapping[str, float]) -> dict[str, float]:
@@ -109,6 +114,7 @@ class Recipe:
             "policy_bound": self.policy_bound,
             "leak": self.leak,
             "start": dict(self.start),
+            "around": self.around.__name__,
         }
 
     def chosen(self, tune: Sequence[str] | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import jax
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
+from selftune.agents.restarting import rescued
 from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import ActorCriticSettings
 from selftune.agents.updating import (
@@ -28,7 +29,10 @@ from selftune.types import PRNGKey, Transitions
 
 DEFAULTS = ActorCriticSettings()
 RECIPE = Recipe(
-    start={"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}, leak=0.03, policy_bound=0.003
+    start={"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02},
+    leak=0.03,
+    policy_bound=0.003,
+    around=rescued,
 )
 """A quick start: rates four times the literature's, with a floor under small gradients and tighter guards."""
 

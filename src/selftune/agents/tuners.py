@@ -10,11 +10,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import optax
 
+from selftune.agents.alarms import pages_test
 from selftune.agents.dqn import RECIPE as DQN
 from selftune.agents.ppo import RECIPE as PPO
 from selftune.agents.q_lambda import RECIPE as Q_LAMBDA
-from selftune.agents.recipe import Case, Descent, Recipe
-from selftune.agents.restarting import restart_on_change
+from selftune.agents.recipe import Case, Descent, Recipe, untouched
+from selftune.agents.restarting import restart_on
 from selftune.agents.sac import RECIPE as SAC
 from selftune.agents.synchronous import RECIPE as SYNCHRONOUS
 from selftune.errors import SettingError, did_you_mean
@@ -90,7 +91,7 @@ def _only_numeric(recipe: Recipe, case: Case) -> list[Guard]:
 
 
 def _held(own: Recipe) -> Recipe:
-    return replace(own, estimator=_plain, optimizer=_unmoved, guards=_only_numeric, start={})
+    return replace(own, estimator=_plain, optimizer=_unmoved, guards=_only_numeric, start={}, around=untouched)
 
 
 def _fixed(own: Recipe) -> Recipe:
@@ -132,6 +133,7 @@ def _hoof(own: Recipe) -> Recipe:
         estimator=search,
         optimizer=lambda *_: optax.sgd(1.0),
         guards=guards,
+        around=untouched,
     )
 
 
@@ -187,11 +189,6 @@ TUNERS: Mapping[str, Choice] = {
     "reset_on_change": Choice(
         "nothing moves; networks start anew when the return falls below its recent past",
         (*ACTOR_CRITICS, "q_lambda"),
-        lambda own: replace(_fixed(own), around=restart_on_change()),
-    ),
-    "meta_gradient_reset": Choice(
-        "the recipe; when the return falls below its recent past networks start anew, metaparameters go on",
-        (*ACTOR_CRITICS, "q_lambda"),
-        lambda own: replace(own, around=restart_on_change()),
+        lambda own: replace(_fixed(own), around=restart_on(pages_test())),
     ),
 }

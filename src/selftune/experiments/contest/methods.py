@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.recipe import Recipe
+from selftune.agents.recipe import Recipe, untouched
 from selftune.agents.tuners import DEFAULT, recipe_for
 from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
@@ -78,7 +78,6 @@ METHODS: Mapping[str, Method] = {
     "pbt_ray": Method("fixed", ray="pbt"),
     "pb2_ray": Method("fixed", ray="pb2"),
     "meta_gradient": Method("meta_gradient"),
-    "meta_gradient_reset": Method("meta_gradient_reset"),
     "meta_gradient_context": Method("meta_gradient", contextual=True),
 }
 """All begin with the literature's defaults, but for populations, which draw (protocol R)."""
@@ -93,6 +92,7 @@ ABLATIONS: Mapping[str, Method] = {
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
     "without_quick_start": _otherwise(start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
     "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor),
+    "without_restart": _otherwise(around=untouched),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
     "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
@@ -126,7 +126,7 @@ def method(name: str) -> Method:
 def constants(agent: str, name: str) -> dict[str, Any]:
     """The constants of a method that differentiates, for its row; of others nothing."""
     told = _KNOWN.get(name)
-    if told is None or not told.tuner.startswith(DEFAULT):
+    if told is None or told.tuner != DEFAULT:
         return {}
     return {"recipe": told.change(recipe_for(told.tuner, agent)).constants()}
 

@@ -48,7 +48,7 @@ RIVALS = (
     "schedule_free",
     "meta_gradient",
 )
-FROM_DEFAULTS = ("fixed", "kl_adaptive", "meta_gradient", "meta_gradient_reset")
+FROM_DEFAULTS = ("fixed", "kl_adaptive", "meta_gradient")
 """What also begins at the literature's defaults; `fixed` is then the literature's agent itself."""
 STEPS = 500_000
 LONGER = {"two_colors": 1_000_000}

@@ -83,7 +83,7 @@ class Extent(NamedTuple):
     """Of each control loop."""
 
 
-RIVALS = (FIXED, TUNED, "meta_gradient_reset", "kl_adaptive", "reset_on_change")
+RIVALS = (FIXED, TUNED, "kl_adaptive", "reset_on_change")
 QUICK = Extent((Bout(HALF_CHEETAH, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
 FULL = Extent(
     (

@@ -15,7 +15,6 @@ from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 NAMES: Mapping[str, str] = {
     FIXED: "fixed agent",
     TUNED: "self-tuned",
-    "meta_gradient_reset": "self-tuned, starts anew on a change",
     "kl_adaptive": "KL-adaptive rate",
     "reset_on_change": "fixed agent, starts anew on a change",
 }

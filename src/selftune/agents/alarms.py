@@ -1,0 +1,106 @@
+"""Alarms: from how well an agent does, update after update, whether it should start anew.
+
+watched = alarm.init()
+watched, rung = alarm.hear(watched, level, share)     level: how well it did; share: of `MEMORY` that has gone by
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selftune.types import Array, Int, PyTree, Scalar
+
+
+class Alarm(NamedTuple):
+    """A test on a stream of levels; what is not finite is passed over, and after it rang it begins anew."""
+
+    init: Callable[[], PyTree]
+    hear: Callable[[PyTree, Scalar, float], tuple[PyTree, Array]]
+
+
+def all_is_lost(left: float = 0.1) -> Alarm:
+    """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
+
+    A beginner's level is the mean of its first memory. Of what the best later mean was above that, less than `left`
+    remains: then nothing is lost by starting anew. A gain below a standard deviation of the levels counts as none, so
+    that an agent which has not learned yet is left alone.
+
+    Args:
+        left: Share of the gain under which it is lost, in (0, 1).
+    """
+
+    def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
+        rate = 1.0 - jnp.exp(-share)
+        weight = past.weight + rate * (1.0 - past.weight)
+        off = level - past.mean
+        mean = past.mean + rate / weight * off
+        beginner = jnp.where(past.age < 1.0, mean, past.beginner)
+        best = jnp.where(past.age < 1.0, mean, jnp.maximum(past.best, mean))
+        variance = (1.0 - rate) * (past.variance + jnp.where(past.age > 0.0, rate * off**2, 0.0))
+        gain = best - beginner
+        rung = (gain > jnp.sqrt(variance)) & (mean < beginner + left * gain)
+        return Standing(mean, weight, variance, beginner, best, past.age + share), rung
+
+    return _alarm(lambda: Standing(*[jnp.zeros(()) for _ in Standing._fields]), hear)
+
+
+class Standing(NamedTuple):
+    """What `all_is_lost` remembers: running means with weights that fade, and two levels to compare them with."""
+
+    mean: Scalar
+    weight: Scalar
+    """Of the mean, below 1 while it is young."""
+    variance: Scalar
+    beginner: Scalar
+    best: Scalar
+    age: Scalar
+    """In memories."""
+
+
+def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15.0, warm_up: int = 30) -> Alarm:
+    """Whether the level falls below its own recent past (Page 1954, https://doi.org/10.1093/biomet/41.1-2.100).
+
+    `total <- max(0, total + (mean - level) / deviation - tolerance)`, with the mean and deviation of what came before.
+
+    Args:
+        rate: Of the running mean and variance.
+        tolerance: Standard deviations that a level may lie below the mean without counting.
+        threshold: Sum of standard deviations that is a change.
+        warm_up: Levels before anything counts.
+    """
+
+    def hear(past: Falls, level: Scalar, share: float) -> tuple[Falls, Array]:
+        deviation = jnp.sqrt(past.variance) + 1e-6 * (1.0 + jnp.abs(past.mean))
+        fall = (past.mean - level) / deviation - tolerance
+        total = jnp.where(past.seen >= warm_up, jnp.maximum(past.total + fall, 0.0), 0.0)
+        faster = jnp.maximum(rate, 1.0 / (past.seen + 1))
+        off = level - past.mean
+        mean, variance = past.mean + faster * off, (1.0 - faster) * (past.variance + faster * off**2)
+        return Falls(mean, variance, total, past.seen + 1), total > threshold
+
+    return _alarm(lambda: Falls(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32)), hear)
+
+
+class Falls(NamedTuple):
+    """What Page's test remembers."""
+
+    mean: Scalar
+    variance: Scalar
+    total: Scalar
+    """The sum of the falls, never below 0."""
+    seen: Int[Array, ""]
+    """Levels so far."""
+
+
+def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]) -> Alarm:
+    def guarded(past: PyTree, level: Scalar, share: float) -> tuple[PyTree, Array]:
+        then, rung = hear(past, level, share)
+        fine = jnp.isfinite(level)
+        after = jax.tree.map(
+            lambda new, next_, old: jnp.where(fine, jnp.where(rung, new, next_), old), init(), then, past
+        )
+        return after, rung & fine
+
+    return Alarm(init, guarded)

@@ -1,0 +1,84 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from selftune.agents.alarms import all_is_lost, pages_test
+
+
+def heard(alarm, levels, share=0.1):
+    """What the alarm remembers after each level, and whether it rang."""
+
+    def step(past, level):
+        past, rung = alarm.hear(past, level, share)
+        return past, (past, rung)
+
+    return jax.lax.scan(step, alarm.init(), jnp.asarray(levels, jnp.float32))[1]
+
+
+def test_all_is_lost_by_hand():
+    """A memory of ln 2 levels: every level weighs half. Weights 1/2, 3/4, 7/8, 15/16, 31/32.
+
+    Means: 0; 0 + 2/3 * 10 = 6.667, while it begins; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333;
+    - 16/31 * 9.333 = 4.516. Variances: 0, 25, 148.6, 174.3, 108.9. A tenth of the gain is left at 6.667 + 1.333 = 8.
+    """
+    past, rung = heard(all_is_lost(left=0.1), [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
+    assert past.mean[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 9.3333], abs=1e-3)
+    assert past.variance[:4].tolist() == pytest.approx([0.0, 25.0, 148.6, 174.3], abs=0.05)
+    assert past.beginner[:4].tolist() == pytest.approx([0.0, 6.6667, 6.6667, 6.6667], abs=1e-3)
+    assert past.best[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
+    assert rung.tolist() == [False] * 4 + [True]
+    assert (float(past.age[-1]), float(past.weight[-1])) == (0.0, 0.0), "it begins anew"
+
+
+def test_pages_test_by_hand():
+    """Mean, variance before each number: (0, 0), (1, 0), (2, 1), (2, .5), (1, 1.25), (.5, .875).
+
+    Falls less the tolerance, from the third on: -.5; 2 / .7071 - .5 = 2.3284; 1 / 1.1180 - .5 = .3944;
+    1.5 / .9354 - .5 = 1.1036. Their sum passes 3 at the last.
+    """
+    alarm = pages_test(rate=0.5, tolerance=0.5, threshold=3.0, warm_up=2)
+    past, rung = heard(alarm, [1.0, 3.0, 2.0, 0.0, 0.0, -1.0])
+    assert past.total.tolist() == pytest.approx([0.0, 0.0, 0.0, 2.3284, 2.7229, 0.0], abs=1e-3)
+    assert rung.tolist() == [False] * 5 + [True]
+    assert int(past.seen[-1]) == 0, "it begins anew"
+
+
+@pytest.mark.parametrize("kind", [all_is_lost, pages_test])
+def test_what_is_not_finite_is_passed_over(kind):
+    alarm = kind()
+    past, _ = alarm.hear(alarm.init(), jnp.asarray(1.0), 0.1)
+    after, rung = alarm.hear(past, jnp.asarray(jnp.nan), 0.1)
+    assert not bool(rung)
+    assert jax.tree.map(float, after) == jax.tree.map(float, past)
+
+
+def streams():
+    """600 levels each: noise; a rise of 60 deviations; one that falls back by 6 at the 400th level, and one by all."""
+    noise = jax.random.normal(jax.random.key(0), (600,))
+    risen = noise + jnp.linspace(0.0, 60.0, 600)
+    return noise, risen, risen.at[400:].add(-6.0), noise + 60.0 * (jnp.arange(600) % 400 > 100)
+
+
+def test_only_a_fall_to_where_it_began_is_a_loss_of_all():
+    noise, risen, fallen, lost = (heard(all_is_lost(), stream)[1] for stream in streams())
+    assert not noise.any(), "who never learned has nothing to lose"
+    assert not risen.any()
+    assert not fallen.any()
+    assert 410 <= int(jnp.argmax(lost)) <= 430, "within two or three memories of ten levels"
+    assert int(lost.sum()) == 1
+
+
+def test_to_pages_test_every_fall_counts():
+    noise = streams()[0]
+    for stream in (noise, noise + jnp.linspace(0.0, 60.0, 600)):
+        assert not heard(pages_test(), stream)[1].any()
+    assert 400 <= int(jnp.argmax(heard(pages_test(), noise.at[400:].add(-6.0))[1])) < 410
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-3, 0.0), (1e3, 0.0), (1.0, -500.0)])
+def test_it_rings_at_the_same_level_whatever_the_unit(scale, offset):
+    lost = streams()[3]
+    rung = heard(all_is_lost(), lost)[1]
+    assert heard(all_is_lost(), lost * scale + offset)[1].tolist() == rung.tolist()
