@@ -20,34 +20,39 @@ class Alarm(NamedTuple):
     hear: Callable[[PyTree, Scalar, float], tuple[PyTree, Array]]
 
 
-def all_is_lost(left: float = 0.1) -> Alarm:
+def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
-    A beginner's level is the mean of its first memory. Of what the best later mean was above that, less than `left`
-    remains: then nothing is lost by starting anew. A gain below a standard deviation of the levels counts as none, so
-    that an agent which has not learned yet is left alone.
+    A beginner's level is the mean of its first memory, `gain` what the best later mean was above that. It should keep
+    a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts sooner than a shallow
+    one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above `patience`, nothing is lost
+    by starting anew. A gain below a standard deviation of the levels counts as none: who has not learned yet is left
+    alone.
 
     Args:
-        left: Share of the gain under which it is lost, in (0, 1).
+        left: Share of the gain under which it falls short, in (0, 1).
+        patience: The sum that is too much: one memory without any gain makes `left`.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
+        gain = past.best - past.beginner
+        learned = gain > jnp.sqrt(past.variance)
+        fall = (past.beginner + left * gain - level) / jnp.where(learned, gain, 1.0)
+        short = jnp.where(learned, jnp.maximum(past.short + share * fall, 0.0), 0.0)
         rate = 1.0 - jnp.exp(-share)
         weight = past.weight + rate * (1.0 - past.weight)
         off = level - past.mean
         mean = past.mean + rate / weight * off
+        variance = (1.0 - rate) * (past.variance + jnp.where(past.age > 0.0, rate * off**2, 0.0))
         beginner = jnp.where(past.age < 1.0, mean, past.beginner)
         best = jnp.where(past.age < 1.0, mean, jnp.maximum(past.best, mean))
-        variance = (1.0 - rate) * (past.variance + jnp.where(past.age > 0.0, rate * off**2, 0.0))
-        gain = best - beginner
-        rung = (gain > jnp.sqrt(variance)) & (mean < beginner + left * gain)
-        return Standing(mean, weight, variance, beginner, best, past.age + share), rung
+        return Standing(mean, weight, variance, beginner, best, short, past.age + share), short > patience
 
     return _alarm(lambda: Standing(*[jnp.zeros(()) for _ in Standing._fields]), hear)
 
 
 class Standing(NamedTuple):
-    """What `all_is_lost` remembers: running means with weights that fade, and two levels to compare them with."""
+    """What `all_is_lost` remembers: running means with weights that fade, and two levels to compare with."""
 
     mean: Scalar
     weight: Scalar
@@ -55,6 +60,8 @@ class Standing(NamedTuple):
     variance: Scalar
     beginner: Scalar
     best: Scalar
+    short: Scalar
+    """How far it has fallen short lately, in gains times memories."""
     age: Scalar
     """In memories."""
 
