@@ -20,17 +20,16 @@ def heard(alarm, levels, share=0.1):
 def test_all_is_lost_by_hand():
     """A memory of ln 2 levels, .6931: every level weighs half. Weights 1/2, 3/4, 7/8, 15/16.
 
-    Means: 0; 0 + 2/3 * 10 = 6.667, while it begins; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333.
-    Variances: 0, 25, 148.6, 174.3: a gain of 13.33 is above the deviation of 12.19 after the third level and 13.20
-    after the fourth. A tenth of the gain is left at 6.667 + 1.333 = 8: a level of 0 falls short by .6 gains, .4159 with
-    the memory's share, and two of them by .8318.
+    Means: 0, the beginner's; + 2/3 * 10 = 6.667; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333. Variances: 0, 25,
+    148.6, 174.3: a gain of 20 is above the deviations of 12.19 and 13.20. A tenth of it is left at 2: each level of 0
+    falls short by .1 gains, .0693 with the memory's share; two of them by .1386.
     """
-    past, rung = heard(all_is_lost(left=0.1, patience=0.5), [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
+    past, rung = heard(all_is_lost(left=0.1, patience=0.1), [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
     assert past.mean[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 9.3333], abs=1e-3)
     assert past.variance[:4].tolist() == pytest.approx([0.0, 25.0, 148.6, 174.3], abs=0.05)
-    assert past.beginner[:4].tolist() == pytest.approx([0.0, 6.6667, 6.6667, 6.6667], abs=1e-3)
+    assert past.beginner[:4].tolist() == [0.0] * 4
     assert past.best[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
-    assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.4159], abs=1e-3)
+    assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0693], abs=1e-3)
     assert rung.tolist() == [False] * 4 + [True]
     assert (float(past.age[-1]), float(past.weight[-1])) == (0.0, 0.0), "it begins anew"
 

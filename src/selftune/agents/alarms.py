@@ -23,7 +23,7 @@ class Alarm(NamedTuple):
 def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
-    A beginner's level is the mean of its first memory, `gain` what the best later mean was above that. It should keep
+    A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above that. It should keep
     a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts sooner than a shallow
     one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above `patience`, nothing is lost
     by starting anew. A gain below a standard deviation of the levels counts as none: who has not learned yet is left
@@ -44,8 +44,9 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
         off = level - past.mean
         mean = past.mean + rate / weight * off
         variance = (1.0 - rate) * (past.variance + jnp.where(past.age > 0.0, rate * off**2, 0.0))
-        beginner = jnp.where(past.age < 1.0, mean, past.beginner)
-        best = jnp.where(past.age < 1.0, mean, jnp.maximum(past.best, mean))
+        young = past.age < 0.5
+        beginner = jnp.where(young, mean, past.beginner)
+        best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         return Standing(mean, weight, variance, beginner, best, short, past.age + share), short > patience
 
     return _alarm(lambda: Standing(*[jnp.zeros(()) for _ in Standing._fields]), hear)
