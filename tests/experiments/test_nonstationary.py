@@ -103,6 +103,7 @@ def test_names_are_sorted_into_worlds_changes_and_methods():
     assert choice[:4] == (("acrobot",), ("abrupt",), ("reward",), ("pbt",))
     assert choice.extent.seeds == 2
     assert set(METHODS) - set(asked([], True).methods) == {"pbt_ray", "pb2_ray"}, "measured where they are named"
+    assert asked(["without_restart"], True).methods == ("without_restart",)
     assert asked(["pb2_ray"], True).methods == ("pb2_ray",)
     assert asked([], True)[1:3] == ((*WAYS, OFF), SUBJECTS)
     assert asked([], False).subjects == (), "of each world the usual one"

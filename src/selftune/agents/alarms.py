@@ -23,11 +23,11 @@ class Alarm(NamedTuple):
 def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
-    A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above that. It should keep
-    a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts sooner than a shallow
-    one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above `patience`, nothing is lost
-    by starting anew. A gain below a standard deviation of the levels counts as none: who has not learned yet is left
-    alone.
+    A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
+    that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
+    sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
+    `patience`, nothing is lost by starting anew. A gain below a standard deviation of the levels counts as none: who
+    has not learned yet is left alone.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).

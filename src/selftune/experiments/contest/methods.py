@@ -101,7 +101,8 @@ ABLATIONS: Mapping[str, Method] = {
 }
 """The recipe with one thing taken away or changed; measured where they are named."""
 
-_KNOWN: Mapping[str, Method] = {**METHODS, **ABLATIONS}
+KNOWN: Mapping[str, Method] = {**METHODS, **ABLATIONS}
+"""All that can be measured."""
 
 COMMON = ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
 SEARCHED: Mapping[str, tuple[str, ...]] = {
@@ -118,14 +119,14 @@ def method(name: str) -> Method:
     Raises:
         SettingError: There is none.
     """
-    if name not in _KNOWN:
-        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, _KNOWN)}")
-    return _KNOWN[name]
+    if name not in KNOWN:
+        raise SettingError(f"There is no method {name!r}; {did_you_mean(name, KNOWN)}")
+    return KNOWN[name]
 
 
 def constants(agent: str, name: str) -> dict[str, Any]:
     """The constants of a method that differentiates, for its row; of others nothing."""
-    told = _KNOWN.get(name)
+    told = KNOWN.get(name)
     if told is None or told.tuner != DEFAULT:
         return {}
     return {"recipe": told.change(recipe_for(told.tuner, agent)).constants()}

@@ -19,7 +19,7 @@ from selftune.envs.drift.standards import SUBJECTS, USUAL, WAYS, kinds
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import METHODS, constants
+from selftune.experiments.contest.methods import KNOWN, METHODS, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
 from selftune.experiments.records import Records, Row
@@ -92,7 +92,7 @@ def bench_drift(
         envs: Keys of `TASKS`.
         ways: `"abrupt"`, `"gradual"`, `"periodic"`, and `"none"` for a world that does not change.
         subjects: `"dynamics"`, `"reward"`, `"observation"`; where there are none, the usual one of each world.
-        methods: Keys of `METHODS`.
+        methods: Names that `contest.methods` knows.
         extent: How much of everything.
         command: What measures it again, as it is written into every row.
         say: Where a line after each row goes.
@@ -127,7 +127,7 @@ def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int 
     Raises:
         SettingError: An unknown name.
     """
-    everything = {"envs": tuple(TASKS), "ways": (*WAYS, OFF), "subjects": SUBJECTS, "methods": tuple(METHODS)}
+    everything = {"envs": tuple(TASKS), "ways": (*WAYS, OFF), "subjects": SUBJECTS, "methods": tuple(KNOWN)}
     usual = {**everything, "methods": tuple(name for name, method in METHODS.items() if method.ray is None)}
     usual |= {} if full else {"envs": REDUCED_ENVS, "ways": REDUCED_WAYS, "subjects": ()}
     known = [name for names in everything.values() for name in names]

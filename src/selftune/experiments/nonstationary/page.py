@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from selftune.experiments.contest.methods import METHODS
+from selftune.experiments.contest.methods import KNOWN
 from selftune.experiments.records import Row
 
 SHOWN = ("level", "learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay")
@@ -47,7 +47,7 @@ def figure(rows: Sequence[Row], shown: Sequence[str]) -> go.Figure:
 
 def _colour(name: str) -> str:
     """The same in every figure; neighbours in the list of methods are far apart on the wheel."""
-    known = ["best_fixed", *METHODS]
+    known = ["best_fixed", *KNOWN]
     return f"hsl({360 * known.index(name) * 7 // len(known) % 360}, 65%, 42%)"
 
 
