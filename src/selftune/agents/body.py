@@ -176,7 +176,7 @@ def _distribution(space: Space) -> tuple[Distribution, int]:
 
 def _example(told: tuple[int, ...], observations: Space, actions: Space, settings: ActorCriticSettings) -> Transitions:
     """Zeros, [T, B, ...]."""
-    batch = (settings.rollout_length, settings.num_envs)
+    batch = (settings.length, settings.num_envs)
     dtype = observations.dtype if isinstance(observations, Box) and not settings.see_horizons else "float32"
     observation = jnp.zeros((*batch, *told), dtype)
     action = jnp.zeros(batch, jnp.int32) if isinstance(actions, Discrete) else jnp.zeros((*batch, *actions.shape))

@@ -113,7 +113,7 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
-    counts = settings.num_envs, settings.rollout_length
+    counts = settings.num_envs, settings.length
     return recipe.around(Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts))
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from selftune.objectives import Outer
 
+UPDATE = 512
+"""Environment steps that an update sees, so that constants which count updates mean the same with few environments."""
+
 
 @dataclass(frozen=True)
 class ActorCriticSettings:
@@ -11,8 +14,9 @@ class ActorCriticSettings:
 
     num_envs: int = 16
     """Parallel environments."""
-    rollout_length: int = 32
-    """Steps of each environment between two updates."""
+    rollout_length: int = 0
+    """Steps of each environment between two updates; 0 for as many as make 512 in all environments together, but from 8
+    to 128."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and critics."""
     memory: int = 0
@@ -39,6 +43,11 @@ class ActorCriticSettings:
     """Weight of the outer critic's error in the judgement."""
     outer_divergence_cost: float = 0.0
     """How much the judge minds that an update moves the policy (the KL term of Zahavy et al. 2020)."""
+
+    @property
+    def length(self) -> int:
+        """Steps of each environment between two updates."""
+        return self.rollout_length or min(max(UPDATE // self.num_envs, 8), 128)
 
     @property
     def outer(self) -> Outer:

@@ -124,5 +124,5 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
-    counts = settings.num_envs, settings.rollout_length
+    counts = settings.num_envs, settings.length
     return recipe.around(Agent(name, spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag))

@@ -85,7 +85,7 @@ def actor_critic_tuner(
         distance=lambda old, new, batch: far(old, new, rollout_of(batch)),
         part=_policy_only,
         value=lambda before, after, batch: worth(before.params, after.params, rollout_of(batch)),
-        updates=-(-settings.lifetime // (settings.num_envs * settings.rollout_length)),
+        updates=-(-settings.lifetime // (settings.num_envs * settings.length)),
     )
     tuning = tuner(
         spec,

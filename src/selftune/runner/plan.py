@@ -21,12 +21,12 @@ LARGEST = 2**31 - 1
 """The largest whole number: counters on the device have 32 bits."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("memory", "warm_up"), (0, LARGEST)),
+    "warm_up": (0, LARGEST),
     **dict.fromkeys(("outer_discount", "outer_trace_decay"), (0.0, 1.0)),
     **dict.fromkeys(("outer_entropy_cost", "outer_value_cost", "outer_divergence_cost"), (0.0, 1e6)),
     **dict.fromkeys(("softness", "replay_ratio"), (1e-6, 1e6)),
 }
-"""Of settings that are numbers; every other one is a whole number from 1 on."""
+"""Of settings that are numbers; every other one is a whole number from 1 on, or from 0 where it is 0 by default."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _read(name: str, default: Any, value: Any) -> Any:
     except (KeyError, TypeError, ValueError, OverflowError):
         expected = f"a value such as {spoken(default)} ({type(default).__name__})"
         raise SettingError(f"{name} = {_short(value)}: expected {expected}.") from None
-    lowest, highest = _RANGES.get(name, (1, LARGEST))
+    lowest, highest = _RANGES.get(name, (0 if default == 0 else 1, LARGEST))
     for number in read if isinstance(read, tuple) else (read,):
         if not isinstance(number, bool | str) and not lowest <= number <= highest:
             raise SettingError(f"{name} = {_short(value)}: expected a number from {lowest} to {highest}.")

@@ -16,7 +16,7 @@ from selftune.experiments.overhead.costs import Cost, measure
 from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio, stopwatch
 from selftune.runner.native_experiment import native_functions
-from selftune.runner.plan import Plan, agent_named, settled
+from selftune.runner.plan import Plan
 
 
 class Case(NamedTuple):
@@ -51,7 +51,9 @@ def blocks(size: Size, say: Say) -> Iterator[Block]:
     """A block for each agent."""
     for case in size.cases:
         measured = partial(_measured, case, size.rounds)
-        yield Block("agents", (case.name,), _steps(case), size.rounds, "time over the fixed agent", measured)
+        yield Block(
+            "agents", (case.name,), steps_of_a_rollout(case), size.rounds, "time over the fixed agent", measured
+        )
 
 
 def learning(case: Case, tune: tuple[str, ...] | None) -> tuple[Callable, tuple]:
@@ -83,8 +85,7 @@ def _measured(case: Case, rounds: int, names: Sequence[str]) -> list[Measured]:
     return [Measured(case.name, ratio(seconds["self-tuned"], seconds["fixed"]), details)]
 
 
-def _steps(case: Case) -> int:
-    """Environment steps of a rollout."""
-    _, default = agent_named(case.agent)
-    settings = settled(default, case.settings)
-    return settings.num_envs * settings.rollout_length
+def steps_of_a_rollout(case: Case) -> int:
+    """Environment steps between two updates, of all environments together."""
+    agent, _, _ = Plan(case.env, case.agent, settings=case.settings).build(open_env(case.env, 1))
+    return agent.num_envs * agent.rollout_length

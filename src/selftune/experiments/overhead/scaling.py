@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from selftune.experiments.overhead.agents import Case, steps_of_a_rollout
 from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.overhead.processes import worker
 from selftune.experiments.overhead.seeds import lap, side_by_side
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio
 from selftune.experiments.overhead.updates import Setting, timed
-from selftune.runner.plan import agent_named
 
 
 class Size(NamedTuple):
@@ -62,7 +62,7 @@ def blocks(size: Size, say: Say) -> Iterator[Block]:
         setting = size.setting._replace(metaparameters=count)
         yield timed(setting, size.estimators, size.rounds, f"scaling: {setting}")
     names = tuple(f"seeds: {count}" for count in size.seeds)
-    steps, unit = _steps(size.agent), "time over that of one seed"
+    steps, unit = steps_of_a_rollout(Case(size.env, size.agent)), "time over that of one seed"
     yield Block(f"scaling: {size.env} {size.agent}", names, steps, size.rounds, unit, partial(_seeds, size))
     names = tuple(f"devices: {count}" for count in size.devices)
     title, unit = f"scaling: {size.env} {size.agent}, {size.shared} seeds", "time over that of one device"
@@ -74,7 +74,7 @@ def _seeds(size: Size, names: Sequence[str]) -> list[Measured]:
     one = side_by_side(size.env, size.agent)
     runs = {f"seeds: {count}": lap(one, count) for count in size.seeds}
     seconds = alternate(runs, size.rounds, "scaling: seeds")
-    steps = {f"seeds: {count}": count * _steps(size.agent) for count in size.seeds}
+    steps = {f"seeds: {count}": count * steps_of_a_rollout(Case(size.env, size.agent)) for count in size.seeds}
     return _rows(seconds, steps, names)
 
 
@@ -88,7 +88,7 @@ def _devices(size: Size, names: Sequence[str]) -> list[Measured]:
             flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
             runs[f"devices: {count}"] = partial(open_workers.enter_context(worker(command, flags)), "update")
         seconds = alternate(runs, size.rounds, "scaling: devices")
-    return _rows(seconds, dict.fromkeys(seconds, size.shared * _steps(size.agent)), names)
+    return _rows(seconds, dict.fromkeys(seconds, size.shared * steps_of_a_rollout(Case(size.env, size.agent))), names)
 
 
 def _rows(seconds: Mapping[str, np.ndarray], steps: Mapping[str, int], names: Sequence[str]) -> list[Measured]:
@@ -101,9 +101,3 @@ def _rows(seconds: Mapping[str, np.ndarray], steps: Mapping[str, int], names: Se
         return Measured(name, ratio(seconds[name], reference), details)
 
     return [row(name) for name in names]
-
-
-def _steps(agent: str) -> int:
-    """Environment steps of one update of one seed."""
-    settings = agent_named(agent)[1]
-    return settings.num_envs * settings.rollout_length
