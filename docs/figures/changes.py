@@ -13,7 +13,7 @@ from selftune.experiments.nonstationary.page import LINEAR
 from selftune.experiments.nonstationary.rendering import markdown
 from selftune.experiments.records import Records, Row
 
-COLOURS = {"best_fixed": GREY, "kl_adaptive": ORANGE, "meta_gradient_reset": BLUE, "meta_gradient": PINK}
+COLOURS = {"best_fixed": GREY, "kl_adaptive": ORANGE, "without_restart": BLUE, "meta_gradient": PINK}
 SHOWN = ("level", "learning_rate", "entropy_cost", "discount")
 
 

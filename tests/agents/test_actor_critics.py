@@ -97,7 +97,7 @@ def test_the_replayed_update_of_ppo_is_the_one_that_acted():
     learn = jax.jit(agent.learn)
     state = jax.jit(agent.init)(jax.random.key(0))
     after, _ = learn(state, rollout(agent, state, 0), jax.random.key(0))
-    start = after.experience.last.start
+    start = after.experience.own.last.start
     assert jax.tree.all(jax.tree.map(jnp.array_equal, start.params, state.learner.params))
 
 
