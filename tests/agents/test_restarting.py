@@ -21,11 +21,12 @@ def test_the_return_so_far_is_discounted_backwards_and_cut_at_ends():
     assert (float(so_far[0]), float(level)) == pytest.approx((1.0, 1.0))
 
 
-def test_a_memory_lasts_300_steps_of_each_environment_and_5000_of_all():
-    """300 * 16 is a little less than 5000; one environment takes all 5000 by itself."""
-    assert share_of_memory(32, 16) == pytest.approx(512 / 5000)
-    assert share_of_memory(32, 64) == pytest.approx(32 / 300)
-    assert share_of_memory(32, 1) == pytest.approx(32 / 5000)
+def test_a_memory_lasts_300_steps_of_each_environment_and_5000_of_all_and_eight_rollouts():
+    """Rollouts of 8 steps in 16, 64 and one environments are few of all, of each, and of all; of 128 they are long."""
+    assert share_of_memory(8, 16) == pytest.approx(128 / 5000)
+    assert share_of_memory(8, 64) == pytest.approx(8 / 300)
+    assert share_of_memory(8, 1) == pytest.approx(8 / 5000)
+    assert share_of_memory(128, 16) == pytest.approx(1 / 8)
 
 
 @pytest.mark.parametrize("build", [a2c, impala, ppo])

@@ -23,6 +23,8 @@ MEMORY = 300
 """Steps of each environment that an alarm's memory lasts: three times as far as the return so far looks back."""
 ENOUGH = 5000
 """Steps of all environments together that it lasts at least."""
+ROLLOUTS = 8
+"""Rollouts that it lasts at least: the level of one is noise where episodes begin together."""
 
 
 class Watched(NamedTuple):
@@ -68,7 +70,7 @@ def rescued(agent: Agent) -> Agent:
 
 def share_of_memory(length: int, count: int) -> float:
     """How much of an alarm's memory a rollout of `length` steps in `count` environments lasts."""
-    return length * min(1.0 / MEMORY, count / ENOUGH)
+    return min(length / MEMORY, length * count / ENOUGH, 1.0 / ROLLOUTS)
 
 
 def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Scalar]:
