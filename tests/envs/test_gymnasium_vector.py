@@ -3,11 +3,15 @@
 import importlib.util
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from threading import Barrier, Thread
+from time import sleep
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from selftune.envs import Box, Discrete, make
+from selftune.envs import Box, Discrete, gymnasium_vector, make
 from selftune.errors import MissingExtraError, SettingError, UnsupportedSpaceError
 
 
@@ -45,6 +49,42 @@ def test_old_words_in_the_models_of_a_package_are_not_told_to_its_user(capfd, tm
     make("HalfCheetah-v5", 2).close()
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []  # MuJoCo's own log
+
+
+class Listening(ModuleType):
+    """As much of MuJoCo as has one listener for all threads."""
+
+    def __init__(self):
+        super().__init__("mujoco")
+        self.__spec__ = ModuleSpec("mujoco", None)
+        self.listener, self.heard_by = None, []
+
+    def get_mju_user_warning(self):
+        return self.listener
+
+    def set_mju_user_warning(self, listener):
+        self.heard_by.append(self.listener is not None)
+        self.listener = listener
+
+
+def test_environments_that_are_made_in_several_threads_listen_to_mujoco_one_after_the_other(monkeypatch):
+    """Set and unset in turns: with a second listener before the first has gone, MuJoCo aborts the process."""
+    mujoco = Listening()
+    monkeypatch.setitem(sys.modules, "mujoco", mujoco)
+    ready = Barrier(4)
+
+    def listen():
+        ready.wait()
+        with gymnasium_vector._without_deprecations("gymnasium.envs.mujoco"):
+            sleep(0.01)
+
+    threads = [Thread(target=listen) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mujoco.heard_by == [False, True] * 4
+    assert mujoco.listener is None
 
 
 def test_unsupported_spaces_are_named_with_a_way_out():

@@ -37,11 +37,9 @@ START = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "entropy_cost": 3e
 and fall back from better; 10 epochs at these end at 249 and rise throughout. Rewards are scaled and advantages are not
 standardized, so that an entropy cost weighs more here than it does elsewhere."""
 RECIPE = Recipe(
-    start={"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02},
     tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"),
     around=rescued,
 )
-"""The same quick start as A2C's, with looser guards: a round makes forty updates, each held for itself."""
 
 NAMES = (*COMMON, "clip_range", "kl_cost")
 

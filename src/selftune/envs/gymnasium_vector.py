@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from selftune.envs.atari import make_atari
@@ -69,6 +70,10 @@ def make(
     return HostEnv(env, reset_where, partial(_call, env, "go_to") if changes and held is None else None)
 
 
+_HEARING = Lock()
+"""MuJoCo has one listener for all threads: two that set and unset it at once abort the process."""
+
+
 @contextmanager
 def _without_deprecations(entry_point: str) -> Iterator[None]:
     """What MuJoCo warns of as warnings of Python's, but for old words in a model.
@@ -80,14 +85,17 @@ def _without_deprecations(entry_point: str) -> Iterator[None]:
         yield
         return
     mujoco: Any = importlib.import_module("mujoco")
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(
-        lambda text: None if "deprecated" in text else warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)
-    )
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
+    with _HEARING:
+        before = mujoco.get_mju_user_warning()
+        mujoco.set_mju_user_warning(
+            lambda text: (
+                None if "deprecated" in text else warnings.warn(f"MuJoCo: {text}", RuntimeWarning, stacklevel=2)
+            )
+        )
+        try:
+            yield
+        finally:
+            mujoco.set_mju_user_warning(before)
 
 
 def _call(env, name, *given):
