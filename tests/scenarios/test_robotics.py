@@ -140,9 +140,9 @@ def begun(tuner, settings, seed=0):
 @pytest.mark.parametrize("tuner", ["fixed", "meta_gradient", "reset_on_change"])
 def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(tuner):
     _, old = begun("meta_gradient", SMALL)
-    senses = old.experience.senses
-    senses = senses._replace(observation=senses.observation._replace(rows=jnp.float32(7)), steps=jnp.int32(9))
-    old = old._replace(experience=old.experience._replace(senses=senses))
+    own = old.experience.own
+    senses = own.senses._replace(observation=own.senses.observation._replace(rows=jnp.float32(7)), steps=jnp.int32(9))
+    old = old._replace(experience=old.experience._replace(own=own._replace(senses=senses)))
     _, fresh = begun(tuner, SMALL | {"num_envs": 2}, seed=1)
     state = begin_with(fresh, learned(old))
     jax.tree.map(np.testing.assert_array_equal, state.learner.params, old.learner.params)
