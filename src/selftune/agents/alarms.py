@@ -1,7 +1,7 @@
 """Alarms: from how well an agent does, update after update, whether it should start anew.
 
 watched = alarm.init()
-watched, rung = alarm.hear(watched, level, share)     level: how well it did; share: of `MEMORY` that has gone by
+watched, rung = alarm.hear(watched, level, share)     share: of the alarm's memory, that went by since the last level
 """
 
 from collections.abc import Callable
@@ -18,6 +18,8 @@ class Alarm(NamedTuple):
 
     init: Callable[[], PyTree]
     hear: Callable[[PyTree, Scalar, float], tuple[PyTree, Array]]
+    """`hear(past, level, share) -> (past, rung)`: a number, in any unit in which more is better; the share of the
+    alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
 
 
 def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
@@ -27,11 +29,11 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
     `patience`, nothing is lost by starting anew. A gain below a standard deviation of the levels counts as none: who
-    has not learned yet is left alone.
+    has not learned yet is left alone. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
-        patience: The sum that is too much: one memory without any gain makes `left`.
+        patience: The sum that is too much, above 0: one memory without any gain makes `left`.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
@@ -71,6 +73,7 @@ def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15
     """Whether the level falls below its own recent past (Page 1954, https://doi.org/10.1093/biomet/41.1-2.100).
 
     `total <- max(0, total + (mean - level) / deviation - tolerance)`, with the mean and deviation of what came before.
+    It counts levels, however long each lasted.
 
     Args:
         rate: Of the running mean and variance.

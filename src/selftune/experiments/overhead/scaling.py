@@ -74,8 +74,8 @@ def _seeds(size: Size, names: Sequence[str]) -> list[Measured]:
     one = side_by_side(size.env, size.agent)
     runs = {f"seeds: {count}": lap(one, count) for count in size.seeds}
     seconds = alternate(runs, size.rounds, "scaling: seeds")
-    steps = {f"seeds: {count}": count * steps_of_a_rollout(Case(size.env, size.agent)) for count in size.seeds}
-    return _rows(seconds, steps, names)
+    steps = steps_of_a_rollout(Case(size.env, size.agent))
+    return _rows(seconds, {f"seeds: {count}": count * steps for count in size.seeds}, names)
 
 
 def _devices(size: Size, names: Sequence[str]) -> list[Measured]:
