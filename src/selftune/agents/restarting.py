@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.alarms import Alarm, all_is_lost
 from selftune.metaparams import tuned
+from selftune.networks.normalisation import discounted_returns
 from selftune.tuning import TunerInfo
 from selftune.types import Array, Float, PRNGKey, PyTree, Scalar, Transitions
 
@@ -75,14 +76,8 @@ def share_of_memory(length: int, count: int) -> float:
 
 def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Scalar]:
     """What a rollout [T, B] leaves of the discounted return so far, and its mean over the rollout."""
-
-    def step(so_far: Array, seen: tuple[Array, Array]) -> tuple[Array, Array]:
-        reward, ended = seen
-        reached = DISCOUNT * so_far + jnp.where(jnp.isfinite(reward), reward, 0.0)
-        return jnp.where(ended, 0.0, reached), reached
-
-    so_far, reached = jax.lax.scan(step, so_far, (batch.reward, batch.terminated | batch.truncated))
-    return so_far, reached.mean()
+    so_far, reached = discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
+    return so_far, jnp.nanmean(reached)
 
 
 def _anew(fresh: AgentState, learned: AgentState) -> AgentState:

@@ -175,7 +175,7 @@ def return_scale(batch: int) -> ReturnScale:
 
 
 def follow(scale: ReturnScale, reward: Float[Array, "T B"], done: Bool[Array, "T B"], discount: Number) -> ReturnScale:
-    """Follow the discounted returns `R <- discount * R + reward` over a rollout; a new episode starts at 0.
+    """Follow the size of the discounted returns over a rollout.
 
     Engstrom et al. 2020, Implementation matters in deep policy gradients (https://arxiv.org/abs/2005.12729).
 
@@ -188,6 +188,24 @@ def follow(scale: ReturnScale, reward: Float[Array, "T B"], done: Bool[Array, "T
     Returns:
         A scale of the same shapes and types.
     """
+    returns, seen = discounted_returns(scale.returns, reward, done, discount)
+    return ReturnScale(returns, include(scale.statistics, seen))
+
+
+def discounted_returns(
+    before: Float[Array, " B"], reward: Float[Array, "T B"], done: Bool[Array, "T B"], discount: Number
+) -> tuple[Float[Array, " B"], Float[Array, "T B"]]:
+    """The discounted returns so far, `R <- discount * R + reward`, over a rollout; a new episode starts at 0.
+
+    Args:
+        before: [B] where they stood.
+        reward: [T, B]; one that is not finite is passed over.
+        done: [T, B] whether the episode ended with this step, in any way.
+        discount: in [0, 1].
+
+    Returns:
+        [B] where they stand, and [T, B] what each step reached, NaN where its reward was not finite.
+    """
 
     def step(returns, inputs):
         reward, good, done = inputs
@@ -196,8 +214,7 @@ def follow(scale: ReturnScale, reward: Float[Array, "T B"], done: Bool[Array, "T
 
     reward, discount = reward.astype(jnp.float32), jnp.asarray(discount, jnp.float32)
     good = jnp.abs(reward) < LARGEST
-    returns, seen = jax.lax.scan(step, scale.returns, (reward, good, done))
-    return ReturnScale(returns, include(scale.statistics, seen))
+    return jax.lax.scan(step, before, (reward, good, done))
 
 
 def scale_reward(scale: ReturnScale, reward: Float[Array, "..."], clip: Number = 10.0) -> Float[Array, "..."]:
