@@ -22,7 +22,7 @@ from selftune.envs import Environment
 from selftune.envs.drift import Change, Drift, drifting
 from selftune.envs.drift.native_worlds import held
 from selftune.envs.opening import open_native
-from selftune.experiments.contest.methods import Method, defaults, maker
+from selftune.experiments.contest.methods import Method, literature, maker
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.fleet import fleet
 from selftune.experiments.measures import told
@@ -111,7 +111,7 @@ def _measured(one: Condition, method: str, env: str, agent: str, draws: int, ste
     program = fleet(maker(agent, world, Method(method, change=change), steps, one.settings), world)
     begun = draw(NAMES, draws, first)
     if method == "fixed":
-        begun = {name: np.full(draws, value, np.float32) for name, value in defaults(agent, world).items()}
+        begun = {name: np.full(draws, value, np.float32) for name, value in literature(agent, world).items()}
     title = f"{one.name} {method}"
     curves = runs(program, lambda step: world.params, begun, range(first, first + draws), steps, 50, title, draws)
     found = returns(curves, continuing=False)

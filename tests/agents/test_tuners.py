@@ -45,25 +45,32 @@ def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
         rule = adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
         return optax.flatten(optax.chain(clip_by_global_norm(eta["max_grad_norm"]), rule))
 
-    start = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}
+    home = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}
+    start = {"learning_rate": 1.2e-2, "critic_learning_rate": 1.2e-2}
     spelled = Recipe(
-        optimizer=lambda *_: optax.adam(0.02, eps=1e-15), guards=guards, descend=descend, start=start, around=rescued
+        home=home,
+        start=start,
+        optimizer=lambda *_: optax.adam(0.02, eps=1e-15),
+        guards=guards,
+        descend=descend,
+        around=rescued,
     )
     told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
 
 
-def test_a_recipes_start_is_where_what_it_tunes_begins_and_leaks_to_and_rivals_begin_at_the_literatures():
-    """Leak of one half, no other step: 1e-2 goes to the geometric mean of 1e-2 and 3e-3."""
-    start = {"learning_rate": 3e-3, "gradient_floor": 0.02}
-    own = replace(OWN["a2c"], start=start, leak=0.5, optimizer=lambda *_: optax.set_to_zero())
+def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin_at_the_literatures():
+    """Leak of one half, no other step: what began at x goes to the geometric mean of x and 3e-3."""
+    home, start = {"learning_rate": 3e-3, "gradient_floor": 0.02}, {"learning_rate": 1.2e-2}
+    own = replace(OWN["a2c"], home=home, start=start, leak=0.5, optimizer=lambda *_: optax.set_to_zero())
     begun = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=own).spec)
-    assert {name: begun[name] for name in start} == start
-    _, _, info = learned(a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-2}), 1)
-    assert float(info.eta["learning_rate"]) == pytest.approx((1e-2 * 3e-3) ** 0.5, rel=1e-4)
+    assert {name: begun[name] for name in home} == home | start
+    for init, first in (({}, 1.2e-2), ({"learning_rate": 1e-4}, 1e-4)):
+        _, _, info = learned(a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init=init), 1)
+        assert float(info.eta["learning_rate"]) == pytest.approx((first * 3e-3) ** 0.5, rel=1e-4)
     for tuner in ("fixed", "held", "annealed", "kl_adaptive", "hoof", "prodigy", "reset_on_change"):
         told = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=TUNERS[tuner].of(own)).spec)
-        assert {name: told[name] for name in start} == {"learning_rate": 7e-4, "gradient_floor": 1e-6}
+        assert {name: told[name] for name in home} == {"learning_rate": 7e-4, "gradient_floor": 1e-6}
 
 
 @pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))
@@ -78,6 +85,8 @@ def test_a_start_that_makes_no_sense_is_refused():
     for wrong, error in (({"lerning_rate": 1e-3}, UnknownMetaParamError), ({"discount": 1.5}, ConstraintError)):
         with pytest.raises(error, match=next(iter(wrong))):
             a2c(SEEN, CHOICES, settings=SMALL, recipe=replace(OWN["a2c"], start=wrong))
+        with pytest.raises(error, match=next(iter(wrong))):
+            a2c(SEEN, CHOICES, settings=SMALL, recipe=replace(OWN["a2c"], home=wrong, start={"discount": 0.9}))
 
 
 def test_kl_adaptive_moves_both_rates_by_the_rule_and_draws_may_be_traced():
@@ -168,7 +177,7 @@ def test_a_detected_change_starts_everything_anew():
 
 def test_a_restart_keeps_what_was_learned_about_learning_and_nothing_else():
     """At a change in every update, networks are a beginner's each time; metaparameters move on as long as they live."""
-    own = replace(OWN["a2c"], around=restart_on(ALWAYS))
+    own = replace(OWN["a2c"], start={}, around=restart_on(ALWAYS))
     agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-5})
     _, state, info = learned(agent, 3)
     counts = {int(leaf) for leaf in jax.tree.leaves(state.learner.opt_state) if leaf.dtype == jnp.int32}
@@ -176,6 +185,15 @@ def test_a_restart_keeps_what_was_learned_about_learning_and_nothing_else():
     assert int(state.meta.updates) == 3
     assert not bool(state.meta.estimator_state.ready), "no update waits for its judge"
     assert float(info.eta["learning_rate"]) == pytest.approx(1e-5 * 300 ** (1 - 0.97**3), rel=1e-3)
+
+
+def test_a_beginner_has_the_start_of_its_recipe_whatever_the_agent_before_began_with():
+    own = replace(OWN["a2c"], start={"learning_rate": 1.2e-2, "adam_b1": 0.5}, around=restart_on(ALWAYS))
+    agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-5})
+    _, state, info = learned(agent, 2)
+    assert float(jnp.exp(state.meta.meta_params["learning_rate"])) == pytest.approx(1.2e-2, rel=1e-5)
+    assert float(info.eta["learning_rate"]) == pytest.approx(1.2e-2 * (3e-3 / 1.2e-2) ** 0.03, rel=1e-3)
+    assert float(info.eta["critic_learning_rate"]) < 1e-4, "what has no start goes on"
 
 
 def test_what_does_not_fit_is_refused_with_what_would():

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from selftune.errors import MetaParamError, NotDifferentiableError, SelftuneError, UnknownMetaParamError
-from selftune.metaparams import MetaParam, bind, check_names, one_minus, positive, simplex, tuned, values
+from selftune.metaparams import (
+    MetaParam,
+    bind,
+    check_names,
+    contextual,
+    one_minus,
+    placed,
+    positive,
+    simplex,
+    tuned,
+    values,
+)
 
 SPEC = {"discount": MetaParam(0.9, one_minus()), "rate": MetaParam(0.1, doc="step size"), "cost": 0.25}
 
@@ -33,6 +44,17 @@ def test_coordinates_resolve_to_the_declared_values_and_constants_stay():
     moved = space.resolve(jax.tree.map(lambda x: x + 1.0, meta_params), None)
     np.testing.assert_allclose(moved["rate"], 0.1 * np.e, rtol=1e-5)
     assert moved["cost"] == 0.25
+
+
+def test_what_is_placed_is_there_whatever_the_context_and_nothing_else_moves():
+    spec = {**SPEC, "discount": MetaParam(0.9, one_minus(), contextual(2))}
+    space = bind(spec, {"w": jnp.zeros(2)})
+    meta_params = space.init(jax.random.key(0))
+    moved = placed(spec, meta_params, {"discount": 0.99, "cost": 7.0})
+    eta = space.resolve(moved, jnp.ones(2))
+    assert float(eta["discount"]) == pytest.approx(0.99)
+    assert (float(eta["rate"]), float(eta["cost"])) == pytest.approx((0.1, 0.25))
+    assert jax.tree.map(jnp.result_type, moved) == jax.tree.map(jnp.result_type, meta_params)
 
 
 def test_precision_follows_the_value():

@@ -143,11 +143,14 @@ def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(
     own = old.experience.own
     senses = own.senses._replace(observation=own.senses.observation._replace(rows=jnp.float32(7)), steps=jnp.int32(9))
     old = old._replace(experience=old.experience._replace(own=own._replace(senses=senses)))
-    _, fresh = begun(tuner, SMALL | {"num_envs": 2}, seed=1)
-    state = begin_with(fresh, learned(old))
+    agent, fresh = begun(tuner, SMALL | {"num_envs": 2}, seed=1)
+    state = begin_with(agent, fresh, learned(old))
     jax.tree.map(np.testing.assert_array_equal, state.learner.params, old.learner.params)
     jax.tree.map(np.testing.assert_array_equal, state.learner.opt_state, fresh.learner.opt_state)
-    jax.tree.map(np.testing.assert_array_equal, state.meta.meta_params, fresh.meta.meta_params)
+    home = {name: np.float32(5e-4) for name in agent.home}
+    assert set(home) == ({"learning_rate", "critic_learning_rate"} if tuner == "meta_gradient" else set())
+    metaparams = fresh.meta.meta_params | jax.tree.map(np.log, home)
+    jax.tree.map(np.testing.assert_array_equal, state.meta.meta_params, metaparams)
     own = state.experience.own if isinstance(state.experience, Watched) else state.experience
     assert float(own.senses.observation.rows) == 7
     assert own.senses.reward.returns.shape == (2,)
@@ -156,9 +159,9 @@ def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(
 
 def test_networks_of_another_shape_are_refused():
     _, old = begun("fixed", SMALL | {"hidden": (9,)})
-    _, fresh = begun("fixed", SMALL)
+    agent, fresh = begun("fixed", SMALL)
     with pytest.raises(SettingError, match="networks of the shapes"):
-        begin_with(fresh, learned(old))
+        begin_with(agent, fresh, learned(old))
 
 
 def test_an_online_agent_begins_with_it_too():
@@ -278,7 +281,7 @@ mujoco = pytest.mark.skipif(find_spec("mujoco") is None, reason="needs MuJoCo")
 @mujoco
 def test_the_shipped_policy_runs_and_the_strip_shows_it():
     agent = make_agent(HALF_CHEETAH, "fixed", {})
-    state = begin_with(jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
+    state = begin_with(agent, jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
     told = poses(agent, agent.actor(state), HALF_CHEETAH, None, 0, seed=1)
     travelled = told[-1].ends[:, :, 0].mean() - told[0].ends[:, :, 0].mean()
     assert travelled > 2.0  # metres in 1.4 seconds
@@ -289,7 +292,7 @@ def test_the_shipped_policy_runs_and_the_strip_shows_it():
 def test_mujocos_half_cheetah_runs_without_any_friction():
     """The limit that the story states: with coefficients of at most .00001 the policy is as fast after 45 seconds."""
     agent = make_agent(HALF_CHEETAH, "fixed", {})
-    state = begin_with(jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
+    state = begin_with(agent, jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
     none = st.Drift([st.Change("geom_friction", factors=[0.0])])
     told = poses(agent, agent.actor(state), HALF_CHEETAH, none, 0, seed=1, settle=900)
     assert told[-1].ends[:, :, 0].mean() - told[0].ends[:, :, 0].mean() > 2.0

@@ -1,6 +1,6 @@
 """What an agent is to a runner: functions to begin, to act and to learn, and the spec of what it tunes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from selftune.learning import LearnerState
@@ -53,3 +53,5 @@ class Agent(NamedTuple):
     """Steps of each between two calls of `learn`, `T`."""
     lag: int = 0
     """How many calls of `learn` the acting parameters may be behind: 0, or 1 for agents that correct for it."""
+    home: Mapping[str, float] = {}
+    """Where those metaparameters return to that start elsewhere, as befits a beginner."""

@@ -1,16 +1,17 @@
 """Beginning with what another agent has learned: its networks and its senses, and nothing of how it was tuned.
 
-state = begin_with(agent.init(key), known)        optimizers and metaparameters are as they always begin
+state = begin_with(agent, agent.init(key), known)       optimizers begin, metaparameters are at home: no beginner's
 """
 
 from typing import Any, NamedTuple
 
 import jax
 
-from selftune.agents.agent import AgentState
+from selftune.agents.agent import Agent, AgentState
 from selftune.agents.restarting import Watched
 from selftune.agents.senses import Senses
 from selftune.errors import SettingError
+from selftune.metaparams import placed
 from selftune.networks.normalisation import ReturnScale
 from selftune.types import Params, PyTree
 
@@ -30,10 +31,11 @@ def learned(state: AgentState) -> Learned:
     return Learned(state.learner.params, state.learner.memory, getattr(_own(state.experience), "senses", ()))
 
 
-def begin_with(state: AgentState, known: Learned) -> AgentState:
+def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
     """An agent that begins with what another one has learned.
 
     Args:
+        agent: Which. Of its metaparameters those that start where a beginner's do go home.
         state: As `agent.init(key)` gives it.
         known: Of an agent of the same kind with the same spaces and widths; it may have had another number of
             environments and another tuner.
@@ -47,7 +49,8 @@ def begin_with(state: AgentState, known: Learned) -> AgentState:
     if isinstance(known.senses, Senses):
         experience = experience._replace(senses=_in_these_worlds(experience.senses, known.senses))
     whole = state.experience._replace(own=experience) if isinstance(state.experience, Watched) else experience
-    return state._replace(learner=learner, experience=whole)
+    meta = state.meta._replace(meta_params=placed(agent.spec, state.meta.meta_params, agent.home))
+    return AgentState(learner, meta, whole)
 
 
 def _own(experience: PyTree) -> Any:

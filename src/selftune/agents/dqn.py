@@ -101,11 +101,10 @@ def dqn(
     num_actions = count_actions(action_space, "dqn")
     rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
-    start = recipe.starting(START)
-    spec = q_spec(recipe.chosen(tune), init, names, start)
+    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START))
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, start, learning, judge, truncated(settings.unroll), recipe)
+    tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(settings.unroll), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
@@ -149,7 +148,7 @@ def dqn(
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
     agent = Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
-    return recipe.around(protected(agent))
+    return recipe.around(recipe, protected(agent))
 
 
 def _time_steps(settings: DQNSettings) -> tuple[int, int]:

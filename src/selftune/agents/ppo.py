@@ -22,7 +22,7 @@ from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
 from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import PPOSettings
-from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
+from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, homes, with_axis
 from selftune.errors import SettingError
 from selftune.learning import Acted, LearnerState, StepInfo
 from selftune.metaparams import values
@@ -38,6 +38,7 @@ and fall back from better; 10 epochs at these end at 249 and rise throughout. Re
 standardized, so that an entropy cost weighs more here than it does elsewhere."""
 RECIPE = Recipe(
     tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"),
+    start={"learning_rate": 3e-3, "critic_learning_rate": 3e-3},
     around=rescued,
 )
 
@@ -91,11 +92,10 @@ def ppo(
             f"ppo got {settings.num_envs} environments, {settings.minibatches} minibatches, {settings.epochs} epochs; "
             "expected at least one of each, and a number of environments that the minibatches divide."
         )
-    start = recipe.starting(START)
-    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, start)
+    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
-    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, start)
+    learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, START)
     way = (_whole if recipe.estimator else _judged)(tuning, parts.example, settings)
 
     def begin(key: PRNGKey) -> AgentState:
@@ -113,8 +113,10 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
-    counts = settings.num_envs, settings.length
-    return recipe.around(Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts))
+    counts, home = (settings.num_envs, settings.length), homes(spec, init, recipe, START)
+    return recipe.around(
+        recipe, Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
+    )
 
 
 class _Way(NamedTuple):

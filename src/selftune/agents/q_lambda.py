@@ -81,11 +81,10 @@ def q_lambda(
     """
     num_actions = count_actions(action_space, "q_lambda")
     names = [field.name for field in fields(settings)]
-    start = recipe.starting(START)
-    spec = q_spec(recipe.chosen(tune), init, names, start)
+    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START))
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
-    tuning = q_tuner(spec, start, learning, judge, truncated(1), recipe)
+    tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(1), recipe)
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
@@ -103,4 +102,6 @@ def q_lambda(
 
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
-    return recipe.around(Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts))
+    return recipe.around(
+        recipe, Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
+    )

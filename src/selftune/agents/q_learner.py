@@ -54,13 +54,13 @@ def q_learner(loss: Loss) -> Learner:
 
 
 def q_tuner(
-    spec: Spec, start: Mapping[str, float], learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe
+    spec: Spec, home: Mapping[str, float], learning: Learner, meta_loss: Loss, estimator: Estimator, recipe: Recipe
 ) -> Tuner:
     """Guarded against bounds and non-finite numbers; a policy that jumps with its values has no trust region.
 
     The judge is differentiated in `eta` too: the losses of `selftune.objectives.q_learning` read only `epsilon` there.
     """
-    case = Case(spec, bounds(spec), priors(spec, start), estimator.window)
+    case = Case(spec, bounds(spec), priors(spec, home), estimator.window)
     estimator = recipe.estimator(case) if recipe.estimator else estimator
     moved, held = recipe.optimizer(recipe, case), recipe.guards(recipe, case)
     return tuner(spec, learning, meta_loss, estimator, moved, held, through={"eta"})

@@ -31,7 +31,7 @@ class Case(NamedTuple):
     bounds: dict[str, tuple[float, float]]
     """Documented bounds of what is tuned."""
     priors: dict[str, float]
-    """Where what is tuned starts when nobody says otherwise."""
+    """Where what is tuned returns to."""
     window: int = 1
     """Inner updates that the tuner is given at once."""
     distance: Distance | None = None
@@ -55,7 +55,7 @@ def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
     return optax.adam(recipe.meta_learning_rate, eps=1e-15)
 
 
-def untouched(agent: Agent) -> Agent:
+def untouched(recipe: "Recipe", agent: Agent) -> Agent:
     """The agent as it is."""
     return agent
 
@@ -84,10 +84,12 @@ class Recipe:
     policy_bound: float = 0.01
     """Largest mean Kullback-Leibler divergence of the policy in one update."""
     leak: float = 0.01
-    """Fraction of the way back to its default that a metaparameter goes at every update, in unconstrained coordinates:
-    what a gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
-    start: Mapping[str, float] = field(default_factory=dict)
+    """Fraction of the way home that a metaparameter goes at every update, in unconstrained coordinates: what a gradient
+    of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+    home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters start and return to, by name, instead of where the agent's own do."""
+    start: Mapping[str, float] = field(default_factory=dict)
+    """Where they start instead, at first and whenever the agent starts anew: a beginner learns more from a step."""
     tunable: tuple[str, ...] | None = None
     """All that can be tuned in this way; `None` for everything that the agent has."""
     estimator: Callable[[Case], Estimator] | None = None
@@ -99,12 +101,16 @@ class Recipe:
     """What must hold after each update."""
     descend: Descent = clipped_adam
     """What moves each network of an actor-critic."""
-    around: Callable[[Agent], Agent] = untouched
+    around: Callable[["Recipe", Agent], Agent] = untouched
     """What watches over the finished agent."""
 
+    def returning(self, own: Mapping[str, float]) -> dict[str, float]:
+        """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
+        return {**own, **self.home}
+
     def starting(self, own: Mapping[str, float]) -> dict[str, float]:
-        """Where metaparameters start and return to: as the agent's own do, but for what the recipe says."""
-        return {**own, **self.start}
+        """Where they start."""
+        return {**self.returning(own), **self.start}
 
     def constants(self) -> dict[str, Any]:
         """Its numbers and names, for the record of what was measured."""
@@ -113,6 +119,7 @@ class Recipe:
             "meta_learning_rate": self.meta_learning_rate,
             "policy_bound": self.policy_bound,
             "leak": self.leak,
+            "home": dict(self.home),
             "start": dict(self.start),
             "around": self.around.__name__,
         }

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.alarms import Alarm, all_is_lost
-from selftune.metaparams import tuned
+from selftune.agents.recipe import Recipe
+from selftune.metaparams import placed, tuned
 from selftune.networks.normalisation import discounted_returns
 from selftune.tuning import TunerInfo
-from selftune.types import Array, Float, PRNGKey, PyTree, Scalar, Transitions
+from selftune.types import Array, Float, MetaParams, PRNGKey, PyTree, Scalar, Transitions
 
 DISCOUNT = 0.99
 """Of the return so far."""
@@ -37,14 +38,14 @@ class Watched(NamedTuple):
     """Discounted return so far, in each environment."""
 
 
-def restart_on(alarm: Alarm) -> Callable[[Agent], Agent]:
+def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
     """Around an agent: networks, their optimizers and statistics start anew when the alarm rings.
 
-    What was learned about learning stays: metaparameters go on from where they are. It shows as `restart` among the
-    guards.
+    What was learned about learning stays: metaparameters go on from where they are, but for those whose start the
+    recipe gives. It shows as `restart` among the guards.
     """
 
-    def around(agent: Agent) -> Agent:
+    def around(recipe: Recipe, agent: Agent) -> Agent:
         def begin(key: PRNGKey) -> AgentState:
             state = agent.init(key)
             return state._replace(experience=Watched(state.experience, alarm.init(), jnp.zeros(agent.num_envs)))
@@ -54,8 +55,8 @@ def restart_on(alarm: Alarm) -> Callable[[Agent], Agent]:
             learned, info = agent.learn(_inner(state), batch, key)
             so_far, level = returns_so_far(watched.so_far, batch)
             heard, rung = alarm.hear(watched.alarm, level, share_of_memory(*batch.reward.shape))
-            new_key = jax.random.fold_in(key, 1)
-            fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned), lambda: learned)
+            new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
+            fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
             after = fresh._replace(experience=Watched(fresh.experience, heard, so_far))
             return after, info._replace(guards=info.guards | {"restart": jnp.where(rung, 1, 0)})
 
@@ -64,9 +65,9 @@ def restart_on(alarm: Alarm) -> Callable[[Agent], Agent]:
     return around
 
 
-def rescued(agent: Agent) -> Agent:
+def rescued(recipe: Recipe, agent: Agent) -> Agent:
     """A self-tuning agent that starts anew when all that it had learned is lost; one that tunes nothing as it is."""
-    return restart_on(all_is_lost())(agent) if tuned(agent.spec) else agent
+    return restart_on(all_is_lost())(recipe, agent) if tuned(agent.spec) else agent
 
 
 def share_of_memory(length: int, count: int) -> float:
@@ -80,9 +81,10 @@ def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Floa
     return so_far, jnp.nanmean(reached)
 
 
-def _anew(fresh: AgentState, learned: AgentState) -> AgentState:
+def _anew(fresh: AgentState, learned: AgentState, meta_params: MetaParams) -> AgentState:
     """A beginner with the metaparameters that another learned; what waited for its judge is gone."""
-    return fresh._replace(meta=learned.meta._replace(estimator_state=fresh.meta.estimator_state))
+    meta = learned.meta._replace(meta_params=meta_params, estimator_state=fresh.meta.estimator_state)
+    return fresh._replace(meta=meta)
 
 
 def _inner(state: AgentState) -> AgentState:

@@ -109,22 +109,20 @@ def sac(
     init = dict(init or {})
     if "learning_rate" in init:
         init.setdefault("critic_learning_rate", init["learning_rate"])
-    start = recipe.starting(
-        {
-            "learning_rate": 3e-4,
-            "critic_learning_rate": 3e-4,
-            "adam_eps": 1e-8,
-            "target_entropy": -float(num_actions),
-        }
-    )
+    own = {
+        "learning_rate": 3e-4,
+        "critic_learning_rate": 3e-4,
+        "adam_eps": 1e-8,
+        "target_entropy": -float(num_actions),
+    }
     names = [field.name for field in fields(settings)]
-    spec = build_spec(NAMES, recipe.chosen(tune), init, names, start)
+    spec = build_spec(NAMES, recipe.chosen(tune), init, names, recipe.starting(own))
 
     capacity = _time_steps(settings)
     networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)
     model, learning = networks.model, soft_learner(networks.model)
     far = soft_policy_divergence(model)
-    case = Case(spec, bounds(spec), priors(spec, start), settings.unroll, far, policy_only)
+    case = Case(spec, bounds(spec), priors(spec, recipe.returning(own)), settings.unroll, far, policy_only)
     tuning = tuner(
         spec,
         learning,
@@ -191,7 +189,7 @@ def sac(
 
     counts = settings.num_envs, settings.rollout_length
     agent = Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
-    return recipe.around(protected(agent))
+    return recipe.around(recipe, protected(agent))
 
 
 def _num_actions(space: Space) -> int:

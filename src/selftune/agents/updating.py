@@ -48,7 +48,7 @@ def actor_critic_spec(
     init: Mapping[str, Any] | None,
     settings: ActorCriticSettings,
     recipe: Recipe,
-    start: Mapping[str, float],
+    own: Mapping[str, float],
 ) -> dict[str, MetaParam | Any]:
     """The spec of an actor-critic agent; a `critic_learning_rate` that is not given starts at the `learning_rate`."""
     init = dict(init or {})
@@ -58,7 +58,14 @@ def actor_critic_spec(
     fixed = [field.name for field in fields(settings)]
     if recipe.estimator is not None and scopes:
         raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
-    return build_spec(names, recipe.chosen(tune), init, fixed, start, scopes)
+    return build_spec(names, recipe.chosen(tune), init, fixed, recipe.starting(own), scopes)
+
+
+def homes(spec: Spec, init: Mapping[str, Any] | None, recipe: Recipe, own: Mapping[str, float]) -> dict[str, float]:
+    """Where those metaparameters return to that begin at the recipe's start, since the user did not say where."""
+    given = {*(init or {})} | ({"critic_learning_rate"} if "learning_rate" in (init or {}) else set())
+    returning = priors(spec, recipe.returning(own))
+    return {name: value for name, value in returning.items() if name in recipe.start and name not in given}
 
 
 def actor_critic_tuner(
@@ -68,7 +75,7 @@ def actor_critic_tuner(
     meta_loss: Loss,
     recipe: Recipe,
     settings: ActorCriticSettings,
-    start: Mapping[str, float],
+    own: Mapping[str, float],
 ) -> tuple[Learner, Tuner]:
     """The learner of an actor-critic, and the tuner around it.
 
@@ -81,7 +88,7 @@ def actor_critic_tuner(
     case = Case(
         spec,
         bounds(spec),
-        priors(spec, start),
+        priors(spec, recipe.returning(own)),
         distance=lambda old, new, batch: far(old, new, rollout_of(batch)),
         part=_policy_only,
         value=lambda before, after, batch: worth(before.params, after.params, rollout_of(batch)),

@@ -98,9 +98,9 @@ def bounds(spec: Spec) -> dict[str, tuple[float, float]]:
 
 
 def priors(spec: Spec, defaults: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Where those entries of a spec that are learned start when nobody says otherwise."""
+    """What those entries of a spec that are learned are drawn to."""
     known = {name: entry.value for name, entry in VOCABULARY.items()} | dict(defaults or {})
-    return {name: known[name] for name, entry in spec.items() if isinstance(entry, MetaParam)}
+    return {name: _within_bounds(name, known[name]) for name, entry in spec.items() if isinstance(entry, MetaParam)}
 
 
 def _within_bounds(name: str, value: Any) -> Any:

@@ -11,7 +11,7 @@ from selftune.metaparams.constraints import (
     unit,
 )
 from selftune.metaparams.scopes import Scope, contextual, per_layer, per_parameter, scalar
-from selftune.metaparams.specification import MetaParam, MetaSpace, Spec, bind, check_names, tuned, values
+from selftune.metaparams.specification import MetaParam, MetaSpace, Spec, bind, check_names, placed, tuned, values
 
 __all__ = [
     "BoundNotice",
@@ -28,6 +28,7 @@ __all__ = [
     "one_minus",
     "per_layer",
     "per_parameter",
+    "placed",
     "positive",
     "scalar",
     "simplex",

@@ -15,7 +15,7 @@ import numpy as np
 from selftune.errors import MetaParamError, NotDifferentiableError, UnknownMetaParamError, did_you_mean
 from selftune.metaparams.constraints import Constraint, positive
 from selftune.metaparams.scopes import Scope, scalar
-from selftune.types import Array, Eta, Float, MetaParams, Params, PRNGKey
+from selftune.types import Array, Eta, Float, MetaParams, Params, PRNGKey, PyTree
 
 TUNABLE = (
     "What can be tuned is any real number that the loss or the update rule computes with: a rate, a discount, a cost, "
@@ -76,6 +76,20 @@ def tuned(spec: Spec) -> dict[str, MetaParam]:
 def values(spec: Spec) -> dict[str, Float[Array, "..."]]:
     """The initial, constrained value of every entry: what `learner.init` takes as `eta`."""
     return {name: _initial(name, entry) for name, entry in spec.items()}
+
+
+def placed(spec: Spec, meta_params: MetaParams, at: Mapping[str, float]) -> MetaParams:
+    """Coordinates of which those that are named, and learned, are where the constrained value is what it says.
+
+    Of a function of the context, the output's offset is.
+    """
+
+    def moved(entry: MetaParam, value: float, coordinates: PyTree) -> PyTree:
+        target = entry.constraint.inverse(jnp.asarray(value, jnp.result_type(float)))
+        return entry.scope.move(lambda x: jnp.full_like(x, target), coordinates)
+
+    named = {name: entry for name, entry in tuned(spec).items() if name in at}
+    return {**meta_params, **{name: moved(entry, at[name], meta_params[name]) for name, entry in named.items()}}
 
 
 def check_names(names: Iterable[str], known: Iterable[str], fixed: Iterable[str] = ()) -> None:

@@ -159,13 +159,13 @@ class OnlineAgent:
         return dict(self._fired)
 
     def begin_with(self, known: beginning.Learned) -> None:
-        """Go on with what another agent has learned; how this one is tuned stays.
+        """Go on with what another agent has learned; how this one is tuned stays, but for what befits only a beginner.
 
         Raises:
             SettingError: The networks have other shapes.
         """
         self._take_over(wait=True)
-        self._state = beginning.begin_with(self._state, jax.tree.map(jnp.array, known))
+        self._state = beginning.begin_with(self._agent, self._state, jax.tree.map(jnp.array, known))
         self._actor = self._functions.actor(self._state)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from selftune.experiments.contest.changing import (
     standing,
     stream_of,
 )
-from selftune.experiments.contest.methods import SEARCHED, defaults, maker, method, random_policy
+from selftune.experiments.contest.methods import SEARCHED, Method, literature, maker, method, own_start, random_policy
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, TUNING, draw
 from selftune.experiments.fleet import Fleet, fleet
 from selftune.experiments.host_fleet import host_fleet
@@ -175,6 +175,10 @@ class Cell:
         """The drawn settings that runs of the test begin with, the same for every method."""
         return self.drawn(self.lab.extent.seeds, TEST + self.lab.extent.first)
 
+    def usual_starts(self) -> dict[str, Float[np.ndarray, " S"]]:
+        """The literature's defaults, in every run."""
+        return self._all(literature(self.lab.agent, self.lab.spaces()))
+
     def oracle(self, regime: int) -> Float[np.ndarray, " S"]:
         """The level of the best setting of one regime, trained in that regime alone, as long as a whole run.
 
@@ -192,13 +196,13 @@ class Cell:
 
         Args:
             name: Of the method.
-            starts: Where each run begins; the literature's defaults when omitted.
+            starts: Where each run begins; where the method does when omitted.
         """
         told, extent = method(name), self.lab.extent
         if told.ray is not None:
             return self._through_ray(told.ray)
         if told.strategy is None:
-            begin = self._all(defaults(self.lab.agent, self.lab.spaces())) if starts is None else starts
+            begin = self._begun(told) if starts is None else starts
             return self._runs(name, begin, self._test(), self._physics)
         together = max(1, extent.width // extent.members)
         program, names = self._program(name), SEARCHED[self.lab.agent]
@@ -210,6 +214,9 @@ class Cell:
             for seeds in _chunks(self._test(), together)
         ]  # fmt: skip
         return joined(parts, extent.seeds)
+
+    def _begun(self, told: Method) -> dict[str, Float[np.ndarray, " S"]]:
+        return self.usual_starts() | (self._all(own_start(self.lab.agent, told)) if told.own_start else {})
 
     def _through_ray(self, strategy: str) -> Curves:
         """A population whose members are processes, once for each of the test's seeds."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import Recipe, untouched
-from selftune.agents.tuners import DEFAULT, recipe_for
+from selftune.agents.tuners import DEFAULT, OWN, recipe_for
 from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
@@ -35,6 +35,8 @@ class Method(NamedTuple):
     """What is otherwise in the tuner's recipe, in an ablation."""
     settings: Mapping[str, Any] = {}
     """What is otherwise in the agent's settings."""
+    own_start: bool = False
+    """Whether it begins where the recipe does, and not at the literature's values, when nobody says otherwise."""
 
     @property
     def moves(self) -> bool:
@@ -43,7 +45,7 @@ class Method(NamedTuple):
 
 
 def _otherwise(**changes: Any) -> Method:
-    return Method("meta_gradient", change=lambda recipe: replace(recipe, **changes))
+    return Method("meta_gradient", change=lambda recipe: replace(recipe, **changes), own_start=True)
 
 
 def _without_critic_rate(recipe: Recipe) -> Recipe:
@@ -51,14 +53,15 @@ def _without_critic_rate(recipe: Recipe) -> Recipe:
 
 
 def _without_gradient_floor(recipe: Recipe) -> Recipe:
-    start = {name: value for name, value in recipe.start.items() if name != "gradient_floor"}
-    return replace(recipe, start=start)
+    home = {name: value for name, value in recipe.home.items() if name != "gradient_floor"}
+    return replace(recipe, home=home)
 
 
 def _times(**factors: float) -> Method:
     return Method(
         "meta_gradient",
         change=lambda recipe: replace(recipe, **{name: getattr(recipe, name) * by for name, by in factors.items()}),
+        own_start=True,
     )
 
 
@@ -77,10 +80,11 @@ METHODS: Mapping[str, Method] = {
     "pb2": Method("fixed", PB2),
     "pbt_ray": Method("fixed", ray="pbt"),
     "pb2_ray": Method("fixed", ray="pb2"),
-    "meta_gradient": Method("meta_gradient"),
-    "meta_gradient_context": Method("meta_gradient", contextual=True),
+    "meta_gradient": Method("meta_gradient", own_start=True),
+    "meta_gradient_context": Method("meta_gradient", contextual=True, own_start=True),
 }
-"""All begin with the literature's defaults, but for populations, which draw (protocol R)."""
+"""Each begins as it would for a user who says nothing: the meta-gradient where its recipe does, populations where they
+draw (protocol R), all others with the literature's defaults."""
 
 ABLATIONS: Mapping[str, Method] = {
     "without_trust_region": _otherwise(policy_bound=1e6),
@@ -90,13 +94,15 @@ ABLATIONS: Mapping[str, Method] = {
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
-    "without_quick_start": _otherwise(start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
-    "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor),
+    "from_literature": Method("meta_gradient"),
+    "fixed_from_own_start": Method("fixed", own_start=True),
+    "without_quick_start": _otherwise(home={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
+    "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor, own_start=True),
     "without_restart": _otherwise(around=untouched),
-    "without_critic_rate": Method("meta_gradient", change=_without_critic_rate),
-    "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}),
-    "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}),
-    "with_outer_entropy": Method("meta_gradient", settings={"outer_entropy_cost": 0.03}),
+    "without_critic_rate": Method("meta_gradient", change=_without_critic_rate, own_start=True),
+    "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}, own_start=True),
+    "with_observation_scale": Method("meta_gradient", settings={"normalise_observations": True}, own_start=True),
+    "with_outer_entropy": Method("meta_gradient", settings={"outer_entropy_cost": 0.03}, own_start=True),
     "fixed_without_reward_scale": Method("fixed", settings={"scale_rewards": False}),
 }
 """The recipe with one thing taken away or changed; measured where they are named."""
@@ -151,7 +157,12 @@ def maker(
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 
-def defaults(agent: str, env: Environment | HostEnv) -> dict[str, float]:
+def own_start(agent: str, told: Method) -> dict[str, float]:
+    """Where the recipe's beginner is, of all that it sets."""
+    return told.change(OWN[agent]).starting({})
+
+
+def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:
     """The literature's values of all that is searched, and the critic's rate."""
     built = values(AGENTS[agent][0](env.observation_space, env.action_space, recipe=recipe_for("fixed", agent)).spec)
     return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate")}

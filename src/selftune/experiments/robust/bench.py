@@ -186,7 +186,7 @@ class _Bench:
     def _method(self, name: str, start: str) -> list[Score]:
         scales = {score: self._scale(score) for score in SCORES}
         cell = self._cell()
-        curves = cell.method(name, cell.starts() if start == DRAWS else None)
+        curves = cell.method(name, cell.starts() if start == DRAWS else cell.usual_starts())
         return [self._row(name, start, score, curves, scales[score], {}) for score in SCORES]
 
     def _scale(self, score: str) -> Scale:

@@ -61,7 +61,7 @@ def rider(agent: Agent, robot: Robot) -> Rider:
 
     def begin(key: Any, known: Learned | None) -> Any:
         state = jax.jit(agent.init)(key)
-        return state if known is None else begin_with(state, jax.tree.map(jax.numpy.copy, known))
+        return state if known is None else begin_with(agent, state, jax.tree.map(jax.numpy.copy, known))
 
     def ride(known: Learned | None, drift: Drift | None, seed: int, updates: int, keep: tuple[int, ...] = ()) -> Course:
         env = open_env(robot.env, agent.num_envs, drift)
