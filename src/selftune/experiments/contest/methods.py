@@ -94,6 +94,7 @@ ABLATIONS: Mapping[str, Method] = {
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
+    "without_start": _otherwise(start={}),
     "from_literature": Method("meta_gradient"),
     "fixed_from_own_start": Method("fixed", own_start=True),
     "without_quick_start": _otherwise(home={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
