@@ -12,6 +12,7 @@ from rich.console import Console
 from selftune.envs.drift import Change, Drift
 from selftune.envs.drift.standards import SUBJECTS, WAYS, kinds
 from selftune.errors import SettingError
+from selftune.experiments import contest
 from selftune.experiments.contest.cell import Extent
 from selftune.experiments.contest.changing import (
     OFF,
@@ -28,6 +29,7 @@ from selftune.experiments.nonstationary.bench import IN_REGIME, TASKS, asked, be
 from selftune.experiments.nonstationary.page import AT_FIRST, figures
 from selftune.experiments.nonstationary.rendering import bar, markdown, table
 from selftune.experiments.records import Records
+from selftune.experiments.sweep import Curves
 
 TINY = Extent(steps=2048, regimes=2, seeds=2, draws=4, members=4, width=4, points=4)
 SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
@@ -96,6 +98,29 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert title == "cartpole abrupt dynamics: around a change", "the world that stands still has no such figure"
     seen = {trace.name for trace in drawn.data if trace.name and trace.visible is True}
     assert seen == set(AT_FIRST) & named.keys(), "the others wait in the legend"
+
+
+def test_each_method_begins_where_it_does_for_a_user_who_says_nothing_or_where_it_is_told(monkeypatch):
+    settings, nothing = {}, Curves(*(() for _ in Curves._fields))
+
+    def runs(program, physics, begun, *_):
+        settings.clear()
+        settings.update(begun)
+        return nothing
+
+    monkeypatch.setattr(contest.cell, "runs", runs)
+    cell = contest.cell.Cell(contest.cell.Lab("cartpole", "a2c", False, TINY, SMALL), OFF)
+    begun = {
+        "fixed": (7e-4, None), "kl_adaptive": (7e-4, None), "from_literature": (7e-4, None),
+        "meta_gradient": (1.2e-2, 0.02), "fixed_from_own_start": (1.2e-2, 0.02), "without_start": (3e-3, 0.02),
+        "without_gradient_floor": (1.2e-2, None), "without_quick_start": (7e-4, None),
+    }  # fmt: skip
+    for name, (rate, floor) in begun.items():
+        cell.method(name)
+        assert settings["critic_learning_rate"] == pytest.approx([rate] * TINY.seeds), name
+        assert settings.get("gradient_floor", [None])[0] == (floor and pytest.approx(floor)), name
+    cell.method("meta_gradient", cell.usual_starts())
+    assert settings["learning_rate"] == pytest.approx([7e-4] * TINY.seeds)
 
 
 def test_names_are_sorted_into_worlds_changes_and_methods():
