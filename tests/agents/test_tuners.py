@@ -81,6 +81,16 @@ def test_every_agent_begins_at_its_recipes_start(agent):
     assert begun["learning_rate"] == pytest.approx(0.0123)
 
 
+def test_an_agent_tells_the_home_of_what_begins_at_its_recipes_start():
+    def home(**chosen):
+        return a2c(SEEN, CHOICES, settings=SMALL, **chosen).home
+
+    assert home() == {"learning_rate": 3e-3, "critic_learning_rate": 3e-3}
+    assert home(init={"critic_learning_rate": 1e-3}) == {"learning_rate": 3e-3}
+    assert home(init={"learning_rate": 1e-3}) == {}, "the critic's rate begins with it"
+    assert home(tune=["discount"]) == {}
+
+
 def test_a_start_that_makes_no_sense_is_refused():
     for wrong, error in (({"lerning_rate": 1e-3}, UnknownMetaParamError), ({"discount": 1.5}, ConstraintError)):
         with pytest.raises(error, match=next(iter(wrong))):
