@@ -74,11 +74,13 @@ def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin
 
 
 @pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))
-def test_every_agent_begins_at_its_recipes_start(agent):
+def test_every_agent_begins_at_its_recipes_start_if_it_tunes(agent):
     make, _ = AGENTS[agent]
     actions = FORCES if agent == "sac" else CHOICES
-    begun = values(make(SEEN, actions, recipe=replace(OWN[agent], start={"learning_rate": 0.0123})).spec)
-    assert begun["learning_rate"] == pytest.approx(0.0123)
+    recipe = replace(OWN[agent], home={"learning_rate": 0.0045}, start={"learning_rate": 0.0123})
+    for tune, rate in ((None, 0.0123), ([], 0.0045)):
+        begun = values(make(SEEN, actions, tune=tune, recipe=recipe).spec)
+        assert begun["learning_rate"] == pytest.approx(rate), "what stands still stands at home"
 
 
 def test_an_agent_tells_the_home_of_what_begins_at_its_recipes_start():
@@ -198,7 +200,7 @@ def test_a_restart_keeps_what_was_learned_about_learning_and_nothing_else():
 
 
 def test_a_beginner_has_the_start_of_its_recipe_whatever_the_agent_before_began_with():
-    own = replace(OWN["a2c"], start={"learning_rate": 1.2e-2, "adam_b1": 0.5}, around=restart_on(ALWAYS))
+    own = replace(OWN["a2c"], start={"learning_rate": 1.2e-2}, around=restart_on(ALWAYS))
     agent = a2c(SEEN, CHOICES, settings=SMALL, recipe=own, init={"learning_rate": 1e-5})
     _, state, info = learned(agent, 2)
     assert float(jnp.exp(state.meta.meta_params["learning_rate"])) == pytest.approx(1.2e-2, rel=1e-5)

@@ -119,6 +119,9 @@ def test_each_method_begins_where_it_does_for_a_user_who_says_nothing_or_where_i
         cell.method(name)
         assert settings["critic_learning_rate"] == pytest.approx([rate] * TINY.seeds), name
         assert settings.get("gradient_floor", [None])[0] == (floor and pytest.approx(floor)), name
+    cell.method("without_critic_rate")
+    assert settings["learning_rate"] == pytest.approx([1.2e-2] * TINY.seeds)
+    assert settings["critic_learning_rate"] == pytest.approx([3e-3] * TINY.seeds)
     cell.method("meta_gradient", cell.usual_starts())
     assert settings["learning_rate"] == pytest.approx([7e-4] * TINY.seeds)
 

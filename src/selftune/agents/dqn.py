@@ -101,7 +101,7 @@ def dqn(
     num_actions = count_actions(action_space, "dqn")
     rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START))
+    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START, tune))
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(settings.unroll), recipe)

@@ -81,7 +81,7 @@ def q_lambda(
     """
     num_actions = count_actions(action_space, "q_lambda")
     names = [field.name for field in fields(settings)]
-    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START))
+    spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START, tune))
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(1), recipe)

@@ -16,7 +16,7 @@ from selftune.estimators import Estimator
 from selftune.estimators.searching import Value
 from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
-from selftune.metaparams import Spec, tuned
+from selftune.metaparams import Spec, check_names, tuned
 from selftune.optim import adam, clip_by_global_norm
 from selftune.types import Eta, PyTree, Scalar
 
@@ -89,7 +89,7 @@ class Recipe:
     home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters start and return to, by name, instead of where the agent's own do."""
     start: Mapping[str, float] = field(default_factory=dict)
-    """Where they start instead, at first and whenever the agent starts anew: a beginner learns more from a step."""
+    """Where those that are tuned start instead, at first and when the agent starts anew: beginners learn more so."""
     tunable: tuple[str, ...] | None = None
     """All that can be tuned in this way; `None` for everything that the agent has."""
     estimator: Callable[[Case], Estimator] | None = None
@@ -108,9 +108,15 @@ class Recipe:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
         return {**own, **self.home}
 
-    def starting(self, own: Mapping[str, float]) -> dict[str, float]:
-        """Where they start."""
-        return {**self.returning(own), **self.start}
+    def starting(self, own: Mapping[str, float], tune: Sequence[str] | None) -> dict[str, float]:
+        """Where they start: at home, but for those that are tuned, and so find their way there from elsewhere.
+
+        Raises:
+            UnknownMetaParamError: A start of what the recipe does not tune.
+        """
+        check_names(self.start, self.tune)
+        chosen = self.chosen(tune)
+        return {**self.returning(own), **{name: value for name, value in self.start.items() if name in chosen}}
 
     def constants(self) -> dict[str, Any]:
         """Its numbers and names, for the record of what was measured."""

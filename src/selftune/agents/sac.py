@@ -116,7 +116,7 @@ def sac(
         "target_entropy": -float(num_actions),
     }
     names = [field.name for field in fields(settings)]
-    spec = build_spec(NAMES, recipe.chosen(tune), init, names, recipe.starting(own))
+    spec = build_spec(NAMES, recipe.chosen(tune), init, names, recipe.starting(own, tune))
 
     capacity = _time_steps(settings)
     networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)

@@ -58,7 +58,7 @@ def actor_critic_spec(
     fixed = [field.name for field in fields(settings)]
     if recipe.estimator is not None and scopes:
         raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
-    return build_spec(names, recipe.chosen(tune), init, fixed, recipe.starting(own), scopes)
+    return build_spec(names, recipe.chosen(tune), init, fixed, recipe.starting(own, tune), scopes)
 
 
 def homes(spec: Spec, init: Mapping[str, Any] | None, recipe: Recipe, own: Mapping[str, float]) -> dict[str, float]:

@@ -49,7 +49,8 @@ def _otherwise(**changes: Any) -> Method:
 
 
 def _without_critic_rate(recipe: Recipe) -> Recipe:
-    return replace(recipe, tune=tuple(name for name in recipe.tune if name != "critic_learning_rate"))
+    tune = tuple(name for name in recipe.tune if name != "critic_learning_rate")
+    return replace(recipe, tune=tune, start={name: value for name, value in recipe.start.items() if name in tune})
 
 
 def _without_gradient_floor(recipe: Recipe) -> Recipe:
@@ -160,7 +161,7 @@ def maker(
 
 def own_start(agent: str, told: Method) -> dict[str, float]:
     """Where the recipe's beginner is, of all that it sets."""
-    return told.change(OWN[agent]).starting({})
+    return told.change(OWN[agent]).starting({}, None)
 
 
 def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:
