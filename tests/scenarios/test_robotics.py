@@ -169,6 +169,10 @@ def test_an_online_agent_begins_with_it_too():
     params = jax.tree.map(lambda leaf: leaf + 0.5, old.learner.params)
     known = learned(old._replace(learner=old.learner._replace(params=params)))
     with gymnasium.make("CartPole-v1") as env:
+        tuned = st.OnlineAgent(env.observation_space, env.action_space, "ppo", settings=BARE)
+        assert tuned.eta["learning_rate"] == pytest.approx(3e-3)
+        tuned.begin_with(known)
+        assert tuned.eta["learning_rate"] == pytest.approx(5e-4)
         agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
         agent.begin_with(known)
         jax.tree.map(np.testing.assert_array_equal, agent._actor.policy, params["policy"])

@@ -87,7 +87,7 @@ class Recipe:
     """Fraction of the way home that a metaparameter goes at every update, in unconstrained coordinates: what a gradient
     of mere noise cannot hold, returns; what a steady one moves, stays moved."""
     home: Mapping[str, float] = field(default_factory=dict)
-    """Where metaparameters start and return to, by name, instead of where the agent's own do."""
+    """Where metaparameters return to, and start but for `start`, by name, instead of where the agent's own do."""
     start: Mapping[str, float] = field(default_factory=dict)
     """Where those that are tuned start instead, at first and when the agent starts anew: beginners learn more so."""
     tunable: tuple[str, ...] | None = None

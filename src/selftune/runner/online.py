@@ -159,7 +159,9 @@ class OnlineAgent:
         return dict(self._fired)
 
     def begin_with(self, known: beginning.Learned) -> None:
-        """Go on with what another agent has learned; how this one is tuned stays, but for what befits only a beginner.
+        """Go on with what another agent has learned; how this one is tuned stays.
+
+        But metaparameters that began as a beginner's go home, whatever has become of them.
 
         Raises:
             SettingError: The networks have other shapes.
@@ -167,6 +169,7 @@ class OnlineAgent:
         self._take_over(wait=True)
         self._state = beginning.begin_with(self._agent, self._state, jax.tree.map(jnp.array, known))
         self._actor = self._functions.actor(self._state)
+        self._eta |= self._agent.home
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""

@@ -109,6 +109,9 @@ ABLATIONS: Mapping[str, Method] = {
 }
 """The recipe with one thing taken away or changed; measured where they are named."""
 
+STARTS = ("without_start", "from_literature", "fixed_from_own_start")
+"""Ablations of where a method begins: the same as others where that is given."""
+
 KNOWN: Mapping[str, Method] = {**METHODS, **ABLATIONS}
 """All that can be measured."""
 

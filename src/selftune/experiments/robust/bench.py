@@ -18,7 +18,7 @@ from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, constants, method
+from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, constants, method
 from selftune.experiments.records import Records, circumstances
 from selftune.experiments.robust.scores import (
     DEFAULTS,
@@ -83,8 +83,8 @@ class Asked(NamedTuple):
         if self.agent not in SEARCHED:
             raise SettingError(f"bench robust has no agent {self.agent!r}; {did_you_mean(self.agent, SEARCHED)}")
         for name in self.methods:
-            if method(name).ray is not None:
-                raise SettingError(f"bench robust measures {name!r} only in bench drift; choose another method.")
+            if method(name).ray is not None or name in STARTS:
+                raise SettingError(f"bench robust does not measure {name!r}, bench drift does; choose another method.")
         least = {"draws": 2, "hindsight": 1, "seed": 0, "steps": 1}
         for name, lowest in least.items():
             value = getattr(self, name)
