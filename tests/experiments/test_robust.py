@@ -131,6 +131,7 @@ def test_environments_on_the_host_can_be_named(tmp_path):
         ({"agent": "dqn"}, "known: a2c"),
         ({"methods": ("fixd",)}, "did you mean 'fixed'"),
         ({"methods": ("pbt_ray",)}, "bench drift"),
+        ({"methods": ("from_literature",)}, "bench drift"),
         ({"draws": 1}, "at least 2"),
         ({"envs": ("drifting_maze",)}, "no standard change of 'maze'"),
         ({"envs": ("cartpole", "cartpol")}, "cartpole"),

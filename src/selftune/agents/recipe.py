@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import optax
 
 from selftune.agents.agent import Agent
-from selftune.errors import SettingError
+from selftune.errors import SettingError, UnknownMetaParamError
 from selftune.estimators import Estimator
 from selftune.estimators.searching import Value
 from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
-from selftune.metaparams import Spec, check_names, tuned
+from selftune.metaparams import Spec, tuned
 from selftune.optim import adam, clip_by_global_norm
 from selftune.types import Eta, PyTree, Scalar
 
@@ -114,7 +114,11 @@ class Recipe:
         Raises:
             UnknownMetaParamError: A start of what the recipe does not tune.
         """
-        check_names(self.start, self.tune)
+        if extra := sorted(set(self.start) - set(self.tune)):
+            raise UnknownMetaParamError(
+                f"The recipe's start names {', '.join(extra)}, which its tune ({', '.join(self.tune)}) does not; leave "
+                "them out of start, or out of both."
+            )
         chosen = self.chosen(tune)
         return {**self.returning(own), **{name: value for name, value in self.start.items() if name in chosen}}
 
