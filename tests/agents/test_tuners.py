@@ -81,6 +81,8 @@ def test_every_agent_begins_at_its_recipes_start_if_it_tunes(agent):
     for tune, rate in ((None, 0.0123), ([], 0.0045)):
         begun = values(make(SEEN, actions, tune=tune, recipe=recipe).spec)
         assert begun["learning_rate"] == pytest.approx(rate), "what stands still stands at home"
+    assert make(SEEN, actions, recipe=recipe).home == {"learning_rate": 0.0045}
+    assert make(SEEN, actions, recipe=recipe, init={"learning_rate": 1e-3}).home == {}
 
 
 def test_an_agent_tells_the_home_of_what_begins_at_its_recipes_start():
@@ -99,6 +101,9 @@ def test_a_start_that_makes_no_sense_is_refused():
             a2c(SEEN, CHOICES, settings=SMALL, recipe=replace(OWN["a2c"], start=wrong))
         with pytest.raises(error, match=next(iter(wrong))):
             a2c(SEEN, CHOICES, settings=SMALL, recipe=replace(OWN["a2c"], home=wrong, start={"discount": 0.9}))
+    recipe = replace(OWN["a2c"], start={"learning_rate": -5.0})
+    with pytest.raises(ConstraintError, match="learning_rate = -5"):
+        a2c(SEEN, CHOICES, settings=SMALL, recipe=recipe, init={"learning_rate": 1e-3})
 
 
 def test_kl_adaptive_moves_both_rates_by_the_rule_and_draws_may_be_traced():

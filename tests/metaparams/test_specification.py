@@ -46,7 +46,7 @@ def test_coordinates_resolve_to_the_declared_values_and_constants_stay():
     assert moved["cost"] == 0.25
 
 
-def test_what_is_placed_is_there_whatever_the_context_and_nothing_else_moves():
+def test_what_is_placed_is_there_and_nothing_else_moves():
     spec = {**SPEC, "discount": MetaParam(0.9, one_minus(), contextual(2))}
     space = bind(spec, {"w": jnp.zeros(2)})
     meta_params = space.init(jax.random.key(0))

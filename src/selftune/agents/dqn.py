@@ -19,6 +19,7 @@ from selftune.agents.protection import protected
 from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
+from selftune.agents.vocabulary import homes
 from selftune.errors import SettingError
 from selftune.estimators import truncated
 from selftune.learning import LearnerState
@@ -147,7 +148,8 @@ def dqn(
 
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
-    agent = Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
+    home = homes(spec, init, recipe.start, recipe.returning(START))
+    agent = Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
     return recipe.around(recipe, protected(agent))
 
 

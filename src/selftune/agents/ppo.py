@@ -22,7 +22,8 @@ from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
 from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import PPOSettings
-from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, homes, with_axis
+from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
+from selftune.agents.vocabulary import homes, rates_together
 from selftune.errors import SettingError
 from selftune.learning import Acted, LearnerState, StepInfo
 from selftune.metaparams import values
@@ -92,7 +93,8 @@ def ppo(
             f"ppo got {settings.num_envs} environments, {settings.minibatches} minibatches, {settings.epochs} epochs; "
             "expected at least one of each, and a number of environments that the minibatches divide."
         )
-    spec = actor_critic_spec(NAMES, tune, init, settings, recipe, START)
+    given = rates_together(init)
+    spec = actor_critic_spec(NAMES, tune, given, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)
     learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, START)
@@ -113,10 +115,10 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
-    counts, home = (settings.num_envs, settings.length), homes(spec, init, recipe, START)
-    return recipe.around(
-        recipe, Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
-    )
+    counts = settings.num_envs, settings.length
+    home = homes(spec, given, recipe.start, recipe.returning(START))
+    agent = Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
+    return recipe.around(recipe, agent)
 
 
 class _Way(NamedTuple):

@@ -15,6 +15,7 @@ from selftune.agents.agent import Agent, AgentState
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
 from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
+from selftune.agents.vocabulary import homes
 from selftune.estimators import truncated
 from selftune.metaparams import values
 from selftune.objectives.q_learning import QJudge, q_lambda_loss, q_lambda_meta_loss
@@ -102,6 +103,6 @@ def q_lambda(
 
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
-    return recipe.around(
-        recipe, Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
-    )
+    home = homes(spec, init, recipe.start, recipe.returning(START))
+    agent = Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
+    return recipe.around(recipe, agent)

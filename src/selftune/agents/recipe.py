@@ -89,7 +89,7 @@ class Recipe:
     home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters return to, and start but for `start`, by name, instead of where the agent's own do."""
     start: Mapping[str, float] = field(default_factory=dict)
-    """Where those that are tuned start instead, at first and when the agent starts anew: beginners learn more so."""
+    """Where tuned ones start instead, at first and whenever the agent starts anew; the leak brings them home."""
     tunable: tuple[str, ...] | None = None
     """All that can be tuned in this way; `None` for everything that the agent has."""
     estimator: Callable[[Case], Estimator] | None = None

@@ -18,7 +18,7 @@ from selftune.agents.agent import Agent, AgentState, Choice
 from selftune.agents.protection import protected
 from selftune.agents.recipe import Case, Recipe
 from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
-from selftune.agents.vocabulary import bounds, build_spec, priors
+from selftune.agents.vocabulary import bounds, build_spec, homes, priors, rates_together
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
 from selftune.learning import LearnerState
@@ -106,9 +106,7 @@ def sac(
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = _num_actions(action_space)
-    init = dict(init or {})
-    if "learning_rate" in init:
-        init.setdefault("critic_learning_rate", init["learning_rate"])
+    given = rates_together(init)
     own = {
         "learning_rate": 3e-4,
         "critic_learning_rate": 3e-4,
@@ -116,7 +114,7 @@ def sac(
         "target_entropy": -float(num_actions),
     }
     names = [field.name for field in fields(settings)]
-    spec = build_spec(NAMES, recipe.chosen(tune), init, names, recipe.starting(own, tune))
+    spec = build_spec(NAMES, recipe.chosen(tune), given, names, recipe.starting(own, tune))
 
     capacity = _time_steps(settings)
     networks = soft_networks(observation_space.encoded_shape, num_actions, settings.hidden)
@@ -188,7 +186,8 @@ def sac(
         return AgentState(learned, meta, experience), info
 
     counts = settings.num_envs, settings.rollout_length
-    agent = Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts)
+    home = homes(spec, given, recipe.start, recipe.returning(own))
+    agent = Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
     return recipe.around(recipe, protected(agent))
 
 

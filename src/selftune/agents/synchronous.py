@@ -19,9 +19,9 @@ from selftune.agents.updating import (
     actor_critic_spec,
     actor_critic_tuner,
     current_actor,
-    homes,
     with_axis,
 )
+from selftune.agents.vocabulary import homes, rates_together
 from selftune.metaparams import values
 from selftune.objectives import actor_critic_loss, actor_critic_meta_loss, vtrace_loss, vtrace_meta_loss
 from selftune.spaces import Space
@@ -106,7 +106,8 @@ def _build(
     settings: ActorCriticSettings,
     recipe: Recipe,
 ) -> Agent:
-    spec = actor_critic_spec(names, tune, init, settings, recipe, {})
+    given = rates_together(init)
+    spec = actor_critic_spec(names, tune, given, settings, recipe, {})
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)
     learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, {})
@@ -125,7 +126,7 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
-    counts, home = (settings.num_envs, settings.length), homes(spec, init, recipe, {})
-    return recipe.around(
-        recipe, Agent(name, spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
-    )
+    counts = settings.num_envs, settings.length
+    home = homes(spec, given, recipe.start, recipe.returning({}))
+    agent = Agent(name, spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
+    return recipe.around(recipe, agent)

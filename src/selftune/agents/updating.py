@@ -45,27 +45,17 @@ COMMON = (
 def actor_critic_spec(
     names: Sequence[str],
     tune: Sequence[str] | None,
-    init: Mapping[str, Any] | None,
+    init: Mapping[str, Any],
     settings: ActorCriticSettings,
     recipe: Recipe,
     own: Mapping[str, float],
 ) -> dict[str, MetaParam | Any]:
-    """The spec of an actor-critic agent; a `critic_learning_rate` that is not given starts at the `learning_rate`."""
-    init = dict(init or {})
-    if "learning_rate" in init:
-        init.setdefault("critic_learning_rate", init["learning_rate"])
+    """The spec of an actor-critic agent."""
     scopes = dict.fromkeys(settings.contextual, contextual(CONTEXT))
     fixed = [field.name for field in fields(settings)]
     if recipe.estimator is not None and scopes:
         raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
     return build_spec(names, recipe.chosen(tune), init, fixed, recipe.starting(own, tune), scopes)
-
-
-def homes(spec: Spec, init: Mapping[str, Any] | None, recipe: Recipe, own: Mapping[str, float]) -> dict[str, float]:
-    """Where those metaparameters return to that begin at the recipe's start, since the user did not say where."""
-    given = {*(init or {})} | ({"critic_learning_rate"} if "learning_rate" in (init or {}) else set())
-    returning = priors(spec, recipe.returning(own))
-    return {name: value for name, value in returning.items() if name in recipe.start and name not in given}
 
 
 def actor_critic_tuner(

@@ -76,6 +76,8 @@ def build_spec(
     check_names(tune, names, settings)
     start = {**(defaults or {}), **init}
     check_names(start, names, settings)
+    for name, value in (defaults or {}).items():
+        _within_bounds(name, value)
     spec: dict[str, MetaParam | Any] = {}
     for name in names:
         entry = VOCABULARY[name]
@@ -101,6 +103,19 @@ def priors(spec: Spec, defaults: Mapping[str, float] | None = None) -> dict[str,
     """What those entries of a spec that are learned are drawn to."""
     known = {name: entry.value for name, entry in VOCABULARY.items()} | dict(defaults or {})
     return {name: _within_bounds(name, known[name]) for name, entry in spec.items() if isinstance(entry, MetaParam)}
+
+
+def rates_together(init: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the user gave; a `critic_learning_rate` that was not starts at the `learning_rate`."""
+    given = dict(init or {})
+    return {"critic_learning_rate": given["learning_rate"], **given} if "learning_rate" in given else given
+
+
+def homes(
+    spec: Spec, given: Mapping[str, Any] | None, start: Mapping[str, float], home: Mapping[str, float]
+) -> dict[str, float]:
+    """Where those metaparameters are drawn to that begin at a recipe's start, since the user did not say where."""
+    return {name: value for name, value in priors(spec, home).items() if name in start and name not in (given or {})}
 
 
 def _within_bounds(name: str, value: Any) -> Any:

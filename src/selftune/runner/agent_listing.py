@@ -23,6 +23,11 @@ SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))
 """What an example of an agent sees, and what it may do: the first of these that it does not refuse."""
 
 
+EXPLAINED = """* tuned unless --tune says otherwise
+a → b: starts at a and is drawn to b where it is tuned; is b where it is not
+"""
+
+
 def agents_listing() -> Table:
     """A table of agents."""
     table = Table("agent", "is", "tunes by itself", box=None, padding=(0, 2, 0, 0))
@@ -39,13 +44,15 @@ def agent_listing(name: str) -> Group:
         SettingError: There is no such agent.
     """
     make, default = agent_named(name)
-    spec = _example(make).spec
+    agent = _example(make)
+    spec = agent.spec
     starts, learned = values(spec), tuned(spec)
-    numbers = _table("metaparameter (--init, --tune)", "default", "bounds", "what more of it does")
+    numbers = _table("metaparameter (--init, --tune)", "starts at", "bounds", "what more of it does")
     for each in spec:
         entry, mark = VOCABULARY[each], "[bold]*[/]" if each in learned else ""
+        home = f" → {agent.home[each]:g}" if each in agent.home else ""
         numbers.add_row(
-            f"{each}{mark}", f"{float(starts[each]):g}", f"{entry.lowest:g} to {entry.highest:g}", entry.effect
+            f"{each}{mark}", f"{float(starts[each]):g}{home}", f"{entry.lowest:g} to {entry.highest:g}", entry.effect
         )
     settings, told = _table("setting (--set)", "default", "what it is"), field_docs(type(default))
     for field in fields(default):
@@ -54,7 +61,7 @@ def agent_listing(name: str) -> Group:
     for each, choice in TUNERS.items():
         if name in choice.agents:
             tuners.add_row(each, choice.effect)
-    return Group(numbers, "* tuned unless --tune says otherwise\n", settings, "", tuners)
+    return Group(numbers, EXPLAINED, settings, "", tuners)
 
 
 def field_docs(kind: type) -> dict[str, str]:
