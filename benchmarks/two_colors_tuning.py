@@ -17,7 +17,18 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from selftune.experiments.published.two_colors import BOOTSTRAPPED, DEFAULTS, FIXED, OURS, PLAIN, TUNING_SEEDS, lines
+from selftune.experiments.published.two_colors import (
+    BOOTSTRAPPED,
+    DEFAULTS,
+    FIXED,
+    FULL,
+    OURS,
+    PLAIN,
+    TUNING_SEEDS,
+    bootstrapped,
+    contextual_cost,
+    lines,
+)
 from selftune.experiments.published.two_colors_agent import Agent, Method, agent
 from selftune.experiments.published.two_colors_q import Q_DEFAULTS, q_agent, q_lines
 from selftune.experiments.published.two_colors_runs import run, state_file
@@ -25,6 +36,8 @@ from selftune.experiments.published.two_colors_stream import Stream
 
 CONTEXT_RATES, SCALAR_RATES = (1e-4, 3e-4), (1e-3, 1e-2)
 CLIPS = "max_grad_norm+critic_max_grad_norm"
+WINDOWS = ((1, 8), (3, 8), (6, 8), (1, 16), (3, 16), (6, 16))
+"""Updates that are differentiated, and updates to the target, of bootstrapping (Luketina et al. 2022, table 3)."""
 
 
 class Sweep(NamedTuple):
@@ -62,6 +75,10 @@ def sweeps() -> Iterator[Sweep]:
         slow = line.name in ("BMG-context", "BMG-rich", "MG-context", OURS)  # they begin to move after a million steps
         build = functools.partial(agent, line.method, DEFAULTS)
         yield Sweep(line.name, build, line.numbers, grids[line.name], 3_000_000 if slow else None)
+    for unroll, target_steps in WINDOWS:  # whole runs, since the question is which of them tire
+        method = Method(("reward",), contextual_cost(("reward",)), bootstrapped(unroll, target_steps))
+        build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": CONTEXT_RATES[:1]}
+        yield Sweep(f"BMG-context, {unroll} + {target_steps} updates", build, PLAIN, grid, FULL)
     for line in q_lines():
         build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
         grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": (1e-2, 1e-3, 1e-4)}

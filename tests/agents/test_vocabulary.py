@@ -1,12 +1,13 @@
 import warnings
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 from selftune.agents import VOCABULARY
 from selftune.agents.vocabulary import bounds, build_spec
 from selftune.errors import ConstraintError, NotDifferentiableError, UnknownMetaParamError
-from selftune.metaparams import BoundNotice, MetaParam, values
+from selftune.metaparams import BoundNotice, MetaParam, bind, contextual, values
 
 SETTINGS = ["num_envs", "rollout_length"]
 
@@ -43,6 +44,17 @@ def test_documented_bounds_are_admitted_and_finite(name, end):
 def test_bounds_are_admitted_as_a_run_folder_gives_them_back(name, end):
     # 1e-8 in single precision is 9.99999994e-9; SAC's runs could not be resumed.
     build_spec(VOCABULARY, [], {name: float(jnp.float32(getattr(VOCABULARY[name], end)))}, SETTINGS)
+
+
+@pytest.mark.parametrize("name", VOCABULARY)
+def test_no_context_takes_a_metaparameter_out_of_its_bounds(name):
+    entry, context = VOCABULARY[name], jnp.array([1.0, -1.0])
+    space = bind(build_spec([name], [name], {}, SETTINGS, scopes={name: contextual(2, ())}), {})
+    coordinates = space.init(jax.random.key(0))[name]
+    for weight in (-1000.0, 1000.0):
+        output = {**coordinates["output"], "weight": jnp.array([weight, 0.0])}
+        value = float(space.resolve({name: {**coordinates, "output": output}}, context)[name])
+        assert value == pytest.approx(entry.lowest, rel=1e-3, abs=1e-3) or value == pytest.approx(entry.highest, 1e-3)
 
 
 def test_errors_say_what_can_be_tuned():

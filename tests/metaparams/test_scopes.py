@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selftune.errors import SettingError
-from selftune.metaparams import MetaParam, bind, contextual, one_minus, per_layer, per_parameter, positive, scalar
+from selftune.metaparams import MetaParam, between, bind, contextual, one_minus, per_layer, per_parameter, positive, scalar
 
 PARAMS = {
     "body": [{"weight": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}, {"weight": jnp.zeros((3, 1))}],
@@ -84,3 +84,20 @@ def test_move_changes_the_unconstrained_value_and_nothing_else(scope):
     moved = {"rate": scope.move(lambda x: x + jnp.log(3.0), meta_params["rate"])}
     before, after = (space.resolve(m, jnp.array([0.2, -0.4]))["rate"] for m in (meta_params, moved))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(3.0 * a, b, rtol=1e-5), before, after)
+
+
+@pytest.mark.parametrize("scope", [scalar, per_layer, per_parameter, contextual(2)], ids=lambda scope: scope.name)
+@pytest.mark.parametrize(("constraint", "inside"), [(positive, 0.2), (one_minus(), 0.9)], ids=["positive", "one_minus"])
+def test_no_value_leaves_an_interval_and_those_inside_are_what_they_were(scope, constraint, inside):
+    ends, context = (0.5 * inside, min(2.0 * inside, 0.99)), jnp.array([0.2, -0.4])
+    held = between(*constraint.coordinates(ends), scope)
+    free, bound = (bind({"rate": MetaParam(inside, constraint, s)}, PARAMS) for s in (scope, held))
+    start = free.init(jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, *(space.resolve(start, context)["rate"] for space in (free, bound)))
+    reached = []
+    for shift in (-30.0, 30.0):
+        far = {"rate": scope.move(lambda x, shift=shift: x + shift, start["rate"])}
+        value = jax.tree.leaves(bound.resolve(far, context)["rate"])
+        assert all(np.allclose(leaf, value[0].ravel()[0]) for leaf in value)
+        reached.append(float(value[0].ravel()[0]))
+    np.testing.assert_allclose(sorted(reached), ends, rtol=1e-5)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import optax
 
 from selftune.agents.alarms import pages_test
@@ -21,7 +20,7 @@ from selftune.agents.synchronous import RECIPE as SYNCHRONOUS
 from selftune.errors import SettingError, did_you_mean
 from selftune.estimators import Estimator, hoof, undifferentiated
 from selftune.guards import Guard, adaptive_rate, measured, numeric
-from selftune.metaparams import MetaParam, tuned
+from selftune.metaparams import tuned
 from selftune.optim import chain, clip_by_global_norm, parameter_free
 from selftune.tuning import annealed
 from selftune.types import Eta, Scalar
@@ -117,7 +116,7 @@ def _kl_adaptive(own: Recipe) -> Recipe:
 def _hoof(own: Recipe) -> Recipe:
     def search(case: Case) -> Estimator:
         assert case.value is not None
-        ranges = {name: _coordinates(entry, case.bounds[name]) for name, entry in tuned(case.spec).items()}
+        ranges = {name: entry.constraint.coordinates(case.bounds[name]) for name, entry in tuned(case.spec).items()}
         return hoof(case.value, ranges, TARGET_DIVERGENCE, CANDIDATES)
 
     def guards(recipe: Recipe, case: Case) -> list[Guard]:
@@ -136,12 +135,6 @@ def _hoof(own: Recipe) -> Recipe:
         guards=guards,
         around=untouched,
     )
-
-
-def _coordinates(entry: MetaParam, bounds: tuple[float, float]) -> tuple[Scalar, Scalar]:
-    """Bounds in unconstrained coordinates, the lower first."""
-    ends = jnp.sort(entry.constraint.inverse(jnp.asarray(bounds)))
-    return ends[0], ends[1]
 
 
 def _descending(rule: Callable[[Scalar | float, Eta], optax.GradientTransformation]) -> Callable[[Recipe], Recipe]:

@@ -6,7 +6,18 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from selftune.errors import ConstraintError, NotDifferentiableError, SettingError
-from selftune.metaparams import Constraint, MetaParam, Scope, Spec, check_names, free, one_minus, positive, unit
+from selftune.metaparams import (
+    Constraint,
+    MetaParam,
+    Scope,
+    Spec,
+    between,
+    check_names,
+    free,
+    one_minus,
+    positive,
+    unit,
+)
 from selftune.types import Array
 
 
@@ -65,7 +76,7 @@ def build_spec(
         init: Where they start, instead of the vocabulary's value; floats or scalar arrays.
         settings: Names of the agent's other settings, which nothing can tune.
         defaults: Where this kind of agent starts, instead of the vocabulary's value, when the user says nothing.
-        scopes: Of learned ones that are more than one number, by name.
+        scopes: Of learned ones that are more than one number, by name; none of them leaves the documented bounds.
 
     Raises:
         UnknownMetaParamError: A name that the agent does not have.
@@ -86,7 +97,8 @@ def build_spec(
     for name, scope in (scopes or {}).items():
         if name not in tune:
             raise SettingError(f"{name!r} is to be a function of its context and is not tuned; tuned: {sorted(tune)}.")
-        spec[name] = replace(spec[name], scope=scope)
+        ends = spec[name].constraint.coordinates((VOCABULARY[name].lowest, VOCABULARY[name].highest))
+        spec[name] = replace(spec[name], scope=between(*ends, scope))
     return spec
 
 

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from selftune.cli.counting import Count
@@ -47,14 +46,11 @@ def published(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULT
         out: The results.
     """
     from selftune.experiments.published import bench_published
+    from selftune.experiments.published.rendering import table
 
     console = Console()
-    table = Table("experiment", "row", "steps", "runs", "ours", "95 % interval", "published")
-    for row in bench_published(out, only, full, lambda line: console.print(line, highlight=False)):
-        interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
-        cells = (f"{row.steps:,}", str(row.seeds), f"{row.ours:.4g}", escape(interval), row.published or "")
-        table.add_row(row.experiment, escape(row.row), *cells)
-    console.print(table)
+    rows = bench_published(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
+    console.print(table(rows), highlight=False)
 
 
 def drift(

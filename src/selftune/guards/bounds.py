@@ -64,9 +64,7 @@ def _leaked(entry: MetaParam, coordinates: PyTree, leak: float, prior: Any) -> P
 
 def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: float) -> tuple:
     """Lowest and highest unconstrained coordinate."""
-    constraint = entry.constraint
-    if bounds is None:
-        flat_ends = math.isfinite(constraint.upper)
-        return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)
-    ends = jnp.sort(constraint.inverse(jnp.asarray(bounds)))  # one_minus falls as its coordinate rises
-    return ends[0], ends[1]
+    if bounds is not None:
+        return entry.constraint.coordinates(bounds)
+    flat_ends = math.isfinite(entry.constraint.upper)
+    return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)

@@ -10,7 +10,7 @@ from selftune.metaparams.constraints import (
     simplex,
     unit,
 )
-from selftune.metaparams.scopes import Scope, contextual, per_layer, per_parameter, scalar
+from selftune.metaparams.scopes import Scope, between, contextual, per_layer, per_parameter, scalar
 from selftune.metaparams.specification import MetaParam, MetaSpace, Spec, bind, check_names, placed, tuned, values
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "MetaSpace",
     "Scope",
     "Spec",
+    "between",
     "bind",
     "check_names",
     "contextual",

@@ -76,6 +76,11 @@ class Constraint(NamedTuple):
         )
         return inside
 
+    def coordinates(self, ends: tuple[float, float]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """An interval of values as one of unconstrained coordinates, the lower first (`one_minus` falls as they rise)."""
+        lowest, highest = jnp.sort(self.inverse(jnp.asarray(ends, jnp.result_type(float))))
+        return lowest, highest
+
     def _expected(self) -> str:
         if self.name == "simplex":
             return "a vector of positive entries that sum to 1"

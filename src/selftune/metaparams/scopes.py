@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from selftune import _tree
 from selftune.errors import SettingError
-from selftune.types import Array, Float, Params, PRNGKey, PyTree
+from selftune.types import Array, Float, Params, PRNGKey, PyTree, Scalar
 
 
 class Scope(NamedTuple):
@@ -89,6 +89,24 @@ def contextual(size: int, hidden: Sequence[int] = (32,)) -> Scope:
         return {**coordinates, "output": {**output, "bias": function(output["bias"])}}
 
     return Scope(f"contextual({size})", init, expand, move)
+
+
+def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Scope:
+    """A scope none of whose values leave an interval, whatever its coordinates and the context.
+
+    Beyond an end no gradient flows: what moves the coordinates back is a guard, or a leak.
+
+    Args:
+        lowest: Unconstrained.
+        highest: Unconstrained.
+        scope: The scope that is held.
+    """
+
+    def expand(coordinates: PyTree, params: Params, context: Float[Array, " C"] | None) -> PyTree:
+        value = scope.expand(coordinates, params, context)
+        return jax.tree.map(lambda entry: jnp.clip(entry, lowest, highest), value)
+
+    return scope._replace(expand=expand)
 
 
 def _layer(path: tuple) -> str:

@@ -1,13 +1,17 @@
 """The bench measures what is missing, writes every row at once, and refuses what it does not know."""
 
 import json
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from selftune.errors import SettingError
 from selftune.experiments import published
 from selftune.experiments.published import measuring
+from selftune.experiments.published.rendering import short, table
+from selftune.experiments.records import Row
 
 
 @pytest.fixture
@@ -45,3 +49,21 @@ def test_rows_are_measured_once(tmp_path, counted):
 def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(SettingError, match="tracking"):
         published.bench_published(tmp_path / "rows.json", ["trackin"])
+
+
+def test_a_terminal_of_eighty_columns_has_room_for_every_number():
+    rows = [
+        Row("two_colors", "ours: MG-context, 0.2", 9_999_840, 5, -0.123456, -0.234567, -0.0123456, "", None, {}),
+        Row("gradients", "exact [bold]", 640, 30, 1.0, 1.0, 1.0, "", "1.29 (0.08), Luketina et al. 2022, 10M steps", {}),
+    ]
+    console = Console(width=80, file=StringIO())
+    console.print(table(rows))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    for told in ("10M", "-0.123 [-0.235, -0.0123]", "640", "1 [1, 1]", "[bold]", "(0.08)"):
+        assert told in shown
+
+
+@pytest.mark.parametrize(("count", "told"), [(3, "3"), (999, "999"), (1_000, "1k"), (90_960, "91k"), (10**7, "10M")])
+def test_counts_of_steps_are_told_in_three_digits(count, told):
+    assert short(count) == told
