@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from selftune.errors import SettingError
-from selftune.metaparams import MetaParam, between, bind, contextual, one_minus, per_layer, per_parameter, positive, scalar
+from selftune.metaparams import (
+    MetaParam,
+    between,
+    bind,
+    contextual,
+    one_minus,
+    per_layer,
+    per_parameter,
+    positive,
+    scalar,
+)
 
 PARAMS = {
     "body": [{"weight": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}, {"weight": jnp.zeros((3, 1))}],

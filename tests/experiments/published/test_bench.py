@@ -54,7 +54,7 @@ def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
 def test_a_terminal_of_eighty_columns_has_room_for_every_number():
     rows = [
         Row("two_colors", "ours: MG-context, 0.2", 9_999_840, 5, -0.123456, -0.234567, -0.0123456, "", None, {}),
-        Row("gradients", "exact [bold]", 640, 30, 1.0, 1.0, 1.0, "", "1.29 (0.08), Luketina et al. 2022, 10M steps", {}),
+        Row("gradients", "exact [bold]", 640, 30, 1.0, 1.0, 1.0, "", "1.29 (0.08), Luketina et al., 10M steps", {}),
     ]
     console = Console(width=80, file=StringIO())
     console.print(table(rows))
