@@ -97,8 +97,9 @@ def build_spec(
     for name, scope in (scopes or {}).items():
         if name not in tune:
             raise SettingError(f"{name!r} is to be a function of its context and is not tuned; tuned: {sorted(tune)}.")
-        ends = spec[name].constraint.coordinates((VOCABULARY[name].lowest, VOCABULARY[name].highest))
-        spec[name] = replace(spec[name], scope=between(*ends, scope))
+        entry = VOCABULARY[name]
+        lowest, highest = entry.constraint.coordinates((entry.lowest, entry.highest))
+        spec[name] = replace(spec[name], scope=between(lowest, highest, scope))
     return spec
 
 
