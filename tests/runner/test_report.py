@@ -174,6 +174,13 @@ def test_the_page_says_what_happened(report):
     assert "versions.jax" in text
 
 
+def test_the_page_says_which_start_was_a_beginners_and_where_it_is_drawn(tmp_path):
+    write(tmp_path / "run", rows(), home={"learning_rate": 0.002, "value_cost": 0.5, "unheard": "x"})
+    text = read(write_report([tmp_path / "run"], tmp_path / "report.html")).text
+    assert "learning rate from 1e-05 to 0.001 (a beginner's start, drawn to 0.002) and the discount from 0.9" in text
+    assert text.count("beginner") == 1
+
+
 def test_settings_that_differ_come_first_and_are_marked(report):
     text = report.read_text("utf-8")
     first = text.split("<h2>Settings</h2>")[1].split("<tbody>")[1].split("</tr>")[0]

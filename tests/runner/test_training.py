@@ -12,6 +12,7 @@ from selftune.agents import Recipe
 from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
 from selftune.runner import native_experiment, rollouts, training
 from selftune.runner.checkpointing import read_arrays
+from selftune.runner.plan import Plan
 from selftune.runner.run_folder import RunFolder
 
 CLOCK = {"wall_time", "steps_per_second"}
@@ -50,6 +51,13 @@ def test_a_run_leaves_its_folder(run):
     assert run.config["settings"]["init"]["critic_learning_rate"] == pytest.approx(1e-4)
     assert run.config["settings"]["tune"] == list(Recipe().tune)
     assert run.config["settings"]["settings"]["lifetime"] == 2000
+
+
+def test_the_config_says_where_a_beginners_start_is_drawn(run):
+    assert run.config["settings"]["home"] == {}, "the user said where it begins"
+    _, _, config = Plan("CartPole-v1", steps=2000, settings=SMALL).build()
+    assert config["home"] == {name: pytest.approx(3e-3) for name in ("learning_rate", "critic_learning_rate")}
+    assert all(config["init"][name] > home for name, home in config["home"].items())
 
 
 def test_rows_hold_what_a_person_looks_for(run):

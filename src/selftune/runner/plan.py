@@ -87,6 +87,7 @@ class Plan:
             "checkpoint_every": self.checkpoint_every,
             "tune": list(tuned(agent.spec)),
             "init": {entry: float(value) for entry, value in values(agent.spec).items()},
+            "home": {entry: float(value) for entry, value in agent.home.items()},
             "settings": asdict(settings),
         } | ({} if self.drift is None else {"drift": plain(self.drift)})
         native = isinstance(env, Environment)

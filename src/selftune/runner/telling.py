@@ -79,7 +79,7 @@ def _returned(run: RunSeries) -> str:
 
 def _moved(run: RunSeries) -> list[str]:
     ends = {name: (_start(run, name, column), _last(column)) for name, column in run.named("eta")}
-    moved = [_way(name, *way) for name, way in ends.items() if _differs(name, *way)]
+    moved = [_way(name, *way) + _homeward(run, name) for name, way in ends.items() if _differs(name, *way)]
     if not ends:
         return []
     if not moved:
@@ -94,6 +94,13 @@ def _way(name: str, start: float, end: float) -> str:
     if has_horizon(name) and max(start, end) < 1:
         horizon = f" (horizon {number(1 / (1 - start))} to {number(1 / (1 - end))} steps)"
     return f"the {label(name)} from {number(start)} to {number(end)}{horizon}"
+
+
+def _homeward(run: RunSeries, name: str) -> str:
+    """Of what began at a beginner's start: where the leak draws it, whatever the meta-gradient says."""
+    homes = run.settings.get("home")
+    home = finite(homes.get(name)) if isinstance(homes, dict) else math.nan
+    return f" (a beginner's start, drawn to {number(home)})" if math.isfinite(home) else ""
 
 
 def _guarded(run: RunSeries) -> str:
