@@ -82,7 +82,7 @@ def sweeps() -> Iterator[Sweep]:
     for line in q_lines():
         build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
         grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": (1e-2, 1e-3, 1e-4)}
-        yield Sweep(line.name, build, line.numbers, grid, 200_000)
+        yield Sweep(line.name, build, line.numbers, grid, 500_000)
 
 
 def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str, Any]]:

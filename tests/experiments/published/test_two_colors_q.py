@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import selftune as st
-from selftune.experiments.published.two_colors_q import QSettings, peng_step, q_agent, q_lines
+from selftune import metaparams
+from selftune.experiments.published.two_colors_q import Q_DEFAULTS, QSettings, peng_step, q_agent, q_lines
 from selftune.experiments.published.two_colors_stream import Stream
 
 TINY = QSettings(Stream(flip_every=40), hidden=(16,), target_steps=8, history=4)
@@ -32,6 +33,18 @@ def test_exploration_falls_where_the_target_agrees_and_rises_where_it_does_not()
     opposite = (*sharp[:-1], jax.tree.map(jnp.negative, sharp[-1]))
     assert slope(life.meta_params, sharp, sharp, observations, contexts)["epsilon"] > 0
     assert slope(life.meta_params, opposite, sharp, observations, contexts)["epsilon"] < 0
+
+
+@pytest.mark.parametrize("line", [line for line in q_lines() if line.epsilon is not None], ids=lambda line: line.name)
+def test_there_is_a_way_back_from_no_exploration(line):
+    made = q_agent(line.epsilon, Q_DEFAULTS._replace(hidden=(16,)), NUMBERS)
+    life = made.init(jax.random.key(0))
+    low = metaparams.placed({"epsilon": line.epsilon}, life.meta_params, {"epsilon": 2e-3})
+    lower = jax.tree.map(lambda leaf: leaf - 3.0 * (leaf < -5.0), low)
+    sharp = jax.tree.map(lambda leaf: 20.0 * leaf, life.q)
+    opposite = (*sharp[:-1], jax.tree.map(jnp.negative, sharp[-1]))
+    slope = jax.grad(made.divergence)(lower, opposite, sharp, jnp.eye(30)[:5], jnp.zeros((5, Q_DEFAULTS.history)))
+    assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slope)) > 1e-3
 
 
 def test_peng_online_gives_the_offline_returns_to_a_table():

@@ -29,8 +29,8 @@ EXPERIMENT = "two_colors_q"
 COMMAND = "selftune bench published --only two_colors_q"
 FULL, REDUCED = 10_000_000, 300_000
 SEEDS = range(3)
-LOWEST = 1e-3
-"""Probability that even the greediest policy gives to exploration, so that every divergence is finite."""
+EXPLORATION = metaparams.interval(1e-3, 1.0)
+"""Of the greediest policy a thousandth: every divergence is finite, and there is a way back from everywhere."""
 
 
 class QSettings(NamedTuple):
@@ -98,7 +98,7 @@ def q_agent(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: 
     """Wire the agent.
 
     Args:
-        epsilon: The learned exploration; `None` for a constant.
+        epsilon: The learned exploration, which never reaches 0; `None` for a constant.
         settings: What the rows share.
         numbers: `epsilon`, `learning_rate` and `meta_learning_rate`; may be traced.
     """
@@ -138,7 +138,7 @@ def q_agent(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: 
 
     def divergence(meta_params: PyTree, before: Params, after: Params, observations: Array, contexts: Array) -> Scalar:
         greedy = jnp.argmax(net.apply(after, observations), axis=-1)
-        chances = jax.vmap(lambda context: jnp.maximum(explore(meta_params, context), LOWEST))(contexts)
+        chances = jax.vmap(lambda context: explore(meta_params, context))(contexts)
         log_policy = jax.vmap(softened, in_axes=(0, 0, None))(
             net.apply(before, observations), chances, settings.softness
         )
@@ -182,8 +182,8 @@ def q_lines(settings: QSettings = Q_DEFAULTS) -> list[QLine]:
     numbers = {"epsilon": 0.1, "learning_rate": 3e-5, "meta_learning_rate": 1e-3}
     return [
         QLine("Q", None, numbers, (0.58, 0.07)),
-        QLine("Q-BMG", metaparams.MetaParam(0.5, metaparams.unit), numbers, (1.78, 0.03)),
-        QLine("Q-BMG-context", metaparams.MetaParam(0.5, metaparams.unit, context), numbers, (1.93, 0.03)),
+        QLine("Q-BMG", metaparams.MetaParam(0.5, EXPLORATION), numbers, (1.78, 0.03)),
+        QLine("Q-BMG-context", metaparams.MetaParam(0.5, EXPLORATION, context), numbers, (1.93, 0.03)),
     ]
 
 
