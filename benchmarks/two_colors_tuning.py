@@ -34,7 +34,7 @@ from selftune.experiments.published.two_colors_q import Q_DEFAULTS, q_agent, q_l
 from selftune.experiments.published.two_colors_runs import run, state_file
 from selftune.experiments.published.two_colors_stream import Stream
 
-CONTEXT_RATES, SCALAR_RATES, EXPLORATION_RATES = (1e-4, 3e-4), (1e-3, 1e-2), (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+CONTEXT_RATES, SCALAR_RATES, EXPLORATION_RATES = (1e-4, 3e-4), (1e-3, 1e-2), (1e-2, 1e-3, 1e-4)
 CLIPS = "max_grad_norm+critic_max_grad_norm"
 WINDOWS = ((1, 8), (3, 8), (6, 8), (1, 16), (3, 16), (6, 16))
 """Updates that are differentiated, and updates to the target, of bootstrapping (Luketina et al. 2022, table 3)."""
@@ -79,10 +79,14 @@ def sweeps() -> Iterator[Sweep]:
         method = Method(("reward",), contextual_cost(("reward",)), bootstrapped(unroll, target_steps))
         build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": CONTEXT_RATES[:1]}
         yield Sweep(f"BMG-context, {unroll} + {target_steps} updates", build, PLAIN, grid, FULL)
+    explorations: Mapping[str, Mapping[str, Sequence[float]]] = {
+        "Q": {"epsilon": (0.3, 0.1, 0.03)},
+        "Q-BMG": {"meta_learning_rate": EXPLORATION_RATES},
+        "Q-BMG-context": {"meta_learning_rate": (*EXPLORATION_RATES, 1e-5, 1e-6)},
+    }
     for line in q_lines():
         build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
-        grid = {"epsilon": (0.3, 0.1, 0.03)} if line.epsilon is None else {"meta_learning_rate": EXPLORATION_RATES}
-        yield Sweep(line.name, build, line.numbers, grid, 500_000)
+        yield Sweep(line.name, build, line.numbers, explorations[line.name], 500_000)
 
 
 def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str, Any]]:
