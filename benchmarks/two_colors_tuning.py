@@ -1,4 +1,4 @@
-"""How the numbers of the two-colors tables were chosen: short runs on tuning seeds, which no table uses.
+"""How the numbers of the two-colors tables were chosen: runs on tuning seeds, which no table uses.
 
     python benchmarks/two_colors_tuning.py [--only conventions fixed BMG-context …] [--steps 1500000] [--out …]
 

@@ -50,11 +50,13 @@ def test_bounds_are_admitted_as_a_run_folder_gives_them_back(name, end):
 def test_no_context_takes_a_metaparameter_out_of_its_bounds(name):
     entry, context = VOCABULARY[name], jnp.array([1.0, -1.0])
     space = bind(build_spec([name], [name], {}, SETTINGS, scopes={name: contextual(2, ())}), {})
-    coordinates = space.init(jax.random.key(0))[name]
+    coordinates, reached = space.init(jax.random.key(0))[name], []
     for weight in (-1000.0, 1000.0):
         output = {**coordinates["output"], "weight": jnp.array([weight, 0.0])}
-        value = float(space.resolve({name: {**coordinates, "output": output}}, context)[name])
-        assert value == pytest.approx(entry.lowest, rel=1e-3, abs=1e-3) or value == pytest.approx(entry.highest, 1e-3)
+        reached.append(float(space.resolve({name: {**coordinates, "output": output}}, context)[name]))
+    ends = [float(entry.constraint.forward(end)) for end in entry.constraint.coordinates((entry.lowest, entry.highest))]
+    assert sorted(reached) == pytest.approx(sorted(ends), rel=1e-4)
+    assert sorted(ends) == pytest.approx([entry.lowest, entry.highest], rel=1e-3, abs=1e-3)
 
 
 def test_errors_say_what_can_be_tuned():

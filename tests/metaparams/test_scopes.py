@@ -111,3 +111,22 @@ def test_no_value_leaves_an_interval_and_those_inside_are_what_they_were(scope, 
         assert all(np.allclose(leaf, value[0].ravel()[0]) for leaf in value)
         reached.append(float(value[0].ravel()[0]))
     np.testing.assert_allclose(sorted(reached), ends, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_beyond_an_end_the_slope_is_that_of_the_end_so_that_there_is_a_way_back(sign):
+    spec = {"rate": MetaParam(0.2, positive, between(*positive.coordinates((0.1, 0.4)), contextual(2, ())))}
+    space, context = bind(spec, PARAMS), jnp.array([1.0, -1.0])
+    far = space.init(jax.random.key(0))
+    far["rate"]["output"]["weight"] = jnp.array([sign * 5.0, 0.0])
+    value, slope = jax.value_and_grad(lambda meta_params: space.resolve(meta_params, context)["rate"])(far)
+    end = 0.4 if sign > 0 else 0.1
+    assert float(value) == pytest.approx(end, rel=1e-6)
+    assert float(slope["rate"]["output"]["bias"]) == pytest.approx(end, rel=1e-6), "d exp(x) / dx"
+    np.testing.assert_allclose(slope["rate"]["output"]["weight"], end * context, rtol=1e-6)
+
+
+def test_an_interval_keeps_the_dtype():
+    held = between(*positive.coordinates((0.1, 0.4)), scalar)
+    for dtype in (jnp.bfloat16, jnp.float32):
+        assert held.expand(jnp.asarray(-1.0, dtype), PARAMS, None).dtype == dtype

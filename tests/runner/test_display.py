@@ -236,4 +236,5 @@ def test_numbers_are_short_and_tell_apart_what_matters(value, text):
 
 def test_counts_and_durations_are_short():
     assert [count(value) for value in (0, 950, 12_345, 4e6, 2.5e9)] == ["0", "950", "12.3k", "4M", "2.5G"]
+    assert [count(value) for value in (999.4, 999.6, 999_999, 1_230_000_000)] == ["999", "1k", "1M", "1.23G"]
     assert [duration(value) for value in (-1, 42.4, 725, 11525)] == ["0:00", "0:42", "12:05", "3:12:05"]

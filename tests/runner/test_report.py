@@ -177,7 +177,7 @@ def test_the_page_says_what_happened(report):
 def test_the_page_says_which_start_was_a_beginners_and_where_it_is_drawn(tmp_path):
     write(tmp_path / "run", rows(), home={"learning_rate": 0.002, "value_cost": 0.5, "unheard": "x"})
     text = read(write_report([tmp_path / "run"], tmp_path / "report.html")).text
-    assert "learning rate from 1e-05 to 0.001 (a beginner's start, drawn to 0.002) and the discount from 0.9" in text
+    assert "learning rate from 1e-05 (a beginner's start, drawn to 0.002) to 0.001 and the discount from 0.9" in text
     assert text.count("beginner") == 1
 
 

@@ -77,7 +77,7 @@ class Constraint(NamedTuple):
         return inside
 
     def coordinates(self, ends: tuple[float, float]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """An interval of values in unconstrained coordinates, the lower end first (`one_minus` falls as they rise)."""
+        """An interval of a number, in coordinates, the lower end first (`one_minus` falls as they rise)."""
         lowest, highest = jnp.sort(self.inverse(jnp.asarray(ends, jnp.result_type(float))))
         return lowest, highest
 

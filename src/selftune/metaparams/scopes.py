@@ -94,17 +94,21 @@ def contextual(size: int, hidden: Sequence[int] = (32,)) -> Scope:
 def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Scope:
     """A scope none of whose values leave an interval, whatever its coordinates and the context.
 
-    Beyond an end no gradient flows: what moves the coordinates back is a guard, or a leak.
+    Beyond an end the value stands still and its slope does not: a gradient that turns round leads back inside, from as
+    far outside as the coordinates went.
 
     Args:
-        lowest: Unconstrained.
-        highest: Unconstrained.
+        lowest: In unconstrained coordinates, as `Constraint.coordinates` gives them.
+        highest: Likewise.
         scope: The scope that is held.
     """
 
+    def held(entry: Float[Array, "..."]) -> Float[Array, "..."]:
+        inside = jnp.clip(_tree.constant(entry), lowest, highest).astype(entry.dtype)
+        return inside + (entry - _tree.constant(entry))
+
     def expand(coordinates: PyTree, params: Params, context: Float[Array, " C"] | None) -> PyTree:
-        value = scope.expand(coordinates, params, context)
-        return jax.tree.map(lambda entry: jnp.clip(entry, lowest, highest), value)
+        return jax.tree.map(held, scope.expand(coordinates, params, context))
 
     return scope._replace(expand=expand)
 

@@ -87,9 +87,12 @@ class Plan:
             "checkpoint_every": self.checkpoint_every,
             "tune": list(tuned(agent.spec)),
             "init": {entry: float(value) for entry, value in values(agent.spec).items()},
-            "home": {entry: float(value) for entry, value in agent.home.items()},
             "settings": asdict(settings),
-        } | ({} if self.drift is None else {"drift": plain(self.drift)})
+        }
+        if agent.home:
+            config["home"] = {entry: float(value) for entry, value in agent.home.items()}
+        if self.drift is not None:
+            config["drift"] = plain(self.drift)
         native = isinstance(env, Environment)
         return agent, native_experiment(agent, env) if native else host_experiment(agent, env), config
 

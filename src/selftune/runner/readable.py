@@ -18,7 +18,7 @@ def number(value: int | float | None) -> str:
 def count(value: int | float) -> str:
     """A count in a few characters: `950`, `12.3k`, `4M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # what rounds to a thousand of one unit is one of the next
             return f"{value / size:.3g}{unit}"
     return f"{value:.0f}"
 

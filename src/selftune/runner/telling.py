@@ -79,7 +79,7 @@ def _returned(run: RunSeries) -> str:
 
 def _moved(run: RunSeries) -> list[str]:
     ends = {name: (_start(run, name, column), _last(column)) for name, column in run.named("eta")}
-    moved = [_way(name, *way) + _homeward(run, name) for name, way in ends.items() if _differs(name, *way)]
+    moved = [_way(name, *way, _homeward(run, name)) for name, way in ends.items() if _differs(name, *way)]
     if not ends:
         return []
     if not moved:
@@ -89,11 +89,11 @@ def _moved(run: RunSeries) -> list[str]:
     return [f"It moved {_listed(moved)}.{left}"]
 
 
-def _way(name: str, start: float, end: float) -> str:
+def _way(name: str, start: float, end: float, homeward: str) -> str:
     horizon = ""
     if has_horizon(name) and max(start, end) < 1:
         horizon = f" (horizon {number(1 / (1 - start))} to {number(1 / (1 - end))} steps)"
-    return f"the {label(name)} from {number(start)} to {number(end)}{horizon}"
+    return f"the {label(name)} from {number(start)}{homeward} to {number(end)}{horizon}"
 
 
 def _homeward(run: RunSeries, name: str) -> str:

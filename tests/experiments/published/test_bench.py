@@ -10,7 +10,7 @@ from rich.console import Console
 from selftune.errors import SettingError
 from selftune.experiments import published
 from selftune.experiments.published import measuring
-from selftune.experiments.published.rendering import short, table
+from selftune.experiments.published.rendering import table
 from selftune.experiments.records import Row
 
 
@@ -62,8 +62,3 @@ def test_a_terminal_of_eighty_columns_has_room_for_every_number():
     assert "…" not in shown
     for told in ("10M", "-0.123 [-0.235, -0.0123]", "640", "1 [1, 1]", "[bold]", "(0.08)"):
         assert told in shown
-
-
-@pytest.mark.parametrize(("count", "told"), [(3, "3"), (999, "999"), (1_000, "1k"), (90_960, "91k"), (10**7, "10M")])
-def test_counts_of_steps_are_told_in_three_digits(count, told):
-    assert short(count) == told

@@ -8,8 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from selftune.experiments.records import Row
-
-UNITS = ((1_000_000, "M"), (1_000, "k"))
+from selftune.runner.readable import count
 
 
 def table(rows: Sequence[Row]) -> Group:
@@ -26,13 +25,5 @@ def _narrow(experiment: str, rows: Iterable[Row]) -> Table:
     for row in rows:
         if row.experiment == experiment:
             ours = f"{row.ours:.3g} [{row.ci_low:.3g}, {row.ci_high:.3g}]"
-            shown.add_row(escape(row.row), short(row.steps), str(row.seeds), escape(ours), escape(row.published or ""))
+            shown.add_row(escape(row.row), count(row.steps), str(row.seeds), escape(ours), escape(row.published or ""))
     return shown
-
-
-def short(count: int) -> str:
-    """A count of steps in three digits, such as 91k or 1.25M."""
-    for size, unit in UNITS:
-        if count >= size:
-            return f"{count / size:.3g}{unit}"
-    return str(count)
