@@ -54,7 +54,7 @@ NUMBERS = {"epsilon": 0.1, "learning_rate": 3e-5, "meta_learning_rate": 1e-4}
 within 500 000 steps on tuning seeds (`results/two_colors_tuning.json`). What 10M steps want was not looked for."""
 SLOW = {**NUMBERS, "meta_learning_rate": 1e-6}
 """A step of all the weights of a network goes further than one of a number. At 1e-5 it was lost; at 1e-6, the slowest
-rate of the paper's grid, it has hardly moved by then."""
+rate of the paper's actor-critic grid, it has hardly moved by then."""
 
 
 class QLine(NamedTuple):
