@@ -6,18 +6,19 @@ In each condition the recipe begins at drawn settings, and beside it a fixed age
 returns in the world's own scale. Writes results/scales.json row by row, and goes on where it stopped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import optax
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from selftune import optim
-from selftune.agents.recipe import Descent
+from selftune.agents.recipe import Recipe, by_sgd
 from selftune.envs import Environment
 from selftune.envs.drift import Change, Drift, drifting
 from selftune.envs.drift.native_worlds import held
@@ -29,6 +30,7 @@ from selftune.experiments.measures import told
 from selftune.experiments.records import Records, Row, circumstances
 from selftune.experiments.robust.scores import fired, returns, six
 from selftune.experiments.sweep import runs
+from selftune.types import Eta, Scalar
 
 OUT = Path(__file__).parent.parent / "results" / "scales.json"
 NAMES = ("learning_rate", "critic_learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
@@ -42,12 +44,16 @@ class Condition(NamedTuple):
     rewards: float = 1.0
     observations: float = 1.0
     settings: Mapping[str, Any] = {}
-    descend: Descent | None = None
+    change: Callable[[Recipe], Recipe] = lambda recipe: recipe
 
 
-def clipped(rule: Any) -> Descent:
-    """A rule of the networks, under the clipped gradient, each network as one vector."""
-    return lambda rate, eta: optim.chain(optim.clip_by_global_norm(eta["max_grad_norm"]), rule(rate))
+def by_rmsprop(recipe: Recipe) -> Recipe:
+    """RMSProp, under the clipped gradient, each network as one vector."""
+
+    def descend(rate: Scalar | float, eta: Eta) -> optax.GradientTransformation:
+        return optim.chain(optim.clip_by_global_norm(eta["max_grad_norm"]), optim.rmsprop(rate))
+
+    return replace(recipe, descend=descend)
 
 
 def conditions() -> Iterator[Condition]:
@@ -61,8 +67,8 @@ def conditions() -> Iterator[Condition]:
         yield Condition("environments", f"{count} environments", settings={"num_envs": count})
     for width in (32, 512):
         yield Condition("widths", f"{width} units wide", settings={"hidden": (width, width)})
-    yield Condition("rules", "SGD inside", descend=clipped(optim.sgd))
-    yield Condition("rules", "RMSProp inside", descend=clipped(optim.rmsprop))
+    yield Condition("rules", "SGD inside", change=by_sgd)
+    yield Condition("rules", "RMSProp inside", change=by_rmsprop)
 
 
 def main(
@@ -107,8 +113,7 @@ def main(
 def _measured(one: Condition, method: str, env: str, agent: str, draws: int, steps: int, seed: int) -> Row:
     world = _world(env, one)
     first = TEST + SEED_STEP * seed
-    change = (lambda recipe: recipe) if one.descend is None else (lambda recipe: replace(recipe, descend=one.descend))
-    program = fleet(maker(agent, world, Method(method, change=change), steps, one.settings), world)
+    program = fleet(maker(agent, world, Method(method, change=one.change), steps, one.settings), world)
     begun = draw(NAMES, draws, first)
     if method == "fixed":
         begun = {name: np.full(draws, value, np.float32) for name, value in literature(agent, world).items()}

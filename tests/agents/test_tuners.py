@@ -11,11 +11,12 @@ from selftune import _tree
 from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, ppo, q_lambda, recipe_for
 from selftune.agents.alarms import Alarm
 from selftune.agents.catalogue import AGENTS
+from selftune.agents.recipe import by_sgd, clipped_sgd
 from selftune.agents.restarting import rescued, restart_on
 from selftune.agents.tuners import OWN
 from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import numeric, range as within, trust_region
-from selftune.metaparams import values
+from selftune.metaparams import tuned, values
 from selftune.optim import adam, clip_by_global_norm
 
 from .setting import CHOICES, FORCES, SEEN, learned, rollout
@@ -26,7 +27,7 @@ SMALL_PPO = PPOSettings(num_envs=4, rollout_length=8, hidden=(16,), epochs=2, mi
 
 
 def build(tuner, **options):
-    return a2c(SEEN, CHOICES, recipe=recipe_for(tuner, "a2c"), **{"settings": SMALL} | options)
+    return a2c(SEEN, CHOICES, **{"recipe": recipe_for(tuner, "a2c"), "settings": SMALL} | options)
 
 
 def test_the_meta_gradient_is_each_agents_own_recipe():
@@ -57,6 +58,18 @@ def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
     )
     told = [learned(a2c(SEEN, CHOICES, settings=SMALL, **chosen), 3)[1:] for chosen in ({}, {"recipe": spelled})]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, *told))
+
+
+def test_by_sgd_takes_longer_steps_by_hand_and_the_weight_of_the_value_loss_goes_home():
+    """A gradient (3, 4) clipped at .5 is (.3, .4); 300 * 1e-3 of it is (.09, .12). A leak of .03 from 4 to .5."""
+    rule = clipped_sgd(1e-3, {"max_grad_norm": jnp.float32(0.5)})
+    step, _ = rule.update({"w": jnp.array([3.0, 4.0])}, rule.init({"w": jnp.zeros(2)}))
+    assert step["w"].tolist() == pytest.approx([-0.09, -0.12], rel=1e-6)
+    still = replace(by_sgd(OWN["a2c"]), optimizer=lambda *_: optax.set_to_zero())
+    _, _, info = learned(a2c(SEEN, CHOICES, settings=SMALL, recipe=still, init={"value_cost": 4.0}), 1)
+    assert float(info.eta["value_cost"]) == pytest.approx(4.0 * (0.5 / 4.0) ** 0.03, rel=1e-4)
+    fixed = build("fixed", recipe=by_sgd(recipe_for("fixed", "a2c")))
+    assert not tuned(fixed.spec), "an agent that tunes nothing goes on tuning nothing"
 
 
 def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin_at_the_literatures():

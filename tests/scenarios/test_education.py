@@ -34,7 +34,9 @@ DOCS = Path(__file__).parent.parent.parent / "docs" / "education.md"
 PLAN = curriculum(FRACTIONS)
 NEEDS = jnp.asarray(PLAN.needs)
 KEYS = jax.random.split(jax.random.key(5), 24)
-STEP, RESET = jax.jit(tutoring().step), jax.jit(tutoring().reset)
+WORLD, CLASS = tutoring(), KEYS[:8]
+TUTOR, TIMETABLE = self_tuning(NEEDS), fixed_pace(12)
+"""The same ones wherever a course is given: a tutor's program is compiled once."""
 
 
 # What was measured on people.
@@ -70,8 +72,9 @@ def item(skill, level, right, day):
     return Item(Answer(jnp.int32(skill), jnp.int32(level), jnp.asarray(right), jnp.asarray(1.0)), jnp.asarray(day))
 
 
-@pytest.mark.parametrize("name", START)
-def test_the_meta_gradient_is_that_of_finite_differences(name):
+@pytest.fixture(scope="module")
+def slopes():
+    """The meta-gradient after four answers, and the same by finite differences, in double precision."""
     with jax.enable_x64(True):
         needs = jnp.asarray(PLAN.needs, jnp.float64)
         spec = {key: st.MetaParam(value, st.unit if key == "discount" else st.positive) for key, value in START.items()}
@@ -86,24 +89,33 @@ def test_the_meta_gradient_is_that_of_finite_differences(name):
             through=("eta",),
         )
         meta = tuner.init(stage)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *past)
+        problem = tuner.problem(stage)
 
-        def loss(moved):
-            state, problem = stage, tuner.problem(stage)
-            coordinates = {**meta.meta_params, name: meta.meta_params[name] + moved}
+        @jax.jit
+        def estimated(state, sensitivity, answer):
+            batch = jax.tree.map(lambda leaf: leaf[None], answer)
+            return tuner.estimator.estimate(problem, meta.meta_params, state, sensitivity, batch, judge, KEYS[0])
+
+        step, judged = jax.jit(problem.step), jax.jit(problem.judge)
+
+        def loss(name, moved):
+            coordinates, state = {**meta.meta_params, name: meta.meta_params[name] + moved}, stage
             for one in past:
-                state, _ = problem.step(coordinates, state, one)
-            return float(problem.judge(coordinates, state, judge)[0])
+                state, _ = step(coordinates, state, one)
+            return float(judged(coordinates, state, judge)[0])
 
-        problem, sensitivity, state = tuner.problem(stage), meta.estimator_state, stage
-        for number in range(len(past)):
-            batch = jax.tree.map(lambda leaf, at=number: leaf[at : at + 1], stacked)
-            gradient, state, sensitivity, _ = tuner.estimator.estimate(
-                problem, meta.meta_params, state, sensitivity, batch, judge, KEYS[0]
-            )
-        expected = (loss(1e-5) - loss(-1e-5)) / 2e-5
-        assert abs(expected) > 1e-7
-        assert float(gradient[name]) == pytest.approx(expected, rel=1e-5)
+        sensitivity, state = meta.estimator_state, stage
+        for answer in past:
+            gradient, state, sensitivity, _ = estimated(state, sensitivity, answer)
+        expected = {name: (loss(name, 1e-5) - loss(name, -1e-5)) / 2e-5 for name in START}
+        return jax.tree.map(float, gradient), expected
+
+
+@pytest.mark.parametrize("name", START)
+def test_the_meta_gradient_is_that_of_finite_differences(slopes, name):
+    gradient, expected = slopes
+    assert abs(expected[name]) > 1e-7
+    assert gradient[name] == pytest.approx(expected[name], rel=1e-5)
 
 
 def test_an_answer_moves_its_skill_and_the_level_by_the_surprise():
@@ -136,16 +148,16 @@ def test_no_item_changes_nothing():
 def test_the_tutors_pace_follows_how_pupils_learn():
     paces = []
     for learning in (0.1, 0.6):
-        env = tutoring()._replace(params=Params()._replace(learning=learning, quitting=0.0))
-        course = taught(self_tuning(NEEDS), env, KEYS)
+        env = WORLD._replace(params=Params()._replace(learning=learning, quitting=0.0))
+        course = taught(TUTOR, env, CLASS)
         assert np.isfinite(course.shown["pace"]).all()
         paces.append(float(np.median(course.shown["pace"][:, 11])))
     assert paces[1] > 1.3 * paces[0]
 
 
 def test_a_tutor_without_an_outer_loop_is_the_self_tuned_one_that_stands_still():
-    still = taught(self_tuning(NEEDS, meta_learning_rate=0.0, leak=0.0), tutoring(), KEYS[:6])
-    fixed = taught(untuned(NEEDS), tutoring(), KEYS[:6])
+    still = taught(self_tuning(NEEDS, meta_learning_rate=0.0, leak=0.0), WORLD, CLASS)
+    fixed = taught(untuned(NEEDS), WORLD, CLASS)
     np.testing.assert_allclose(still.exam, fixed.exam, atol=1e-5)
     np.testing.assert_array_equal(still.right, fixed.right)
 
@@ -187,8 +199,8 @@ def test_the_expert_goes_on_only_after_five_right_answers_and_never_past_a_prere
 
 
 def test_who_gives_up_forgets_like_the_others_and_learns_no_more():
-    env = tutoring()._replace(params=Params(quitting=1.0, level=-4.0, level_spread=0.0))
-    course = taught(fixed_pace(12), env, KEYS[:6])
+    env = WORLD._replace(params=Params(quitting=1.0, level=-4.0, level_spread=0.0))
+    course = taught(TIMETABLE, env, CLASS)
     gone = np.flatnonzero(~np.asarray(course.here[:, -1]))
     assert len(gone)
     for one in gone:
@@ -223,7 +235,7 @@ def test_a_story_of_eight_pupils(monkeypatch):
 
 
 def test_a_course_is_the_same_each_time():
-    first, again = (taught(self_tuning(NEEDS), tutoring(), KEYS[:3]) for _ in range(2))
+    first, again = (taught(TUTOR, WORLD, CLASS) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, again)
 
 
@@ -234,7 +246,7 @@ def test_ratios_are_of_the_same_pupils():
 
 
 def test_the_worth_of_a_course_by_hand():
-    course = taught(fixed_pace(12), tutoring(), KEYS[:4])
+    course = taught(TIMETABLE, WORLD, CLASS)
     own = worth(course)
     np.testing.assert_allclose(
         own.per_hour, np.asarray(course.mastered[:, -1]) / np.asarray(course.minutes[:, -1]) * 60

@@ -5,7 +5,7 @@ networks descend by. The rivals of the meta-gradient are other recipes; `selftun
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import optax
@@ -17,7 +17,7 @@ from selftune.estimators.searching import Value
 from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
 from selftune.metaparams import Spec, tuned
-from selftune.optim import adam, clip_by_global_norm
+from selftune.optim import adam, clip_by_global_norm, sgd
 from selftune.types import Eta, PyTree, Scalar
 
 Descent = Callable[[Scalar | float, Eta], optax.GradientTransformation]
@@ -48,6 +48,25 @@ def clipped_adam(rate: Scalar | float, eta: Eta) -> optax.GradientTransformation
     """Adam under a clipped gradient, on all parameters as one vector."""
     clip = clip_by_global_norm(eta["max_grad_norm"])
     return optax.flatten(optax.chain(clip, adam(rate, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])))
+
+
+SGD_STEP = 300.0
+"""What plain gradient descent takes for a rate of 1. On CartPole a fixed A2C learns at rates of 1 and 3 as it does with
+Adam at 3e-3 to 1e-2, at .3 slowly, at .03 hardly (`docs/study.md`)."""
+
+
+def clipped_sgd(rate: Scalar | float, eta: Eta) -> optax.GradientTransformation:
+    """Gradient descent under a clipped gradient, at `SGD_STEP` times the rate: rates and their bounds are Adam's."""
+    clip = clip_by_global_norm(eta["max_grad_norm"])
+    return optax.flatten(optax.chain(clip, sgd(SGD_STEP * rate)))
+
+
+def by_sgd(recipe: "Recipe") -> "Recipe":
+    """The recipe of an actor-critic whose networks descend by plain SGD, which the weight of the value loss matters to.
+
+    a2c(space, actions, recipe=by_sgd(RECIPE))
+    """
+    return replace(recipe, descend=clipped_sgd, tune=(*recipe.tune, "value_cost") if recipe.tune else ())
 
 
 def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:

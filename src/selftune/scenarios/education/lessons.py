@@ -3,6 +3,7 @@
 course = taught(tutor, env, keys)        each leaf [N, ...]: a pupil a key
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -81,12 +82,17 @@ def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
         env: `tutoring`.
         keys: [N], one for each pupil.
     """
-    return jax.jit(jax.vmap(lambda key: _course(tutor, env, key)))(keys)
+    return _courses(tutor, env.reset, env.step, env.params, keys)
 
 
-def _course(tutor: Tutor, env: Environment, key: PRNGKey) -> Course:
-    params: Params = env.params
-    _, state = env.reset(key, params)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _courses(tutor: Tutor, reset: Callable, step: Callable, params: Params, keys: PyTree) -> Course:
+    """One program for a tutor in all classes: what a class is like rides as data."""
+    return jax.vmap(lambda key: _course(tutor, reset, step, params, key))(keys)
+
+
+def _course(tutor: Tutor, reset: Callable, step: Callable, params: Params, key: PRNGKey) -> Course:
+    _, state = reset(key, params)
     before, days = exam(state, params), calendar(state.pupil, params)
 
     def item(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Float[Array, ""]]:
@@ -94,7 +100,7 @@ def _course(tutor: Tutor, env: Environment, key: PRNGKey) -> Course:
         moment = Moment(state.day, number // ITEMS, number % ITEMS)
         own = jax.random.fold_in(key, number)
         action = tutor.choose(mind, moment, jax.random.fold_in(own, 1))
-        _, then, _, ended, _, info = env.step(jax.random.fold_in(own, 2), state, action, params)
+        _, then, _, ended, _, info = step(jax.random.fold_in(own, 2), state, action, params)
         heard = tutor.hear(mind, moment, Answer(action // 3, action % 3, info["right"], info["minutes"]))
         then, heard = _unless(gone, (state, mind), (then, heard))
         minutes = minutes + jnp.where(gone, 0.0, info["minutes"])

@@ -58,10 +58,11 @@ def tell(ask: Ask, say: Say = print, pupils: int | None = None) -> Story:
     """
     count = pupils or (QUICK if ask.quick else PUPILS)
     plan, keys = curriculum(FRACTIONS), jax.random.split(jax.random.key(FIRST + ask.seed), count)
+    world, rivals = tutoring(plan), tutors(plan)
     courses: dict[str, dict[str, Course]] = {}
     for name, params in CLASSES.items():
-        env = tutoring(plan)._replace(params=params)
-        shown = [one for one in tutors(plan) if name == OWN or one.name in (FIXED_PACE, EXPERT, FIXED, TUNED)]
+        env = world._replace(params=params)
+        shown = [one for one in rivals if name == OWN or one.name in (FIXED_PACE, EXPERT, FIXED, TUNED)]
         courses[name] = {}
         for tutor in shown:
             courses[name][tutor.name] = course = jax.device_get(taught(tutor, env, keys))
