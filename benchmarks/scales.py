@@ -85,7 +85,7 @@ def main(
     Args:
         env: A world written in JAX, with episodes.
         agent: a2c, impala or ppo.
-        only: Groups of conditions; all when omitted.
+        only: Groups of conditions, or one by its name; all when omitted.
         draws: Runs of each.
         steps: Environment steps of each run.
         seed: Other draws and seeds.
@@ -96,7 +96,7 @@ def main(
     for column in ("", "fixed, from defaults", "the recipe, from draws", "mean", "worst run"):
         table.add_column(column)
     for one in conditions():
-        if only and one.group not in only:
+        if only and not {one.group, one.name} & set(only):
             continue
         found = []
         for method in ("fixed", "meta_gradient"):

@@ -172,16 +172,21 @@ def test_no_single_initial_value_at_its_bound_makes_a_nan(end):
     defaults = {name: VOCABULARY[name].value for name in names}
     starts = [{**defaults, name: getattr(VOCABULARY[name], end)} for name in names]
     example = build("a2c", tune=names)
-    batches = [rollout(example, jax.jit(example.init)(jax.random.key(0)), update) for update in range(4)]
+    begun = jax.jit(example.init)(jax.random.key(0))
+    batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(rollout(example, begun, update) for update in range(4)))
 
     @jax.jit
     def run(init):
         agent = build("a2c", tune=names, init=init)
-        state, fired = agent.init(jax.random.key(0)), jnp.zeros((), jnp.int32)
-        for update, batch in enumerate(batches):
-            state, info = agent.learn(state, batch, jax.random.key(update))
-            fired += sum(count for name, count in info.guards.items() if name.startswith("numeric"))
-        return _tree.finite(state), fired
+
+        def update(state, seen):
+            state, info = agent.learn(state, *seen)
+            return state, sum(count for name, count in info.guards.items() if name.startswith("numeric"))
+
+        state, fired = jax.lax.scan(
+            update, agent.init(jax.random.key(0)), (batches, jax.random.split(jax.random.key(0), 4))
+        )
+        return _tree.finite(state), fired.sum()
 
     stacked = {name: jnp.array([start[name] for start in starts]) for name in names}
     finite, fired = jax.lax.map(run, stacked)
