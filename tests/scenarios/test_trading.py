@@ -18,6 +18,7 @@ from hypothesis import given, strategies as some
 
 import selftune as st
 from selftune.errors import MissingExtraError, SettingError
+from selftune.metaparams import bind, contextual
 from selftune.scenarios import Ask, eject, write_story
 from selftune.scenarios.trading import measures, telling
 from selftune.scenarios.trading.features import tape
@@ -25,7 +26,7 @@ from selftune.scenarios.trading.market import Market, Tape, checked as checked_m
 from selftune.scenarios.trading.packaged import SOURCES, located, packaged
 from selftune.scenarios.trading.prices import Prices, checked, read_csv
 from selftune.scenarios.trading.rivals import buy_and_hold, rivals
-from selftune.scenarios.trading.teaching import Goal, losses, spec, taught
+from selftune.scenarios.trading.teaching import Goal, bounds, losses, spec, taught
 from selftune.scenarios.trading.trader import Stretch, aim, chooser, drawn, imagined
 from selftune.scenarios.trading.trial import FIXED, TUNED, Trial, tried
 from selftune.scenarios.trading.walking import Clock, walk, walker
@@ -172,6 +173,13 @@ class TestLearning:
         again = walker(taught(Market(), Goal()), Market(), SMALL)
         one, other = (walk(tape(made_up()), TWO) for walk in (WALK, again))
         jax.tree.map(np.testing.assert_array_equal, one, other)
+
+    def test_shown_volatility_no_context_leads_beyond_the_bounds(self):
+        held = bind(spec(Market(), Goal(), contextual(1, ())), ())
+        steep = jax.tree.map(lambda leaf: leaf + 9.0, held.init(jax.random.key(0)))
+        for name, (lowest, highest) in bounds(Market()).items():
+            calm, wild = (float(held.resolve(steep, jnp.full(1, context))[name]) for context in (-9.0, 9.0))
+            assert (calm, wild) == pytest.approx((lowest, highest), rel=1e-4)
 
     def test_fixed_metaparameters_stay(self, tracks):
         assert np.ptp(tracks.by_name[FIXED].eta["risk_aversion"]) == 0

@@ -15,7 +15,7 @@ import optax
 from selftune import guards, optim
 from selftune.estimators import truncated
 from selftune.learning import learner
-from selftune.metaparams import MetaParam, Scope, Spec, positive, scalar
+from selftune.metaparams import MetaParam, Scope, Spec, between, positive, scalar
 from selftune.scenarios.trading.market import Market, utility
 from selftune.scenarios.trading.trader import Policy, Stretch, imagined
 from selftune.tuning import Tuner, tuner
@@ -68,11 +68,19 @@ def losses(market: Market, goal: Goal, view: View = about_the_premium) -> tuple[
     return loss, meta_loss
 
 
+def bounds(market: Market) -> dict[str, tuple[float, float]]:
+    """Of what is tuned; they hold in every context."""
+    return {"risk_aversion": (0.3, 100.0), "turnover_cost": (0.1 * market.cost, 200.0 * market.cost)}
+
+
 def spec(market: Market, goal: Goal, scope: Scope = scalar) -> Spec:
     """Risk aversion and price on turnover, beginning at what is wanted and at what trading costs about."""
+    held = {name: between(*positive.coordinates(ends), scope) for name, ends in bounds(market).items()}
     return {
-        "risk_aversion": MetaParam(goal.aversion, positive, scope, "price of variance"),
-        "turnover_cost": MetaParam(2.0 * market.cost, positive, scope, "price of a unit of wealth traded"),
+        "risk_aversion": MetaParam(goal.aversion, positive, held["risk_aversion"], "price of variance"),
+        "turnover_cost": MetaParam(
+            2.0 * market.cost, positive, held["turnover_cost"], "price of a unit of wealth traded"
+        ),
         "learning_rate": 5.0,
     }
 
@@ -98,13 +106,12 @@ def taught(
     def rule(eta: Eta) -> optax.GradientTransformation:
         return optim.chain(optim.clip_by_global_norm(1.0), optim.sgd(eta["learning_rate"]))
 
-    bounds = {"risk_aversion": (0.3, 100.0), "turnover_cost": (0.1 * market.cost, 200.0 * market.cost)}
     return tuner(
         spec(market, goal, scope),
         learner(loss, rule),
         meta_loss,
         truncated(1),
         optax.adam(0.05, b2=0.99) if optimizer is None else optimizer,
-        [guards.range(bounds), guards.numeric()],
+        [guards.range(bounds(market)), guards.numeric()],
         context=lambda batch: batch.tape.context[-1],
     )
