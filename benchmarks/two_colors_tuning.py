@@ -35,6 +35,8 @@ from selftune.experiments.published.two_colors_runs import run, state_file
 from selftune.experiments.published.two_colors_stream import Stream
 
 CONTEXT_RATES, SCALAR_RATES, EXPLORATION_RATES = (1e-4, 3e-4), (1e-3, 1e-2), (1e-2, 1e-3, 1e-4)
+SOFT = Q_DEFAULTS._replace(softness=0.1)
+"""A policy that takes the differences of values in a beginner's network for ties."""
 CLIPS = "max_grad_norm+critic_max_grad_norm"
 WINDOWS = ((1, 8), (3, 8), (6, 8), (1, 16), (3, 16), (6, 16))
 """Updates that are differentiated, and updates to the target, of bootstrapping (Luketina et al. 2022, table 3)."""
@@ -84,9 +86,10 @@ def sweeps() -> Iterator[Sweep]:
         "Q-BMG": {"meta_learning_rate": EXPLORATION_RATES},
         "Q-BMG-context": {"meta_learning_rate": (*EXPLORATION_RATES, 1e-5, 1e-6)},
     }
-    for line in q_lines():
-        build = functools.partial(q_agent, line.epsilon, Q_DEFAULTS)
-        yield Sweep(line.name, build, line.numbers, explorations[line.name], 500_000)
+    for line, settings in itertools.product(q_lines(), (Q_DEFAULTS, SOFT)):
+        build, grid = functools.partial(q_agent, line.epsilon, settings), explorations[line.name]
+        name = line.name if settings is Q_DEFAULTS else f"{line.name}, softness {settings.softness}"
+        yield Sweep(name, build, line.numbers, grid, 500_000)
 
 
 def measure(sweep: Sweep, steps: int, out: Path, say: Console) -> list[dict[str, Any]]:
