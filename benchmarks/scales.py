@@ -85,7 +85,7 @@ def main(
     Args:
         env: A world written in JAX, with episodes.
         agent: a2c, impala or ppo.
-        only: Groups of conditions, or one by its name; all when omitted.
+        only: Groups or names of conditions; all when omitted.
         draws: Runs of each.
         steps: Environment steps of each run.
         seed: Other draws and seeds.

@@ -68,6 +68,8 @@ def test_by_sgd_takes_longer_steps_by_hand_and_the_weight_of_the_value_loss_goes
     still = replace(by_sgd(OWN["a2c"]), optimizer=lambda *_: optax.set_to_zero())
     _, _, info = learned(a2c(SEEN, CHOICES, settings=SMALL, recipe=still, init={"value_cost": 4.0}), 1)
     assert float(info.eta["value_cost"]) == pytest.approx(4.0 * (0.5 / 4.0) ** 0.03, rel=1e-4)
+    assert still.descend is clipped_sgd
+    assert by_sgd(still).tune == still.tune == (*OWN["a2c"].tune, "value_cost")
     fixed = build("fixed", recipe=by_sgd(recipe_for("fixed", "a2c")))
     assert not tuned(fixed.spec), "an agent that tunes nothing goes on tuning nothing"
 

@@ -23,7 +23,7 @@ from selftune.errors import SettingError
 from selftune.experiments.statistics import paired_ratio
 from selftune.scenarios.education import belief as beliefs, calibration, telling
 from selftune.scenarios.education.belief import Belief, Item
-from selftune.scenarios.education.lessons import Answer, Moment, taught
+from selftune.scenarios.education.lessons import Answer, Moment, classroom, taught
 from selftune.scenarios.education.logs import next_item, read_answers
 from selftune.scenarios.education.measures import _correlations, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
@@ -36,7 +36,7 @@ NEEDS = jnp.asarray(PLAN.needs)
 KEYS = jax.random.split(jax.random.key(5), 24)
 WORLD, CLASS = tutoring(), KEYS[:8]
 TUTOR, TIMETABLE = self_tuning(NEEDS), fixed_pace(12)
-"""The same ones wherever a course is given: a tutor's program is compiled once."""
+"""The same ones wherever a course is given, so that the compiler's cache knows their programs."""
 
 
 # What was measured on people.
@@ -146,13 +146,13 @@ def test_no_item_changes_nothing():
 
 
 def test_the_tutors_pace_follows_how_pupils_learn():
-    paces = []
+    paces, room = [], classroom(TUTOR, WORLD)
     for learning in (0.1, 0.6):
-        env = WORLD._replace(params=Params()._replace(learning=learning, quitting=0.0))
-        course = taught(TUTOR, env, CLASS)
+        course = room(Params()._replace(learning=learning, quitting=0.0), CLASS)
         assert np.isfinite(course.shown["pace"]).all()
         paces.append(float(np.median(course.shown["pace"][:, 11])))
     assert paces[1] > 1.3 * paces[0]
+    assert room._cache_size() == 1
 
 
 def test_a_tutor_without_an_outer_loop_is_the_self_tuned_one_that_stands_still():

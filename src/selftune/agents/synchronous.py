@@ -64,7 +64,8 @@ def a2c(
         action_space: What it does, Discrete or a Box of one axis.
         tune: Metaparameters to learn; the recipe's when omitted, none when empty.
         init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`. Where
-            all is lost and the agent starts anew, what is tuned begins at the recipe's start, not here.
+            all is lost and the agent starts anew, tuned rates begin at the recipe's `start`, the rest goes on from
+            where it is.
         settings: What no gradient can move.
         recipe: How it is tuned.
 

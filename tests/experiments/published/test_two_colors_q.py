@@ -40,7 +40,7 @@ def test_there_is_a_way_back_from_no_exploration(line):
     made = q_agent(line.epsilon, Q_DEFAULTS._replace(hidden=(16,)), NUMBERS)
     life = made.init(jax.random.key(0))
     low = metaparams.placed({"epsilon": line.epsilon}, life.meta_params, {"epsilon": 2e-3})
-    lower = jax.tree.map(lambda leaf: leaf - 3.0 * (leaf < -5.0), low)
+    lower = jax.tree.map(lambda leaf: leaf - 10.0 * (leaf < -5.0), low)
     sharp = jax.tree.map(lambda leaf: 20.0 * leaf, life.q)
     opposite = (*sharp[:-1], jax.tree.map(jnp.negative, sharp[-1]))
     slope = jax.grad(made.divergence)(lower, opposite, sharp, jnp.eye(30)[:5], jnp.zeros((5, Q_DEFAULTS.history)))

@@ -1,7 +1,7 @@
 """The Q(lambda) agent of the two-colors experiments, whose exploration is learned without backpropagation (K = 0).
 
 One update a step, Peng's Q(lambda) with a trace of gradients. After a window of L steps the network of its end, acting
-greedily, is the target; the policy that the window began with, soft epsilon-greedy, is matched to it at the states of
+greedily, is the target; the policy that the window began with, epsilon-greedy, is matched to it at the states of
 the window, and only epsilon is differentiated (Flennerhag et al. 2022, arXiv:2109.04504; Luketina et al. 2022,
 appendix A.1 and table 4).
 """
@@ -29,8 +29,6 @@ EXPERIMENT = "two_colors_q"
 COMMAND = "selftune bench published --only two_colors_q"
 FULL, REDUCED = 10_000_000, 300_000
 SEEDS = range(3)
-EXPLORATION = metaparams.interval(1e-6, 1.0)
-"""Of the greediest policy a millionth: every divergence is finite."""
 
 
 class QSettings(NamedTuple):
@@ -46,15 +44,18 @@ class QSettings(NamedTuple):
     history: int = 100
     """Rewards that a context looks back on."""
     softness: float = 1e-3
-    """As good as epsilon-greedy. At .1, as of a value that differs by two steps' costs, a greedy choice that changes
-    says hardly anything: epsilon fell to nothing before a reward was found, whatever the meta rate
-    (`results/two_colors_tuning.json`)."""
+    """As good as epsilon-greedy. At .1, values that differ by .08, the cost of two steps, count nearly as ties, and a
+    greedy choice that changes says hardly anything: epsilon fell to its floor before a reward was found, at meta rates
+    of 1e-3 and more (1e-5 with context; `results/two_colors_tuning.json`)."""
+    floor: float = 1e-6
+    """The least epsilon, so that every divergence is finite."""
 
 
 Q_DEFAULTS = QSettings()
 NUMBERS = {"epsilon": 0.1, "learning_rate": 3e-5, "meta_learning_rate": 1e-3}
 SLOW = {**NUMBERS, "meta_learning_rate": 1e-4}
-"""A step of all the weights of a network goes further than one of a number."""
+"""A step of all the weights of a network goes further than one of a number. Both rates from single looks of a million
+steps on one tuning seed (`docs/results.md`)."""
 
 
 class QLine(NamedTuple):
@@ -184,11 +185,11 @@ def peng_step(slope: Params, trace: Params, error: Scalar, greedy_error: Scalar,
 
 def q_lines(settings: QSettings = Q_DEFAULTS) -> list[QLine]:
     """The table."""
-    context = metaparams.contextual(settings.history, (128, 128))
+    bounds, context = metaparams.interval(settings.floor, 1.0), metaparams.contextual(settings.history, (128, 128))
     return [
         QLine("Q", None, NUMBERS, (0.58, 0.07)),
-        QLine("Q-BMG", metaparams.MetaParam(0.5, EXPLORATION), NUMBERS, (1.78, 0.03)),
-        QLine("Q-BMG-context", metaparams.MetaParam(0.5, EXPLORATION, context), SLOW, (1.93, 0.03)),
+        QLine("Q-BMG", metaparams.MetaParam(0.5, bounds), NUMBERS, (1.78, 0.03)),
+        QLine("Q-BMG-context", metaparams.MetaParam(0.5, bounds, context), SLOW, (1.93, 0.03)),
     ]
 
 
@@ -230,6 +231,8 @@ def _row(line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], out
         "returns": [round(float(value), 4) for value in returns],
         "seeds": list(seeds),
         "numbers": dict(line.numbers),
+        "target_steps": settings.target_steps,
+        "softness": settings.softness,
         "stream": dict(zip(stream._fields, stream, strict=True)),
         "reward_curve": outcome.curve(),
         "epsilon_around_flips": outcome.around_flips(outcome.told, stream.flip_every),

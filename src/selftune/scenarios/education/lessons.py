@@ -82,17 +82,16 @@ def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
         env: `tutoring`.
         keys: [N], one for each pupil.
     """
-    return _courses(tutor, env.reset, env.step, env.params, keys)
+    return classroom(tutor, env)(env.params, keys)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _courses(tutor: Tutor, reset: Callable, step: Callable, params: Params, keys: PyTree) -> Course:
-    """One program for a tutor in all classes: what a class is like rides as data."""
-    return jax.vmap(lambda key: _course(tutor, reset, step, params, key))(keys)
+def classroom(tutor: Tutor, env: Environment) -> Callable[[Params, PyTree], Course]:
+    """A tutor's course, `course(params, keys)`, compiled once for all classes: what a class is like is data."""
+    return jax.jit(jax.vmap(functools.partial(_course, tutor, env), in_axes=(None, 0)))
 
 
-def _course(tutor: Tutor, reset: Callable, step: Callable, params: Params, key: PRNGKey) -> Course:
-    _, state = reset(key, params)
+def _course(tutor: Tutor, env: Environment, params: Params, key: PRNGKey) -> Course:
+    _, state = env.reset(key, params)
     before, days = exam(state, params), calendar(state.pupil, params)
 
     def item(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Float[Array, ""]]:
@@ -100,7 +99,7 @@ def _course(tutor: Tutor, reset: Callable, step: Callable, params: Params, key: 
         moment = Moment(state.day, number // ITEMS, number % ITEMS)
         own = jax.random.fold_in(key, number)
         action = tutor.choose(mind, moment, jax.random.fold_in(own, 1))
-        _, then, _, ended, _, info = step(jax.random.fold_in(own, 2), state, action, params)
+        _, then, _, ended, _, info = env.step(jax.random.fold_in(own, 2), state, action, params)
         heard = tutor.hear(mind, moment, Answer(action // 3, action % 3, info["right"], info["minutes"]))
         then, heard = _unless(gone, (state, mind), (then, heard))
         minutes = minutes + jnp.where(gone, 0.0, info["minutes"])

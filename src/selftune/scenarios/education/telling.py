@@ -11,7 +11,7 @@ from selftune.envs.worlds.curriculum import FRACTIONS, Curriculum, curriculum
 from selftune.envs.worlds.tutoring import ILLNESS, ITEMS, SESSIONS, SPURT, Params, tutoring
 from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.education import figures
-from selftune.scenarios.education.lessons import Course, Tutor, taught
+from selftune.scenarios.education.lessons import Course, Tutor, classroom
 from selftune.scenarios.education.measures import around, follows, row, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import self_tuning, untuned
@@ -58,15 +58,13 @@ def tell(ask: Ask, say: Say = print, pupils: int | None = None) -> Story:
     """
     count = pupils or (QUICK if ask.quick else PUPILS)
     plan, keys = curriculum(FRACTIONS), jax.random.split(jax.random.key(FIRST + ask.seed), count)
-    world, rivals = tutoring(plan), tutors(plan)
+    rooms = {tutor.name: classroom(tutor, tutoring(plan)) for tutor in tutors(plan)}
     courses: dict[str, dict[str, Course]] = {}
     for name, params in CLASSES.items():
-        env = world._replace(params=params)
-        shown = [one for one in rivals if name == OWN or one.name in (FIXED_PACE, EXPERT, FIXED, TUNED)]
         courses[name] = {}
-        for tutor in shown:
-            courses[name][tutor.name] = course = jax.device_get(taught(tutor, env, keys))
-            say(f"{name}, {tutor.name}: {worth(course).mastered.mean():.2f} of {len(plan.skills)} skills mastered")
+        for tutor in rooms if name == OWN else (FIXED_PACE, EXPERT, FIXED, TUNED):
+            courses[name][tutor] = course = jax.device_get(rooms[tutor](params, keys))
+            say(f"{name}, {tutor}: {worth(course).mastered.mean():.2f} of {len(plan.skills)} skills mastered")
     return story(courses, len(plan.skills), ask.seed)
 
 
