@@ -10,11 +10,12 @@ from rich.console import Console
 
 from selftune.agents.tuners import OWN
 from selftune.cli import main
+from selftune.envs.drift.standards import OFF
 from selftune.errors import SettingError
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
-from selftune.experiments.robust.bench import Asked, bench_robust, opened
+from selftune.experiments.robust.bench import CHANGE_EVERY, ENVS, LONGER, STEPS, Asked, bench_robust, opened
 from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
@@ -45,6 +46,13 @@ def test_final_is_the_last_fifth_and_area_is_all_of_it():
 def test_scores_lie_between_the_random_policy_and_the_best_setting():
     assert Scale(10.0, 30.0).of(np.array([10.0, 30.0, 40.0, np.nan])).tolist() == [0.0, 1.0, 1.5, 0.0]
     assert Scale(10.0, 9.0).of(np.array([9.0, np.nan])).tolist() == [1.0, 0.0], "what broke is dead, whatever the scale"
+
+
+def test_two_colors_flips_in_the_protocol_and_cartpole_changes():
+    kinds = {name: opened(name, Asked(), LONGER.get(name, STEPS), {}).kind for name in ENVS}
+    changing = {name: kind for name, kind in kinds.items() if kind != OFF}
+    assert changing == {"drifting_two_colors": "abrupt reward", "drifting_cartpole": "abrupt dynamics"}
+    assert LONGER["drifting_two_colors"] == 10 * CHANGE_EVERY
 
 
 def test_only_what_moved_has_a_path():

@@ -35,7 +35,7 @@ from selftune.experiments.robust.scores import (
 )
 from selftune.experiments.sweep import Curves
 
-ENVS = ("cartpole", "acrobot", "pendulum", "catch", "two_colors", "drifting_cartpole")
+ENVS = ("cartpole", "acrobot", "pendulum", "catch", "drifting_two_colors", "drifting_cartpole")
 """Of the protocol. Any other environment can be named; `drifting_` before a name lets it change every 100 000 steps."""
 RIVALS = (
     "fixed",
@@ -51,7 +51,7 @@ RIVALS = (
 FROM_DEFAULTS = ("fixed", "kl_adaptive", "meta_gradient")
 """What also begins at the literature's defaults; `fixed` is then the literature's agent itself."""
 STEPS = 500_000
-LONGER = {"two_colors": 1_000_000}
+LONGER = {"two_colors": 1_000_000, "drifting_two_colors": 1_000_000}
 CHANGE_EVERY = 100_000
 HINDSIGHT = 64
 """Fixed settings among which the best is sought."""
