@@ -10,8 +10,8 @@ from rich.console import Console
 
 from selftune.agents.tuners import OWN
 from selftune.cli import main
-from selftune.envs.drift.standards import OFF
 from selftune.errors import SettingError
+from selftune.experiments.contest.changing import OFF
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
