@@ -21,14 +21,15 @@ def test_all_is_lost_by_hand():
     """A memory of ln 2 levels, .6931: every level weighs half. Weights 1/2, 3/4, 7/8, 15/16.
 
     Means: 0, the beginner's; + 2/3 * 10 = 6.667; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333. Variances: 0, 25,
-    148.6, 174.3: a gain of 20 is above the deviations of 12.19 and 13.20. A tenth of it is left at 2: each level of 0
-    falls short by .1 gains, .0693 with the memory's share; two of them by .1386.
+    148.6, 174.3: a gain of 6.667 is above the deviation of 5, one of 20 above 12.19. A tenth of it is left at 2: each
+    level of 0 falls short by .1 gains, .0693 with the memory's share; two of them by .1386.
     """
-    past, rung = heard(all_is_lost(left=0.1, patience=0.1), [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
+    past, rung = heard(all_is_lost(left=0.1, patience=0.1, deviations=1.0), [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
     assert past.mean[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 9.3333], abs=1e-3)
     assert past.variance[:4].tolist() == pytest.approx([0.0, 25.0, 148.6, 174.3], abs=0.05)
     assert past.beginner[:4].tolist() == [0.0] * 4
     assert past.best[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
+    assert past.learned[:4].tolist() == [False, False, True, True]
     assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0693], abs=1e-3)
     assert rung.tolist() == [False] * 4 + [True]
     assert (float(past.age[-1]), float(past.weight[-1])) == (0.0, 0.0), "it begins anew"
@@ -70,6 +71,14 @@ def test_only_a_fall_to_where_it_began_is_a_loss_of_all():
     assert not fallen.any()
     assert 405 <= int(jnp.argmax(lost)) <= 415, "a whole memory of ten levels without any gain makes a tenth"
     assert int(lost.sum()) == 1
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.0, 5.0])
+def test_episodes_that_begin_together_are_no_loss(gain):
+    """Levels swing by one with episodes of fourteen levels, which begin well and end badly; learning is slow."""
+    swing = jnp.cos(jnp.arange(600) * (2.0 * jnp.pi / 14.0)) + jnp.linspace(0.0, gain, 600)
+    assert heard(all_is_lost(deviations=1.0), swing)[1].any(), "one deviation of the swing is no gain"
+    assert not heard(all_is_lost(), swing)[1].any()
 
 
 def test_to_pages_test_every_fall_counts():

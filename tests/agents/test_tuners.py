@@ -76,8 +76,11 @@ def test_by_sgd_takes_longer_steps_by_hand_and_the_weight_of_the_value_loss_goes
 
 def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin_at_the_literatures():
     """Leak of one half, no other step: what began at x goes to the geometric mean of x and 3e-3."""
-    home, start = {"learning_rate": 3e-3, "gradient_floor": 0.02}, {"learning_rate": 1.2e-2}
-    own = replace(OWN["a2c"], home=home, start=start, leak=0.5, optimizer=lambda *_: optax.set_to_zero())
+    rates, floor, start = {"learning_rate": 3e-3}, {"gradient_floor": 0.02}, {"learning_rate": 1.2e-2}
+    home = rates | floor
+    own = replace(
+        OWN["a2c"], home=rates, home_of_choices=floor, start=start, leak=0.5, optimizer=lambda *_: optax.set_to_zero()
+    )
     begun = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=own).spec)
     assert {name: begun[name] for name in home} == home | start
     for init, first in (({}, 1.2e-2), ({"learning_rate": 1e-4}, 1e-4)):
@@ -96,6 +99,9 @@ def test_every_agent_begins_at_its_recipes_start_if_it_tunes(agent):
     for tune, rate in ((None, 0.0123), ([], 0.0045)):
         begun = values(make(SEEN, actions, tune=tune, recipe=recipe).spec)
         assert begun["learning_rate"] == pytest.approx(rate), "what stands still stands at home"
+    of_choices = replace(OWN[agent], home={}, home_of_choices={"learning_rate": 0.0045}, start={})
+    begun = values(make(SEEN, actions, recipe=of_choices).spec)
+    assert (begun["learning_rate"] == pytest.approx(0.0045)) == (actions == CHOICES)
     assert make(SEEN, actions, recipe=recipe).home == {"learning_rate": 0.0045}
     assert make(SEEN, actions, recipe=recipe, init={"learning_rate": 1e-3}).home == {}
 
@@ -248,3 +254,7 @@ def test_every_choice_can_be_built_for_every_agent_it_suits():
             assert isinstance(recipe_for(name, agent), Recipe)
     agent = q_lambda(SEEN, CHOICES, recipe=recipe_for("fixed", "q_lambda"))
     assert agent.spec["learning_rate"] == 2e-3
+
+
+def test_no_floor_under_the_gradients_of_a_policy_over_forces():
+    assert values(a2c(SEEN, FORCES, settings=SMALL).spec)["gradient_floor"] == 1e-6

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from selftune.types import Array, Int, PyTree, Scalar
+from selftune.types import Array, Bool, Int, PyTree, Scalar
 
 
 class Alarm(NamedTuple):
@@ -22,23 +22,25 @@ class Alarm(NamedTuple):
     alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
 
 
-def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
+def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.0) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
     A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
-    `patience`, nothing is lost by starting anew. A gain below a standard deviation of the levels counts as none: who
-    has not learned yet is left alone. Ours; `docs/study.md` has what was tried.
+    `patience`, nothing is lost by starting anew. Who has not learned yet is left alone: nothing counts until a gain has
+    once been `deviations` standard deviations of the levels. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
         patience: The sum that is too much, above 0: one memory without any gain makes `left`.
+        deviations: Least gain that is one, in standard deviations of the levels, above 0. Where episodes begin together
+            levels swing with their phase; one deviation of that is soon gained, and lost at every episode's end.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
         gain = past.best - past.beginner
-        learned = gain > jnp.sqrt(past.variance)
+        learned = past.learned | (gain > deviations * jnp.sqrt(past.variance))
         fall = (past.beginner + left * gain - level) / jnp.where(learned, gain, 1.0)
         short = jnp.where(learned, jnp.maximum(past.short + share * fall, 0.0), 0.0)
         rate = 1.0 - jnp.exp(-share)
@@ -49,9 +51,12 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1) -> Alarm:
         young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
-        return Standing(mean, weight, variance, beginner, best, short, past.age + share), short > patience
+        return Standing(mean, weight, variance, beginner, best, learned, short, past.age + share), short > patience
 
-    return _alarm(lambda: Standing(*[jnp.zeros(()) for _ in Standing._fields]), hear)
+    def init() -> Standing:
+        return Standing(**{name: jnp.zeros(()) for name in Standing._fields} | {"learned": jnp.zeros((), bool)})
+
+    return _alarm(init, hear)
 
 
 class Standing(NamedTuple):
@@ -63,6 +68,8 @@ class Standing(NamedTuple):
     variance: Scalar
     beginner: Scalar
     best: Scalar
+    learned: Bool[Array, ""]
+    """Whether it has ever gained anything."""
     short: Scalar
     """How far it has fallen short lately, in gains times memories."""
     age: Scalar

@@ -18,6 +18,7 @@ from selftune.guards import Guard, numeric, range, trust_region
 from selftune.guards.trust import Distance
 from selftune.metaparams import Spec, tuned
 from selftune.optim import adam, clip_by_global_norm, sgd
+from selftune.spaces import Discrete, Space
 from selftune.types import Eta, PyTree, Scalar
 
 Descent = Callable[[Scalar | float, Eta], optax.GradientTransformation]
@@ -111,6 +112,8 @@ class Recipe:
     of mere noise cannot hold, returns; what a steady one moves, stays moved."""
     home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters return to, and start but for `start`, by name, instead of where the agent's own do."""
+    home_of_choices: Mapping[str, float] = field(default_factory=dict)
+    """Further homes, of agents whose actions are choices (`Discrete`)."""
     start: Mapping[str, float] = field(default_factory=dict)
     """Where tuned ones start instead, at first and whenever the agent starts anew; the leak brings them home."""
     tunable: tuple[str, ...] | None = None
@@ -126,6 +129,12 @@ class Recipe:
     """What moves each network of an actor-critic."""
     around: Callable[["Recipe", Agent], Agent] = untouched
     """What watches over the finished agent."""
+
+    def acting(self, actions: Space) -> "Recipe":
+        """The recipe of an agent with such actions."""
+        if not isinstance(actions, Discrete):
+            return replace(self, home_of_choices={})
+        return replace(self, home={**self.home_of_choices, **self.home}, home_of_choices={})
 
     def returning(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
@@ -153,6 +162,7 @@ class Recipe:
             "policy_bound": self.policy_bound,
             "leak": self.leak,
             "home": dict(self.home),
+            "home_of_choices": dict(self.home_of_choices),
             "start": dict(self.start),
             "around": self.around.__name__,
             "descend": self.descend.__name__,

@@ -90,7 +90,16 @@ def _only_numeric(recipe: Recipe, case: Case) -> list[Guard]:
 
 
 def _held(own: Recipe) -> Recipe:
-    return replace(own, estimator=_plain, optimizer=_unmoved, guards=_only_numeric, home={}, start={}, around=untouched)
+    return replace(
+        own,
+        estimator=_plain,
+        optimizer=_unmoved,
+        guards=_only_numeric,
+        home={},
+        home_of_choices={},
+        start={},
+        around=untouched,
+    )
 
 
 def _fixed(own: Recipe) -> Recipe:
@@ -129,6 +138,7 @@ def _hoof(own: Recipe) -> Recipe:
         tune=moving,
         tunable=moving,
         home={},
+        home_of_choices={},
         start={},
         estimator=search,
         optimizer=lambda *_: optax.sgd(1.0),

@@ -216,7 +216,9 @@ class Cell:
         return joined(parts, extent.seeds)
 
     def _begun(self, told: Method) -> dict[str, Float[np.ndarray, " S"]]:
-        return self.usual_starts() | (self._all(own_start(self.lab.agent, told)) if told.own_start else {})
+        return self.usual_starts() | (
+            self._all(own_start(self.lab.agent, self.lab.spaces(), told)) if told.own_start else {}
+        )
 
     def _through_ray(self, strategy: str) -> Curves:
         """A population whose members are processes, once for each of the test's seeds."""

@@ -54,8 +54,7 @@ def _without_critic_rate(recipe: Recipe) -> Recipe:
 
 
 def _without_gradient_floor(recipe: Recipe) -> Recipe:
-    home = {name: value for name, value in recipe.home.items() if name != "gradient_floor"}
-    return replace(recipe, home=home)
+    return replace(recipe, home_of_choices={})
 
 
 def _times(**factors: float) -> Method:
@@ -98,7 +97,9 @@ ABLATIONS: Mapping[str, Method] = {
     "without_start": _otherwise(start={}),
     "from_literature": Method("meta_gradient"),
     "fixed_from_own_start": Method("fixed", own_start=True),
-    "without_quick_start": _otherwise(home={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound),
+    "without_quick_start": _otherwise(
+        home={}, home_of_choices={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound
+    ),
     "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor, own_start=True),
     "without_restart": _otherwise(around=untouched),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate, own_start=True),
@@ -162,9 +163,9 @@ def maker(
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 
-def own_start(agent: str, told: Method) -> dict[str, float]:
+def own_start(agent: str, env: Environment | HostEnv, told: Method) -> dict[str, float]:
     """Where the recipe's beginner is, of all that it sets."""
-    return told.change(OWN[agent]).starting({}, None)
+    return told.change(OWN[agent]).acting(env.action_space).starting({}, None)
 
 
 def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:
