@@ -19,22 +19,22 @@ demo: install ## two agents from the same bad settings: one fixed, one that tune
 	$(BIN)/python examples/demo.py
 
 test: install ## the test suite, two processes
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 matrix: install ## the whole gradient matrix, every cell
-	$(BIN)/python -m pytest -n 2 -m whole
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m whole
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-examples: install ## each runs in under a minute
-	$(BIN)/python examples/from_scratch.py
-	$(BIN)/python examples/own_loss.py
-	$(BIN)/python examples/own_loop.py
-	$(BIN)/python examples/supervised.py
-	$(BIN)/python examples/demo.py
+EXAMPLES := from_scratch own_loss own_loop supervised demo
+
+examples: $(EXAMPLES:%=example-%) ## each runs in under a minute
+
+example-%: install
+	$(BIN)/python examples/$*.py
 
 peers: ## torchopt, higher, torch.func and Stable-Baselines3, for selftune bench overhead
 	$(PYTHON) -m venv .venv-peers
