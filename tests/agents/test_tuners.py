@@ -99,9 +99,6 @@ def test_every_agent_begins_at_its_recipes_start_if_it_tunes(agent):
     for tune, rate in ((None, 0.0123), ([], 0.0045)):
         begun = values(make(SEEN, actions, tune=tune, recipe=recipe).spec)
         assert begun["learning_rate"] == pytest.approx(rate), "what stands still stands at home"
-    of_choices = replace(OWN[agent], home={}, home_of_choices={"learning_rate": 0.0045}, start={})
-    begun = values(make(SEEN, actions, recipe=of_choices).spec)
-    assert (begun["learning_rate"] == pytest.approx(0.0045)) == (actions == CHOICES)
     assert make(SEEN, actions, recipe=recipe).home == {"learning_rate": 0.0045}
     assert make(SEEN, actions, recipe=recipe, init={"learning_rate": 1e-3}).home == {}
 
@@ -256,5 +253,15 @@ def test_every_choice_can_be_built_for_every_agent_it_suits():
     assert agent.spec["learning_rate"] == 2e-3
 
 
+@pytest.mark.parametrize("agent", sorted(OWN))
+def test_some_homes_are_of_choices_alone(agent):
+    recipe = replace(OWN[agent], home={}, home_of_choices={"learning_rate": 0.0045}, start={})
+    choices, forces = agent != "sac", agent not in ("dqn", "q_lambda")
+    for actions in [CHOICES] * choices + [FORCES] * forces:
+        begun = values(AGENTS[agent][0](SEEN, actions, recipe=recipe).spec)
+        assert (begun["learning_rate"] == pytest.approx(0.0045)) == (actions == CHOICES)
+
+
 def test_no_floor_under_the_gradients_of_a_policy_over_forces():
-    assert values(a2c(SEEN, FORCES, settings=SMALL).spec)["gradient_floor"] == 1e-6
+    floors = [values(a2c(SEEN, actions, settings=SMALL).spec)["gradient_floor"] for actions in (CHOICES, FORCES)]
+    assert floors == [0.02, 1e-6]

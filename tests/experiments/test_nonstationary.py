@@ -124,6 +124,9 @@ def test_each_method_begins_where_it_does_for_a_user_who_says_nothing_or_where_i
     assert settings["critic_learning_rate"] == pytest.approx([3e-3] * TINY.seeds)
     cell.method("meta_gradient", cell.usual_starts())
     assert settings["learning_rate"] == pytest.approx([7e-4] * TINY.seeds)
+    contest.cell.Cell(contest.cell.Lab("pendulum", "a2c", False, TINY, SMALL), OFF).method("meta_gradient")
+    assert settings["learning_rate"] == pytest.approx([1.2e-2] * TINY.seeds)
+    assert "gradient_floor" not in settings, "no floor where actions are forces"
 
 
 def test_names_are_sorted_into_worlds_changes_and_methods():

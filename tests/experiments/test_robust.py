@@ -20,6 +20,7 @@ from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
 from selftune.experiments.sweep import Curves
+from selftune.spaces import Discrete
 
 SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
 TINY = Asked(("cartpole",), ("fixed", "meta_gradient"), draws=3, steps=2048, hindsight=4, seed=7)
@@ -77,7 +78,8 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"
     assert all(row.details["finite"] for row in whole)
     told = {row.method: row.details.get("recipe") for row in whole}
-    assert told == dict.fromkeys(("random", "best_fixed", "fixed")) | {"meta_gradient": OWN["a2c"].constants()}
+    recipe = OWN["a2c"].for_actions(Discrete(2)).constants()
+    assert told == dict.fromkeys(("random", "best_fixed", "fixed")) | {"meta_gradient": recipe}
     assert json.loads(json.dumps(told)) == told, "rows say with which constants they were measured"
     assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")
 
@@ -183,6 +185,8 @@ def test_the_bars_are_those_of_the_protocol():
     ]
     worse = [replace(rows[1], iqm=0.7, dead_share=0.25), *rows[::2]]
     assert [bar.held for bar in verdicts(worse)][2:] == [False, False]
+    ours = [*worse, _row("catch", "meta_gradient", DRAWS, [1.0, 1.0, 1.0, 1.0])]
+    assert [bar.measured for bar in verdicts(ours)] == ["1.00", "catch 1.00", "0 of 4"], "others are no part of it"
 
 
 def test_from_defaults_runs_are_compared_pair_by_pair():

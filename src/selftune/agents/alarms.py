@@ -53,10 +53,8 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         return Standing(mean, weight, variance, beginner, best, learned, short, past.age + share), short > patience
 
-    def init() -> Standing:
-        return Standing(**{name: jnp.zeros(()) for name in Standing._fields} | {"learned": jnp.zeros((), bool)})
-
-    return _alarm(init, hear)
+    zero, no = jnp.zeros(()), jnp.zeros((), bool)
+    return _alarm(lambda: Standing(zero, zero, zero, zero, zero, no, zero, zero), hear)
 
 
 class Standing(NamedTuple):
@@ -69,7 +67,7 @@ class Standing(NamedTuple):
     beginner: Scalar
     best: Scalar
     learned: Bool[Array, ""]
-    """Whether it has ever gained anything."""
+    """Whether its gain has once been as many deviations as it must."""
     short: Scalar
     """How far it has fallen short lately, in gains times memories."""
     age: Scalar

@@ -130,11 +130,10 @@ class Recipe:
     around: Callable[["Recipe", Agent], Agent] = untouched
     """What watches over the finished agent."""
 
-    def acting(self, actions: Space) -> "Recipe":
-        """The recipe of an agent with such actions."""
-        if not isinstance(actions, Discrete):
-            return replace(self, home_of_choices={})
-        return replace(self, home={**self.home_of_choices, **self.home}, home_of_choices={})
+    def for_actions(self, actions: Space) -> "Recipe":
+        """The recipe of an agent with such actions, whose homes are all in `home`; every agent begins with this."""
+        more = self.home_of_choices if isinstance(actions, Discrete) else {}
+        return replace(self, home={**more, **self.home}, home_of_choices={})
 
     def returning(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
@@ -162,7 +161,6 @@ class Recipe:
             "policy_bound": self.policy_bound,
             "leak": self.leak,
             "home": dict(self.home),
-            "home_of_choices": dict(self.home_of_choices),
             "start": dict(self.start),
             "around": self.around.__name__,
             "descend": self.descend.__name__,

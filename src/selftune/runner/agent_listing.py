@@ -25,6 +25,7 @@ SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))
 
 EXPLAINED = """* tuned unless --tune says otherwise
 a → b: starts at a and is drawn to b where it is tuned; is b where it is not
+with actions to choose from (Discrete), where the agent takes such actions
 """
 
 

@@ -53,10 +53,6 @@ def _without_critic_rate(recipe: Recipe) -> Recipe:
     return replace(recipe, tune=tune, start={name: value for name, value in recipe.start.items() if name in tune})
 
 
-def _without_gradient_floor(recipe: Recipe) -> Recipe:
-    return replace(recipe, home_of_choices={})
-
-
 def _times(**factors: float) -> Method:
     return Method(
         "meta_gradient",
@@ -100,7 +96,7 @@ ABLATIONS: Mapping[str, Method] = {
     "without_quick_start": _otherwise(
         home={}, home_of_choices={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound
     ),
-    "without_gradient_floor": Method("meta_gradient", change=_without_gradient_floor, own_start=True),
+    "without_gradient_floor": _otherwise(home_of_choices={}),
     "without_restart": _otherwise(around=untouched),
     "without_critic_rate": Method("meta_gradient", change=_without_critic_rate, own_start=True),
     "without_reward_scale": Method("meta_gradient", settings={"scale_rewards": False}, own_start=True),
@@ -136,12 +132,12 @@ def method(name: str) -> Method:
     return KNOWN[name]
 
 
-def constants(agent: str, name: str) -> dict[str, Any]:
+def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, Any]:
     """The constants of a method that differentiates, for its row; of others nothing."""
     told = KNOWN.get(name)
     if told is None or told.tuner != DEFAULT:
         return {}
-    return {"recipe": told.change(recipe_for(told.tuner, agent)).constants()}
+    return {"recipe": told.change(recipe_for(told.tuner, agent)).for_actions(env.action_space).constants()}
 
 
 def maker(
@@ -165,7 +161,7 @@ def maker(
 
 def own_start(agent: str, env: Environment | HostEnv, told: Method) -> dict[str, float]:
     """Where the recipe's beginner is, of all that it sets."""
-    return told.change(OWN[agent]).acting(env.action_space).starting({}, None)
+    return told.change(OWN[agent]).for_actions(env.action_space).starting({}, None)
 
 
 def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:

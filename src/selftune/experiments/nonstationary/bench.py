@@ -227,7 +227,7 @@ class _Bench:
             "changes": list(self._cell.stream.changes),
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
-            **constants(lab.agent, name),
+            **constants(lab.agent, lab.spaces(), name),
             "versions": {"selftune": __version__, "jax": jax.__version__},
             "machine": f"{platform.machine()} {jax.default_backend()}",
         }

@@ -210,17 +210,17 @@ class _Bench:
     def _row(
         self, name: str, start: str, score: str, curves: Curves, scale: Scale, details: Mapping[str, Any]
     ) -> Score:
-        continuing = self._cell().lab.continuing
-        values = returns(curves, continuing)[score]
+        lab = self._cell().lab
+        values = returns(curves, lab.continuing)[score]
         scores = scale.of(values)
         more = {
             "scores": six(scores),
             "returns": six(values),
             "finite": bool(np.all(curves.finite)),
             "guards": fired(curves),
-            **({"curve": curve(curves, continuing)} if score == "area" else {"eta": paths(curves)}),
+            **({"curve": curve(curves, lab.continuing)} if score == "area" else {"eta": paths(curves)}),
             **details,
-            **constants(self._asked.agent, name),
+            **constants(lab.agent, lab.spaces(), name),
             **circumstances(),
         }
         key = self._key(name, start, score)

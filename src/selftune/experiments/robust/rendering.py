@@ -10,6 +10,7 @@ from rich.table import Table
 
 from selftune.experiments.measures import told
 from selftune.experiments.records import Records
+from selftune.experiments.robust.bench import ENVS
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, SCORES, Score
 from selftune.experiments.statistics import Interval, bootstrap, mean
 
@@ -62,8 +63,8 @@ def markdown(path: Path) -> str:
 
 
 def verdicts(rows: Sequence[Score]) -> list[Verdict]:
-    """The bars that the rows of one agent speak of."""
-    found = []
+    """The bars that the rows of one agent speak of: those of the protocol's environments, where there are any."""
+    found, rows = [], [row for row in rows if row.env in ENVS] or rows
     for score, least in (("final", 1.0), ("area", 0.9)):
         ours = _of(rows, OURS, DRAWS, score)
         if ours:
