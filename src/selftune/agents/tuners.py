@@ -133,17 +133,9 @@ def _hoof(own: Recipe) -> Recipe:
         return [measured(case.distance), numeric()]
 
     moving = tuple(name for name in own.tune if name != "critic_learning_rate")
+    to_the_best = optax.sgd(1.0)
     return replace(
-        own,
-        tune=moving,
-        tunable=moving,
-        home={},
-        home_of_choices={},
-        start={},
-        estimator=search,
-        optimizer=lambda *_: optax.sgd(1.0),
-        guards=guards,
-        around=untouched,
+        _held(own), tune=moving, tunable=moving, estimator=search, optimizer=lambda *_: to_the_best, guards=guards
     )
 
 
