@@ -31,6 +31,8 @@ def test_all_is_lost_by_hand():
     assert past.best[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
     assert past.learned[:4].tolist() == [False, False, True, True]
     assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0693], abs=1e-3)
+    assert past.doubled[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
+    assert past.took[:4].tolist() == pytest.approx([0.0, 2 * 0.6931, 3 * 0.6931, 3 * 0.6931], abs=1e-3)
     assert rung.tolist() == [False] * 4 + [True]
     assert (float(past.age[-1]), float(past.weight[-1])) == (0.0, 0.0), "it begins anew"
 
@@ -71,6 +73,21 @@ def test_only_a_fall_to_where_it_began_is_a_loss_of_all():
     assert not fallen.any()
     assert 405 <= int(jnp.argmax(lost)) <= 415, "a whole memory of ten levels without any gain makes a tenth"
     assert int(lost.sum()) == 1
+
+
+def test_who_took_long_to_learn_waits_in_proportion():
+    """A slow rise by 60 deviations in 600 levels, 60 memories: the gain last doubles at the earliest at half of them.
+
+    So all is lost after 1.5 memories to 3, 15 to 30 levels, where a quick learner's is after ten.
+    """
+    slow = jnp.concatenate([streams()[1], streams()[0][:100]])
+    quick = jnp.concatenate([streams()[0] + 60.0 * (jnp.arange(600) > 20), streams()[0][:100]])
+    at = [int(jnp.argmax(heard(all_is_lost(), stream)[1])) for stream in (quick, slow)]
+    assert 605 <= at[0] <= 615
+    assert 615 <= at[1] <= 635
+    dip = slow.at[612:].add(60.0)
+    assert not heard(all_is_lost(), dip)[1].any(), "a fall that mends itself is none"
+    assert heard(all_is_lost(waiting=1e-9), dip)[1].any()
 
 
 @pytest.mark.parametrize(

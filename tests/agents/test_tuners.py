@@ -48,10 +48,12 @@ def test_the_default_composition_is_spelled_out_the_same_to_the_last_bit():
 
     home = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gradient_floor": 0.02}
     start = {"learning_rate": 1.2e-2, "critic_learning_rate": 1.2e-2}
+    five = ("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost")
+    held = {name: name in ("discount", "trace_decay") for name in five}
     spelled = Recipe(
         home=home,
         start=start,
-        optimizer=lambda *_: optax.adam(0.02, eps=1e-15),
+        optimizer=lambda *_: optax.chain(optax.adam(0.02, eps=1e-15), optax.masked(optax.set_to_zero(), held)),
         guards=guards,
         descend=descend,
         around=rescued,
@@ -89,6 +91,26 @@ def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin
     for tuner in ("fixed", "held", "annealed", "kl_adaptive", "hoof", "prodigy", "reset_on_change"):
         told = values(a2c(SEEN, CHOICES, settings=SMALL, recipe=TUNERS[tuner].of(own)).spec)
         assert {name: told[name] for name in home} == {"learning_rate": 7e-4, "gradient_floor": 1e-6}
+
+
+@pytest.mark.parametrize("agent", ["a2c", "impala", "ppo"])
+def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
+    make, _ = AGENTS[agent]
+    small = SMALL_PPO if agent == "ppo" else SMALL
+    recipe = replace(OWN[agent], homing=("discount",), leak=0.0)
+
+    def discount(own=recipe, settings=small, **chosen):
+        begun = make(SEEN, CHOICES, recipe=own, settings=settings, init={"discount": 0.9}, **chosen)
+        return float(learned(begun, 3)[2].eta["discount"])
+
+    assert discount() == pytest.approx(0.9, abs=1e-6)
+    assert 0.91 < discount(replace(recipe, leak=0.5)) < 0.99, "the leak leads it to .99"
+    moved = [
+        discount(tune=["learning_rate", "discount"]),
+        discount(replace(recipe, homing=())),
+        discount(settings=replace(small, contextual=("discount",))),
+    ]
+    assert all(abs(value - 0.9) > 1e-4 for value in moved)
 
 
 @pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))

@@ -78,7 +78,7 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"
     assert all(row.details["finite"] for row in whole)
     told = {row.method: row.details.get("recipe") for row in whole}
-    recipe = OWN["a2c"].for_actions(Discrete(2)).constants()
+    recipe = OWN["a2c"].for_agent(Discrete(2)).constants()
     assert told == dict.fromkeys(("random", "best_fixed", "fixed")) | {"meta_gradient": recipe}
     assert json.loads(json.dumps(told)) == told, "rows say with which constants they were measured"
     assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")

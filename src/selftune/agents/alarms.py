@@ -22,20 +22,24 @@ class Alarm(NamedTuple):
     alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
 
 
-def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.0) -> Alarm:
+def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.0, waiting: float = 0.05) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
     A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
-    `patience`, nothing is lost by starting anew. Who has not learned yet is left alone: nothing counts until a gain has
-    once been `deviations` standard deviations of the levels. Ours; `docs/study.md` has what was tried.
+    `patience`, nothing is lost by starting anew. Where it took long to learn, beginning again costs as long, and it
+    waits in proportion: `patience` is for who took no longer than `1 / waiting` memories, and grows with the time.
+    Who has not learned yet is left alone: nothing counts until a gain has once been `deviations` standard deviations of
+    the levels. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
         patience: The sum that is too much, above 0: one memory without any gain makes `left`.
         deviations: Least gain that is one, in standard deviations of the levels, above 0. Where episodes begin together
             levels swing with their phase; one deviation of that is soon gained, and lost at every episode's end.
+        waiting: Memories that it waits for each one that it took to learn, above 0. It took as long as until the gain
+            last doubled.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
@@ -51,10 +55,16 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.
         young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
-        return Standing(mean, weight, variance, beginner, best, learned, short, past.age + share), short > patience
+        now, gained = past.age + share, best - beginner
+        doubled = (gained > 0.0) & (gained >= 2.0 * past.doubled)
+        took = jnp.where(doubled, now, past.took)
+        after = Standing(
+            mean, weight, variance, beginner, best, learned, short, now, jnp.where(doubled, gained, past.doubled), took
+        )
+        return after, short > patience * jnp.maximum(1.0, waiting * took)
 
     zero, no = jnp.zeros(()), jnp.zeros((), bool)
-    return _alarm(lambda: Standing(zero, zero, zero, zero, zero, no, zero, zero), hear)
+    return _alarm(lambda: Standing(zero, zero, zero, zero, zero, no, zero, zero, zero, zero), hear)
 
 
 class Standing(NamedTuple):
@@ -72,6 +82,10 @@ class Standing(NamedTuple):
     """How far it has fallen short lately, in gains times memories."""
     age: Scalar
     """In memories."""
+    doubled: Scalar
+    """The gain when it last doubled."""
+    took: Scalar
+    """The age then."""
 
 
 def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15.0, warm_up: int = 30) -> Alarm:

@@ -100,7 +100,7 @@ def dqn(
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = count_actions(action_space, "dqn")
-    recipe = recipe.for_actions(action_space)
+    recipe = recipe.for_agent(action_space, tune)
     rows, enough = _time_steps(settings)
     names = [field.name for field in fields(settings)]
     spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START, tune))

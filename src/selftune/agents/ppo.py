@@ -95,7 +95,7 @@ def ppo(
             f"ppo got {settings.num_envs} environments, {settings.minibatches} minibatches, {settings.epochs} epochs; "
             "expected at least one of each, and a number of environments that the minibatches divide."
         )
-    given, recipe = rates_together(init), recipe.for_actions(action_space)
+    given, recipe = rates_together(init), recipe.for_agent(action_space, tune)
     spec = actor_critic_spec(NAMES, tune, given, settings, recipe, START)
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = proximal_loss(parts.model, settings.outer), actor_critic_meta_loss(parts.model, settings.outer)

@@ -81,7 +81,7 @@ def q_lambda(
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = count_actions(action_space, "q_lambda")
-    recipe = recipe.for_actions(action_space)
+    recipe = recipe.for_agent(action_space, tune)
     names = [field.name for field in fields(settings)]
     spec = q_spec(recipe.chosen(tune), init, names, recipe.starting(START, tune))
     network = q_network(observation_space.encoded_shape, num_actions, settings.hidden, settings.dueling)

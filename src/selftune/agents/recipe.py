@@ -75,8 +75,14 @@ def by_sgd(recipe: "Recipe") -> "Recipe":
 
 
 def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
-    """Of the metaparameters: Adam, blind to the scale of each one's gradient."""
-    return optax.adam(recipe.meta_learning_rate, eps=1e-15)
+    """Of the metaparameters: Adam, blind to the scale of each one's gradient; none of those that only their leak moves.
+
+    A function of the context is learned or is nothing, so that Adam moves it.
+    """
+    learned = tuned(case.spec).items()
+    held = {name: name in recipe.homing and not param.scope.name.startswith("contextual") for name, param in learned}
+    moved = optax.adam(recipe.meta_learning_rate, eps=1e-15)
+    return optax.chain(moved, optax.masked(optax.set_to_zero(), held))
 
 
 def untouched(recipe: "Recipe", agent: Agent) -> Agent:
@@ -103,6 +109,9 @@ class Recipe:
 
     tune: tuple[str, ...] = ("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost")
     """Every metaparameter whose gradient is informative; the weight of a loss with its own network and Adam is not."""
+    homing: tuple[str, ...] = ()
+    """Those of them that only their leak moves: they find home from any start, and no gradient takes them from there.
+    Whom the user names in `tune`, the gradient moves."""
     meta_learning_rate: float = 0.02
     """Step of Adam in unconstrained coordinates: at most about 2 % of a rate, an update."""
     policy_bound: float = 0.01
@@ -130,10 +139,11 @@ class Recipe:
     around: Callable[["Recipe", Agent], Agent] = untouched
     """What watches over the finished agent."""
 
-    def for_actions(self, actions: Space) -> "Recipe":
-        """The recipe of an agent with such actions, whose homes are all in `home`; every agent begins with this."""
+    def for_agent(self, actions: Space, tune: Sequence[str] | None = None) -> "Recipe":
+        """The recipe of an agent with such actions, and with what its user names; every agent begins with this."""
         more = self.home_of_choices if isinstance(actions, Discrete) else {}
-        return replace(self, home={**more, **self.home}, home_of_choices={})
+        homing = tuple(name for name in self.homing if name in self.tune and name not in (tune or ()))
+        return replace(self, home={**more, **self.home}, home_of_choices={}, homing=homing)
 
     def returning(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
@@ -157,6 +167,7 @@ class Recipe:
         """Its numbers and names, for the record of what was measured."""
         return {
             "tune": list(self.tune),
+            "homing": list(self.homing),
             "meta_learning_rate": self.meta_learning_rate,
             "policy_bound": self.policy_bound,
             "leak": self.leak,

@@ -106,7 +106,7 @@ def sac(
         MetaParamError: A name or a value that makes no sense; the message says what can be tuned.
     """
     num_actions = _num_actions(action_space)
-    given, recipe = rates_together(init), recipe.for_actions(action_space)
+    given, recipe = rates_together(init), recipe.for_agent(action_space, tune)
     own = {
         "learning_rate": 3e-4,
         "critic_learning_rate": 3e-4,

@@ -30,6 +30,7 @@ from selftune.types import PRNGKey, Transitions
 
 DEFAULTS = ActorCriticSettings()
 RECIPE = Recipe(
+    homing=("discount", "trace_decay"),
     home={"learning_rate": 3e-3, "critic_learning_rate": 3e-3},
     home_of_choices={"gradient_floor": 0.02},
     start={"learning_rate": 1.2e-2, "critic_learning_rate": 1.2e-2},
@@ -109,7 +110,7 @@ def _build(
     settings: ActorCriticSettings,
     recipe: Recipe,
 ) -> Agent:
-    given, recipe = rates_together(init), recipe.for_actions(action_space)
+    given, recipe = rates_together(init), recipe.for_agent(action_space, tune)
     spec = actor_critic_spec(names, tune, given, settings, recipe, {})
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)

@@ -90,6 +90,7 @@ ABLATIONS: Mapping[str, Method] = {
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
+    "without_homing": _otherwise(homing=()),
     "without_start": _otherwise(start={}),
     "from_literature": Method("meta_gradient"),
     "fixed_from_own_start": Method("fixed", own_start=True),
@@ -137,7 +138,7 @@ def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, An
     told = KNOWN.get(name)
     if told is None or told.tuner != DEFAULT:
         return {}
-    return {"recipe": told.change(recipe_for(told.tuner, agent)).for_actions(env.action_space).constants()}
+    return {"recipe": told.change(recipe_for(told.tuner, agent)).for_agent(env.action_space).constants()}
 
 
 def maker(
@@ -154,14 +155,14 @@ def maker(
     """
     build, defaults = AGENTS[agent]
     recipe = told.change(recipe_for(told.tuner, agent))
-    contextual = tuple(recipe.tune) if told.contextual else ()
+    contextual = tuple(name for name in recipe.tune if name not in recipe.homing) if told.contextual else ()
     chosen = replace(defaults, **{"lifetime": steps, "contextual": contextual, **told.settings, **(settings or {})})
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 
 def own_start(agent: str, env: Environment | HostEnv, told: Method) -> dict[str, float]:
     """Where the recipe's beginner is, of all that it sets."""
-    return told.change(OWN[agent]).for_actions(env.action_space).starting({}, None)
+    return told.change(OWN[agent]).for_agent(env.action_space).starting({}, None)
 
 
 def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:
