@@ -53,13 +53,15 @@ def test_everything_that_can_be_said_of_an_agent_is_listed(name, monkeypatch, ca
     monkeypatch.setenv("COLUMNS", "200")
     main(["agents", name])
     lines = capsys.readouterr().out.splitlines()
-    first = {line.split()[0].rstrip("*"): line for line in lines if line.strip()}
+    first = {line.split()[0].rstrip("*°"): line for line in lines if line.strip()}
     settings = AGENTS[name][1]
     for field in dataclasses.fields(settings):
         assert len(first[field.name].split()) > 3, f"{field.name} is not explained"
     assert {tuner for tuner, choice in TUNERS.items() if name in choice.agents} <= first.keys()
     assert "learning_rate*" in first["learning_rate"]
     assert "1e-06 to 0.1" in first["learning_rate"]
+    homing = {each for each in first if first[each].startswith(f"{each}°")}
+    assert homing == ({"discount", "trace_decay"} if name in ("a2c", "impala") else set())
 
 
 def test_agents_are_listed(capsys):

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from selftune import _tree
-from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, ppo, q_lambda, recipe_for
+from selftune.agents import TUNERS, ActorCriticSettings, PPOSettings, Recipe, a2c, impala, ppo, q_lambda, recipe_for
 from selftune.agents.alarms import Alarm
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import by_sgd, clipped_sgd
@@ -111,6 +111,19 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
         discount(settings=replace(small, contextual=("discount",))),
     ]
     assert all(abs(value - 0.9) > 1e-4 for value in moved)
+
+
+@pytest.mark.parametrize("agent", [a2c, impala])
+def test_an_update_of_many_steps_goes_as_far_home_as_the_updates_it_stands_for(agent):
+    """256 environments and rollouts of 8 steps: 2048, four times 512. A leak of one half, four times: 15/16 of it."""
+    wide = ActorCriticSettings(num_envs=256, hidden=(4,))
+    assert (wide.length, wide.usual_updates) == (8, 4.0)
+    still = replace(OWN["a2c"], leak=0.5, start={}, optimizer=lambda *_: optax.set_to_zero())
+    _, _, info = learned(agent(SEEN, CHOICES, settings=wide, recipe=still, init={"learning_rate": 3e-5}), 1)
+    assert float(info.eta["learning_rate"]) == pytest.approx(3e-3 * (3e-5 / 3e-3) ** (1 / 16), rel=1e-3)
+    assert OWN["a2c"].scaled(4.0).policy_bound == pytest.approx(0.012)
+    assert OWN["a2c"].scaled(1.0) is OWN["a2c"]
+    assert SMALL.usual_updates == ActorCriticSettings().usual_updates == 1.0
 
 
 @pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))

@@ -145,6 +145,18 @@ class Recipe:
         homing = tuple(name for name in self.homing if name in self.tune and name not in (tune or ()))
         return replace(self, home={**more, **self.home}, home_of_choices={}, homing=homing)
 
+    def scaled(self, by: float) -> "Recipe":
+        """The recipe for updates of so many times the usual steps, of which a run makes as many times fewer.
+
+        Each may move the policy as far, and a metaparameter as far on its way home, as all that it stands for together.
+
+        Args:
+            by: Above 0.
+        """
+        if by == 1.0:
+            return self
+        return replace(self, policy_bound=self.policy_bound * by, leak=1.0 - (1.0 - self.leak) ** by)
+
     def returning(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
         return {**own, **self.home}

@@ -110,7 +110,7 @@ def _build(
     settings: ActorCriticSettings,
     recipe: Recipe,
 ) -> Agent:
-    given, recipe = rates_together(init), recipe.for_agent(action_space, tune)
+    given, recipe = rates_together(init), recipe.for_agent(action_space, tune).scaled(settings.usual_updates)
     spec = actor_critic_spec(names, tune, given, settings, recipe, {})
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from selftune.agents import Agent
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.tuners import TUNERS, recipe_for
+from selftune.agents.tuners import DEFAULT, TUNERS, recipe_for
 from selftune.agents.vocabulary import VOCABULARY
 from selftune.errors import UnsupportedSpaceError
 from selftune.metaparams import tuned, values
@@ -24,6 +24,7 @@ SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))
 
 
 EXPLAINED = """* tuned unless --tune says otherwise
+° brought home by a leak, and moved by its gradient only where --tune names it
 a → b: starts at a and is drawn to b where it is tuned; is b where it is not
 with actions to choose from (Discrete), where the agent takes such actions
 """
@@ -31,10 +32,12 @@ with actions to choose from (Discrete), where the agent takes such actions
 
 def agents_listing() -> Table:
     """A table of agents."""
-    table = Table("agent", "is", "tunes by itself", box=None, padding=(0, 2, 0, 0))
+    table = Table("agent", "is", "tunes by itself (°: by a leak alone)", box=None, padding=(0, 2, 0, 0))
     for name, (make, _) in AGENTS.items():
         told = inspect.getdoc(make) or ""
-        table.add_row(name, told.split("\n\n")[0].replace("\n", " "), ", ".join(recipe_for("meta_gradient", name).tune))
+        recipe = recipe_for(DEFAULT, name)
+        tunes = (f"{each}°" if each in recipe.homing else each for each in recipe.tune)
+        table.add_row(name, told.split("\n\n")[0].replace("\n", " "), ", ".join(tunes))
     return table
 
 
@@ -47,10 +50,10 @@ def agent_listing(name: str) -> Group:
     make, default = agent_named(name)
     agent = _example(make)
     spec = agent.spec
-    starts, learned = values(spec), tuned(spec)
+    starts, learned, homing = values(spec), tuned(spec), recipe_for(DEFAULT, name).homing
     numbers = _table("metaparameter (--init, --tune)", "starts at", "bounds", "what more of it does")
     for each in spec:
-        entry, mark = VOCABULARY[each], "[bold]*[/]" if each in learned else ""
+        entry, mark = VOCABULARY[each], ("°" if each in homing else "[bold]*[/]") if each in learned else ""
         home = f" → {agent.home[each]:g}" if each in agent.home else ""
         numbers.add_row(
             f"{each}{mark}", f"{float(starts[each]):g}{home}", f"{entry.lowest:g} to {entry.highest:g}", entry.effect
