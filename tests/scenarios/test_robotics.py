@@ -23,7 +23,7 @@ from selftune.scenarios.robotics.control_loop import Kept, keep_rate
 from selftune.scenarios.robotics.courses import Course, rider
 from selftune.scenarios.robotics.measures import against, cost, row, windows
 from selftune.scenarios.robotics.policies import comes_with, facts, trained
-from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, Robot, on_its_back, what_happens
+from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, WALKER, Robot, on_its_back, what_happens
 from selftune.scenarios.robotics.strip import Pose, poses, strip
 from selftune.scenarios.story import Ask
 
@@ -251,6 +251,12 @@ def test_a_change_that_costs_nothing_is_told_as_such():
     assert "There is nothing to recover from" in telling._sentence(ICE, own, fixed)
 
 
+def test_a_change_is_told_as_large_as_it_is():
+    assert telling.happened("Walker2d-v5", ICE) == "the ground turns to ice (0.2 times the friction)"
+    assert telling.happened("HalfCheetah-v5", ICE) == "the ground turns to ice (0.1 times the friction)"
+    assert telling.happened("Walker2d-v5", STEADY) == "nothing changes"
+
+
 def test_a_story_of_made_up_courses():
     figure = strip({"before": [Pose(np.zeros((3, 2, 2)), np.array([0.1, 0.1, 0.2]))]})
     kept = [Kept(20.0, 100, 3, 1.0, 60.0, 2, 0)]
@@ -267,10 +273,11 @@ def test_a_story_of_made_up_courses():
 # With MuJoCo.
 
 
-def test_the_shipped_policy_says_how_it_was_made():
-    told = facts("HalfCheetah-v5")
-    assert comes_with("HalfCheetah-v5")
-    assert told["return"] > 4000
+@pytest.mark.parametrize(("env", "worth"), [("HalfCheetah-v5", 4000), ("Walker2d-v5", 3000)])
+def test_the_shipped_policy_says_how_it_was_made(env, worth):
+    told = facts(env)
+    assert comes_with(env)
+    assert told["return"] > worth
     assert told["command"].startswith("python benchmarks/robotics_policy.py")
 
 
@@ -298,8 +305,17 @@ def test_mujocos_half_cheetah_runs_without_any_friction():
     agent = make_agent(HALF_CHEETAH, "fixed", {})
     state = begin_with(agent, jax.jit(agent.init)(jax.random.key(0)), trained("HalfCheetah-v5"))
     none = st.Drift([st.Change("geom_friction", factors=[0.0])])
-    told = poses(agent, agent.actor(state), HALF_CHEETAH, none, 0, seed=1, settle=900)
+    told = poses(agent, agent.actor(state), HALF_CHEETAH, none, 0, seed=1, settle=45.0)
     assert told[-1].ends[:, :, 0].mean() - told[0].ends[:, :, 0].mean() > 2.0
+
+
+@mujoco
+def test_the_walker_stumbles_on_ice():
+    """The shipped policy, which hardly learns in so few steps, loses a third of its speed and falls thrice as often."""
+    ride, known = rider(make_agent(WALKER, "fixed", {}), WALKER), trained("Walker2d-v5")
+    firm, ice = (ride(known, drift, 1, 8) for drift in (None, what_happens(WALKER, ICE, 1)))
+    assert ice.speed.mean() < 0.67 * firm.speed.mean()
+    assert ice.falls.sum() > 3 * firm.falls.sum()
 
 
 @mujoco

@@ -10,11 +10,12 @@ from selftune.scenarios.robotics.control_loop import keep_rate
 from selftune.scenarios.robotics.courses import Course, rider
 from selftune.scenarios.robotics.measures import Cost, cost
 from selftune.scenarios.robotics.policies import trained
-from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, Robot, what_happens
+from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, WALKER, Robot, what_happens
 
 __all__ = [
     "ANT",
     "HALF_CHEETAH",
+    "WALKER",
     "Cost",
     "Course",
     "Robot",

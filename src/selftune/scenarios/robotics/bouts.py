@@ -22,6 +22,7 @@ from selftune.scenarios.robotics.robots import (
     PAYLOAD,
     STEADY,
     STIFF,
+    WALKER,
     WEAK,
     Robot,
     what_happens,
@@ -84,9 +85,10 @@ class Extent(NamedTuple):
 
 
 RIVALS = (FIXED, TUNED, "kl_adaptive", "reset_on_change")
-QUICK = Extent((Bout(HALF_CHEETAH, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
+QUICK = Extent((Bout(WALKER, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
 FULL = Extent(
     (
+        Bout(WALKER, "ppo", (ICE, PAYLOAD, WEAK, STEADY), RIVALS),
         Bout(HALF_CHEETAH, "ppo", (ICE, PAYLOAD, WEAK, STIFF, GUSTS, STEADY), RIVALS),
         Bout(ANT, "ppo", (ICE, WEAK, STEADY), RIVALS),
         Bout(HALF_CHEETAH, "sac", (ICE, WEAK, STEADY), (FIXED, TUNED), NARROW, {"warm_up": 256}, 300_000),

@@ -23,7 +23,8 @@ class Robot(NamedTuple):
 
 HALF_CHEETAH = Robot("HalfCheetah-v5", 8, 1)
 ANT = Robot("Ant-v5", 13)
-ROBOTS: Mapping[str, Robot] = {robot.env: robot for robot in (HALF_CHEETAH, ANT)}
+WALKER = Robot("Walker2d-v5", 8)
+ROBOTS: Mapping[str, Robot] = {robot.env: robot for robot in (WALKER, HALF_CHEETAH, ANT)}
 
 ICE, PAYLOAD, WEAK, STIFF, GUSTS = "ice", "payload", "weak actuator", "stiff joint", "gusts"
 STEADY = "steady ground"
@@ -35,6 +36,11 @@ AIR = 5.0
 """Density of the medium (kg/m3): with MuJoCo's default, 0, there is no wind."""
 
 CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "Walker2d-v5": {
+        ICE: {"geom_friction": 0.2},
+        PAYLOAD: {"body_mass.torso": 2.0},
+        WEAK: {"actuator_gear.0": 0.4},
+    },
     "HalfCheetah-v5": {
         ICE: {"geom_friction": 0.1},
         PAYLOAD: {"body_mass.torso": 1.3},
@@ -51,9 +57,14 @@ CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     },
 }
 """Factors of what the field was before; the speed of gusts (m/s) itself. The contact of two geoms has the larger
-friction of both: ice is friction of all of them. How far each change of the half cheetah goes was chosen, on seeds
-below 100, by how much speed the shipped policy loses while it does not learn. An ant's joints have no springs: friction
-in one of them stands for stiffness."""
+friction of both: ice is friction of all of them. How far each change of the walker and the half cheetah goes was
+chosen, on seeds below 100, by how much speed the shipped policy loses while it does not learn; damping of the walker's
+hip, up to fifty times, costs it none. An ant's joints have no springs: friction in one of them stands for stiffness."""
+
+
+def factor(robot: Robot, kind: str) -> float:
+    """By how much the first field of a change is multiplied; of gusts, their speed (m/s)."""
+    return next(iter(CHANGES[robot.env][kind].values()))
 
 
 def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:

@@ -23,8 +23,8 @@ from selftune.scenarios.robotics.robots import Robot, what_happens
 from selftune.spaces import Box
 from selftune.types import PyTree
 
-SETTLE, POSES, APART = 60, 8, 4
-"""Control steps before the first pose; poses; control steps from one to the next."""
+SETTLE, POSES, APART = 3.0, 8, 0.2
+"""Seconds before the first pose; poses; seconds from one to the next."""
 
 
 class Pose(NamedTuple):
@@ -36,7 +36,7 @@ class Pose(NamedTuple):
 
 
 def poses(
-    agent: Agent, actor: PyTree, robot: Robot, drift: Drift | None, step: int, seed: int, settle: int = SETTLE
+    agent: Agent, actor: PyTree, robot: Robot, drift: Drift | None, step: int, seed: int, settle: float = SETTLE
 ) -> list[Pose]:
     """What a policy does, in a world that stays as it is at one step.
 
@@ -47,7 +47,7 @@ def poses(
         drift: How the world changes.
         step: Environment step at which the world stands still.
         seed: Of the episode.
-        settle: Control steps before the first pose.
+        settle: Seconds before the first pose.
     """
     env: Any = Drifting(gymnasium.make(robot.env), drift or Drift(), stride=0, begin=step)
     decide = jax.jit(agent.decide)
@@ -56,8 +56,9 @@ def poses(
     try:
         observation, _ = env.reset(seed=seed)
         carry, first, told = agent.rest(1), np.array([True]), []
-        for moment in range(settle + POSES * APART):
-            if moment >= settle and (moment - settle) % APART == 0:
+        begin, apart = (round(seconds / env.unwrapped.dt) for seconds in (settle, APART))
+        for moment in range(begin + POSES * apart):
+            if moment >= begin and (moment - begin) % apart == 0:
                 told.append(pose(env.unwrapped.model, env.unwrapped.data))
             choice = decide(actor, carry, encode(seen, np.asarray(observation)[None]), first)
             carry, first = choice.carry, np.array([False])

@@ -8,7 +8,7 @@ from selftune.scenarios.robotics import figures
 from selftune.scenarios.robotics.bouts import FIXED, FULL, QUICK, TUNED, Extent, Fought, fight
 from selftune.scenarios.robotics.control_loop import Kept, keep_rates
 from selftune.scenarios.robotics.measures import SHARE, cost, row
-from selftune.scenarios.robotics.robots import GUSTS, HALF_CHEETAH, ICE, PAYLOAD, STEADY, STIFF, WEAK
+from selftune.scenarios.robotics.robots import GUSTS, HALF_CHEETAH, ICE, PAYLOAD, ROBOTS, STEADY, STIFF, WEAK, factor
 from selftune.scenarios.robotics.strip import before_at_after
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 
@@ -19,9 +19,9 @@ NAMES: Mapping[str, str] = {
     "reset_on_change": "fixed agent, starts anew on a change",
 }
 HAPPENED: Mapping[str, str] = {
-    ICE: "the ground turns to ice (a tenth of the friction)",
+    ICE: "the ground turns to ice ({:g} times the friction)",
     PAYLOAD: "the trunk carries a payload",
-    WEAK: "an actuator weakens to three fifths",
+    WEAK: "an actuator weakens to {:g} of its strength",
     STIFF: "a joint stiffens",
     GUSTS: "gusts push",
     STEADY: "nothing changes",
@@ -35,7 +35,7 @@ def tell(ask: Ask, say: Say = print, extent: Extent | None = None) -> Story:
     """Change the world of trained robots, and of one in a control loop.
 
     Args:
-        ask: One robot, three kinds of change, three seeds when quick; else both robots, PPO and SAC, every change and
+        ask: The walker, three kinds of change, three seeds when quick; else all robots, PPO and SAC, every change and
             every rival.
         say: Where a line goes whenever something is known.
         extent: How much is measured instead.
@@ -67,11 +67,12 @@ def story(fought: Sequence[Fought], kept: Sequence[Kept], strip: Any, ask: Ask) 
 
 
 LIMITS = (
-    "The robots are MuJoCo's. The half cheetah has no sense of falling: it may run on its back, and nothing ends the "
-    "episode.",
+    "The robots are MuJoCo's. A walker that falls ends its episode; the half cheetah has no sense of falling: it may "
+    "run on its back, and nothing ends the episode.",
     "MuJoCo's half cheetah needs hardly any friction: with none at all the trained policy still gains speed, which no "
-    "real robot could. Ice is therefore a mild change for it; a weak actuator is a hard one.",
-    "One policy was trained, once; all runs begin with it. Seeds differ in the episodes and in the drawing of actions.",
+    "real robot could. Ice is therefore a mild change for it and a hard one for the walker.",
+    "Of each robot one policy was trained, once; all runs begin with it. Seeds differ in the episodes and in the "
+    "drawing of actions.",
     "A few seeds give wide intervals, and a percentile interval over three of them is not to be trusted much.",
     f"A run that is not back at {SHARE:.0%} of its speed when it ends counts with its length: the true recovery is "
     "longer.",
@@ -108,6 +109,11 @@ def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Ke
     return [*sentences, f"In a control loop at {rates} ticks a second, {missed} of {ticks} actions came too late."]
 
 
+def happened(robot: str, kind: str) -> str:
+    """What a change is, in words."""
+    return HAPPENED[kind] if kind == STEADY else HAPPENED[kind].format(factor(ROBOTS[robot], kind))
+
+
 def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> str:
     worth = _ratio(own, "reward")
     worth = f"the reward is {worth} times the fixed agent's" if worth else "the rewards cannot be compared by a ratio"
@@ -116,14 +122,15 @@ def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> st
             f"Where nothing changes the self-tuned {own['robot']} ends at {own['last']:.2f} m/s and the fixed one at "
             f"{fixed['last']:.2f}; {worth}."
         )
+    when = f"When {happened(own['robot'], kind)}"
     if min(own["lowest"] - own["before"], fixed["lowest"] - fixed["before"]) >= 0.0:
         return (
-            f"When {HAPPENED[kind]}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
+            f"{when}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
             f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, "
             f"after {fixed['before']:.2f}. There is nothing to recover from; {worth}."
         )
     return (
-        f"When {HAPPENED[kind]}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
+        f"{when}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
         f"m/s and is back after {own['recovery'] / 1000:.0f} thousand steps ({own['recovered']:.0%} of the runs are); "
         f"the fixed one falls from {fixed['before']:.2f} to {fixed['lowest']:.2f} and needs "
         f"{fixed['recovery'] / 1000:.0f} thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; "
@@ -203,7 +210,7 @@ def _pictures(fought: Sequence[Fought], strip: Any) -> list[Picture]:
         for kind, courses in one.courses.items():
             named = {NAMES[name]: runs for name, runs in courses.items()}
             drawn = figures.speeds(named, one.before, one.window, kind != STEADY)
-            title = f"{one.bout.robot.env}, {one.bout.agent.upper()}: {HAPPENED[kind]}"
+            title = f"{one.bout.robot.env}, {one.bout.agent.upper()}: {happened(one.bout.robot.env, kind)}"
             told.append(Picture(title, drawn, "Medians over seeds, bands from the lowest to the highest."))
             if kind != STEADY:
                 moved = figures.metaparameters(courses[TUNED], one.before)
