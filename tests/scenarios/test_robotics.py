@@ -252,7 +252,7 @@ def test_a_change_that_costs_nothing_is_told_as_such():
 
 
 def test_a_change_is_told_as_large_as_it_is():
-    assert telling.happened("Walker2d-v5", ICE) == "the ground turns to ice (0.2 times the friction)"
+    assert telling.happened("Walker2d-v5", ICE) == "the ground turns to ice (0.3 times the friction)"
     assert telling.happened("HalfCheetah-v5", ICE) == "the ground turns to ice (0.1 times the friction)"
     assert telling.happened("Walker2d-v5", STEADY) == "nothing changes"
 
@@ -311,11 +311,11 @@ def test_mujocos_half_cheetah_runs_without_any_friction():
 
 @mujoco
 def test_the_walker_stumbles_on_ice():
-    """The shipped policy, which hardly learns in so few steps, loses a third of its speed and falls thrice as often."""
+    """The shipped policy, which hardly learns in so few steps, loses a fifth of its speed and falls half as often again."""
     ride, known = rider(make_agent(WALKER, "fixed", {}), WALKER), trained("Walker2d-v5")
     firm, ice = (ride(known, drift, 1, 8) for drift in (None, what_happens(WALKER, ICE, 1)))
-    assert ice.speed.mean() < 0.67 * firm.speed.mean()
-    assert ice.falls.sum() > 3 * firm.falls.sum()
+    assert ice.speed.mean() < 0.8 * firm.speed.mean()
+    assert ice.falls.sum() > 1.5 * firm.falls.sum()
 
 
 @mujoco

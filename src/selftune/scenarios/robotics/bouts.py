@@ -85,7 +85,7 @@ class Extent(NamedTuple):
 
 
 RIVALS = (FIXED, TUNED, "kl_adaptive", "reset_on_change")
-QUICK = Extent((Bout(WALKER, "ppo", (ICE, WEAK, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
+QUICK = Extent((Bout(WALKER, "ppo", (ICE, STEADY), (FIXED, TUNED, "kl_adaptive")),), 16_384, 81_920, 3, 240)
 FULL = Extent(
     (
         Bout(WALKER, "ppo", (ICE, PAYLOAD, WEAK, STEADY), RIVALS),

@@ -37,7 +37,7 @@ AIR = 5.0
 
 CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "Walker2d-v5": {
-        ICE: {"geom_friction": 0.2},
+        ICE: {"geom_friction": 0.3},
         PAYLOAD: {"body_mass.torso": 2.0},
         WEAK: {"actuator_gear.0": 0.4},
     },

@@ -35,7 +35,7 @@ def tell(ask: Ask, say: Say = print, extent: Extent | None = None) -> Story:
     """Change the world of trained robots, and of one in a control loop.
 
     Args:
-        ask: The walker, three kinds of change, three seeds when quick; else all robots, PPO and SAC, every change and
+        ask: The walker, ice or not, three seeds when quick; else all robots, PPO and SAC, every change and
             every rival.
         say: Where a line goes whenever something is known.
         extent: How much is measured instead.
