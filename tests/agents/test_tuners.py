@@ -13,6 +13,7 @@ from selftune.agents.alarms import Alarm
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import by_sgd, clipped_sgd
 from selftune.agents.restarting import rescued, restart_on
+from selftune.agents.synchronous import updates_in_one
 from selftune.agents.tuners import OWN
 from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import numeric, range as within, trust_region
@@ -117,13 +118,14 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
 def test_an_update_of_many_steps_goes_as_far_home_as_the_updates_it_stands_for(agent):
     """256 environments and rollouts of 8 steps: 2048, four times 512. A leak of one half, four times: 15/16 of it."""
     wide = ActorCriticSettings(num_envs=256, hidden=(4,))
-    assert (wide.length, wide.usual_updates) == (8, 4.0)
+    assert (wide.length, updates_in_one(wide)) == (8, 4.0)
     still = replace(OWN["a2c"], leak=0.5, start={}, optimizer=lambda *_: optax.set_to_zero())
     _, _, info = learned(agent(SEEN, CHOICES, settings=wide, recipe=still, init={"learning_rate": 3e-5}), 1)
     assert float(info.eta["learning_rate"]) == pytest.approx(3e-3 * (3e-5 / 3e-3) ** (1 / 16), rel=1e-3)
     assert OWN["a2c"].scaled(4.0).policy_bound == pytest.approx(0.012)
     assert OWN["a2c"].scaled(1.0) is OWN["a2c"]
-    assert SMALL.usual_updates == ActorCriticSettings().usual_updates == 1.0
+    assert updates_in_one(SMALL) == updates_in_one(ActorCriticSettings()) == 1.0
+    assert updates_in_one(replace(wide, num_envs=4096)) == 4.0, "no more was measured"
 
 
 @pytest.mark.parametrize("agent", sorted(set(OWN) - {"a2c"}))

@@ -311,7 +311,7 @@ def test_mujocos_half_cheetah_runs_without_any_friction():
 
 @mujoco
 def test_the_walker_stumbles_on_ice():
-    """The shipped policy, which hardly learns in so few steps, loses a fifth of its speed and falls half as often again."""
+    """In steps too few to learn much the shipped policy loses at least a fifth of its speed, and falls oftener."""
     ride, known = rider(make_agent(WALKER, "fixed", {}), WALKER), trained("Walker2d-v5")
     firm, ice = (ride(known, drift, 1, 8) for drift in (None, what_happens(WALKER, ICE, 1)))
     assert ice.speed.mean() < 0.8 * firm.speed.mean()

@@ -38,8 +38,8 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.
         patience: The sum that is too much, above 0: one memory without any gain makes `left`.
         deviations: Least gain that is one, in standard deviations of the levels, above 0. Where episodes begin together
             levels swing with their phase; one deviation of that is soon gained, and lost at every episode's end.
-        waiting: Memories that it waits for each one that it took to learn, above 0. It took as long as until the gain
-            last doubled.
+        waiting: By how many patiences patience grows with each memory that it took to learn, above 0, without limit. It
+            took as long as until the gain last doubled.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
@@ -56,11 +56,9 @@ def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner
-        doubled = (gained > 0.0) & (gained >= 2.0 * past.doubled)
-        took = jnp.where(doubled, now, past.took)
-        after = Standing(
-            mean, weight, variance, beginner, best, learned, short, now, jnp.where(doubled, gained, past.doubled), took
-        )
+        doubles = (gained > 0.0) & (gained >= 2.0 * past.doubled)
+        doubled, took = jnp.where(doubles, gained, past.doubled), jnp.where(doubles, now, past.took)
+        after = Standing(mean, weight, variance, beginner, best, learned, short, now, doubled, took)
         return after, short > patience * jnp.maximum(1.0, waiting * took)
 
     zero, no = jnp.zeros(()), jnp.zeros((), bool)

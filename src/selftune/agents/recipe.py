@@ -82,7 +82,7 @@ def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
     learned = tuned(case.spec).items()
     held = {name: name in recipe.homing and not param.scope.name.startswith("contextual") for name, param in learned}
     moved = optax.adam(recipe.meta_learning_rate, eps=1e-15)
-    return optax.chain(moved, optax.masked(optax.set_to_zero(), held))
+    return optax.chain(moved, optax.masked(optax.set_to_zero(), held)) if any(held.values()) else moved
 
 
 def untouched(recipe: "Recipe", agent: Agent) -> Agent:
@@ -111,14 +111,14 @@ class Recipe:
     """Every metaparameter whose gradient is informative; the weight of a loss with its own network and Adam is not."""
     homing: tuple[str, ...] = ()
     """Those of them that only their leak moves: they find home from any start, and no gradient takes them from there.
-    Whom the user names in `tune`, the gradient moves."""
+    What the user names in the agent's own argument `tune`, or has depend on the context, the gradient moves."""
     meta_learning_rate: float = 0.02
     """Step of Adam in unconstrained coordinates: at most about 2 % of a rate, an update."""
     policy_bound: float = 0.01
-    """Largest mean Kullback-Leibler divergence of the policy in one update."""
+    """Largest mean Kullback-Leibler divergence of the policy in one update (A2C, V-trace: of 512 steps; `scaled`)."""
     leak: float = 0.01
-    """Fraction of the way home that a metaparameter goes at every update, in unconstrained coordinates: what a gradient
-    of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+    """Fraction of the way home that a metaparameter goes at every such update, in unconstrained coordinates: what a
+    gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
     home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters return to, and start but for `start`, by name, instead of where the agent's own do."""
     home_of_choices: Mapping[str, float] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Recipe:
     """Instead of the agent's own way to differentiate. It sees all that the agent learns from a rollout as one update:
     PPO's round is one."""
     optimizer: Callable[["Recipe", Case], optax.GradientTransformation] = meta_adam
-    """What moves the metaparameters."""
+    """What moves the metaparameters; to heed `homing` is its affair."""
     guards: Callable[["Recipe", Case], list[Guard]] = in_trust
     """What must hold after each update."""
     descend: Descent = clipped_adam
@@ -151,7 +151,7 @@ class Recipe:
         Each may move the policy as far, and a metaparameter as far on its way home, as all that it stands for together.
 
         Args:
-            by: Above 0.
+            by: Above 0; measured up to 4 (256 environments of 8 steps).
         """
         if by == 1.0:
             return self

@@ -50,11 +50,6 @@ class ActorCriticSettings:
         return self.rollout_length or min(max(UPDATE // self.num_envs, 8), 128)
 
     @property
-    def usual_updates(self) -> float:
-        """As how many updates one counts, at least one: more where environments are many or rollouts long."""
-        return max(1.0, self.num_envs * self.length / UPDATE)
-
-    @property
     def outer(self) -> Outer:
         """The judge's constants."""
         return Outer(

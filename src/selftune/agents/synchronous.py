@@ -13,7 +13,7 @@ from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
 from selftune.agents.senses import Senses, absorb
-from selftune.agents.settings import ActorCriticSettings
+from selftune.agents.settings import UPDATE, ActorCriticSettings
 from selftune.agents.updating import (
     COMMON,
     actor_critic_spec,
@@ -39,6 +39,15 @@ RECIPE = Recipe(
     around=rescued,
 )
 """Quick: rates four times the literature's, with tighter guards and, for choices, a floor under small gradients."""
+
+
+MOST = 4.0
+"""Updates that one is made to stand for, at most: with more no trust region would be left."""
+
+
+def updates_in_one(settings: ActorCriticSettings) -> float:
+    """How many usual updates one stands for, which sees more steps where environments are many or rollouts long."""
+    return min(max(1.0, settings.num_envs * settings.length / UPDATE), MOST)
 
 
 class Seen(NamedTuple):
@@ -110,7 +119,7 @@ def _build(
     settings: ActorCriticSettings,
     recipe: Recipe,
 ) -> Agent:
-    given, recipe = rates_together(init), recipe.for_agent(action_space, tune).scaled(settings.usual_updates)
+    given, recipe = rates_together(init), recipe.for_agent(action_space, tune).scaled(updates_in_one(settings))
     spec = actor_critic_spec(names, tune, given, settings, recipe, {})
     parts = body(observation_space, action_space, settings)
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)

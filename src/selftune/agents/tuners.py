@@ -95,6 +95,7 @@ def _held(own: Recipe) -> Recipe:
         estimator=_plain,
         optimizer=_unmoved,
         guards=_only_numeric,
+        homing=(),
         home={},
         home_of_choices={},
         start={},

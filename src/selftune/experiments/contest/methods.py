@@ -28,7 +28,7 @@ class Method(NamedTuple):
     strategy: Strategy | None = None
     """Of a population, whose members are fixed."""
     contextual: bool = False
-    """Whether what is tuned is a function of its context."""
+    """Whether what the gradient moves is a function of its context."""
     ray: str | None = None
     """The strategy of a population that Ray Tune makes; only measured where it is named."""
     change: Callable[[Recipe], Recipe] = lambda recipe: recipe
@@ -86,7 +86,7 @@ ABLATIONS: Mapping[str, Method] = {
     "without_trust_region": _otherwise(policy_bound=1e6),
     "tighter_trust_region": _times(policy_bound=1 / 3),
     "wider_trust_region": _times(policy_bound=3.0),
-    "without_leak": _otherwise(leak=0.0),
+    "without_leak": _otherwise(leak=0.0, homing=()),
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
@@ -95,7 +95,7 @@ ABLATIONS: Mapping[str, Method] = {
     "from_literature": Method("meta_gradient"),
     "fixed_from_own_start": Method("fixed", own_start=True),
     "without_quick_start": _otherwise(
-        home={}, home_of_choices={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound
+        homing=(), home={}, home_of_choices={}, start={}, leak=Recipe.leak, policy_bound=Recipe.policy_bound
     ),
     "without_gradient_floor": _otherwise(home_of_choices={}),
     "without_restart": _otherwise(around=untouched),

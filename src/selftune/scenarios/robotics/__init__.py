@@ -1,7 +1,7 @@
 """Robotics: the ground becomes slippery, and a trained policy must find its feet again.
 
-ride   = rider(make_agent(HALF_CHEETAH, "meta_gradient", {}), HALF_CHEETAH)
-course = ride(trained("HalfCheetah-v5"), what_happens(HALF_CHEETAH, "ice", 16_384), seed, updates)
+ride   = rider(make_agent(WALKER, "meta_gradient", {}), WALKER)
+course = ride(trained("Walker2d-v5"), what_happens(WALKER, "ice", 16_384), seed, updates)
 cost(course, before, window)                        how long it took, and what it lost
 """
 

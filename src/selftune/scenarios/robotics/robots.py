@@ -58,7 +58,8 @@ CHANGES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 }
 """Factors of what the field was before; the speed of gusts (m/s) itself. The contact of two geoms has the larger
 friction of both: ice is friction of all of them. How far each change of the walker and the half cheetah goes was
-chosen, on seeds below 100, by how much speed the shipped policy loses while it does not learn; damping of the walker's
+chosen, on seeds below 100, by how much speed the shipped policy loses while it does not learn, and so that a walker on
+ice can recover; damping of the walker's
 hip, up to fifty times, costs it none. An ant's joints have no springs: friction in one of them stands for stiffness."""
 
 

@@ -47,7 +47,7 @@ def poses(
         drift: How the world changes.
         step: Environment step at which the world stands still.
         seed: Of the episode.
-        settle: Seconds before the first pose.
+        settle: Seconds before the first pose. Who falls begins again, and is drawn after half of that.
     """
     env: Any = Drifting(gymnasium.make(robot.env), drift or Drift(), stride=0, begin=step)
     decide = jax.jit(agent.decide)
@@ -55,14 +55,17 @@ def poses(
     assert isinstance(acted, Box)
     try:
         observation, _ = env.reset(seed=seed)
-        carry, first, told = agent.rest(1), np.array([True]), []
+        carry, first, told, moment = agent.rest(1), np.array([True]), [], 0
         begin, apart = (round(seconds / env.unwrapped.dt) for seconds in (settle, APART))
-        for moment in range(begin + POSES * apart):
+        while len(told) < POSES:
             if moment >= begin and (moment - begin) % apart == 0:
                 told.append(pose(env.unwrapped.model, env.unwrapped.data))
             choice = decide(actor, carry, encode(seen, np.asarray(observation)[None]), first)
-            carry, first = choice.carry, np.array([False])
-            observation, *_ = env.step(stretch(acted, np.asarray(choice.action), np)[0])
+            carry, first, moment = choice.carry, np.array([False]), moment + 1
+            observation, _, fell, *_ = env.step(stretch(acted, np.asarray(choice.action), np)[0])
+            if fell and len(told) < POSES:
+                observation, _ = env.reset()
+                carry, first, moment, begin = agent.rest(1), np.array([True]), 0, begin // 2
         return told
     finally:
         env.close()

@@ -106,7 +106,10 @@ def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Ke
     sentences += [_best(kind, [figures_of(kind, method) for method in first.courses[kind]]) for kind in hard]
     missed, ticks = sum(one.missed for one in kept), sum(one.ticks for one in kept)
     rates = ", ".join(f"{one.rate:g}" for one in kept)
-    return [*sentences, f"In a control loop at {rates} ticks a second, {missed} of {ticks} actions came too late."]
+    return [
+        *sentences,
+        f"The half cheetah in a control loop at {rates} ticks a second: {missed} of {ticks} actions came too late.",
+    ]
 
 
 def happened(robot: str, kind: str) -> str:
