@@ -105,6 +105,7 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
         return float(learned(begun, 3)[2].eta["discount"])
 
     assert discount() == pytest.approx(0.9, abs=1e-6)
+    assert discount(tune=list(recipe.tune)) == discount(), "as a run's config.json names them"
     assert 0.91 < discount(replace(recipe, leak=0.5)) < 0.99, "the leak leads it to .99"
     moved = [
         discount(tune=["learning_rate", "discount"]),

@@ -111,7 +111,8 @@ class Recipe:
     """Every metaparameter whose gradient is informative; the weight of a loss with its own network and Adam is not."""
     homing: tuple[str, ...] = ()
     """Those of them that only their leak moves: they find home from any start, and no gradient takes them from there.
-    What the user names in the agent's own argument `tune`, or has depend on the context, the gradient moves."""
+    What the user names in the agent's own argument `tune`, or has depend on the context, the gradient moves; to name
+    all that the recipe tunes, as the record of a run does, is to say nothing."""
     meta_learning_rate: float = 0.02
     """Step of Adam in unconstrained coordinates: at most about 2 % of a rate, an update."""
     policy_bound: float = 0.01
@@ -142,7 +143,8 @@ class Recipe:
     def for_agent(self, actions: Space, tune: Sequence[str] | None = None) -> "Recipe":
         """The recipe of an agent with such actions, and with what its user names; every agent begins with this."""
         more = self.home_of_choices if isinstance(actions, Discrete) else {}
-        homing = tuple(name for name in self.homing if name in self.tune and name not in (tune or ()))
+        named = () if tune is None or set(tune) == set(self.tune) else tune
+        homing = tuple(name for name in self.homing if name in self.tune and name not in named)
         return replace(self, home={**more, **self.home}, home_of_choices={}, homing=homing)
 
     def scaled(self, by: float) -> "Recipe":
