@@ -60,7 +60,7 @@ def test_everything_that_can_be_said_of_an_agent_is_listed(name, monkeypatch, ca
     assert {tuner for tuner, choice in TUNERS.items() if name in choice.agents} <= first.keys()
     assert "learning_rate*" in first["learning_rate"]
     assert "1e-06 to 0.1" in first["learning_rate"]
-    homing = {each for each in first if first[each].startswith(f"{each}°")}
+    homing = {each for each in first if each and first[each].startswith(f"{each}°")}
     assert homing == ({"discount", "trace_decay"} if name in ("a2c", "impala") else set())
 
 
