@@ -64,7 +64,7 @@ hip, up to fifty times, costs it none. An ant's joints have no springs: friction
 
 
 def factor(robot: Robot, kind: str) -> float:
-    """By how much the first field of a change is multiplied; of gusts, their speed (m/s)."""
+    """By how much the first field of one of a robot's `CHANGES` is multiplied; of gusts, their speed (m/s)."""
     return next(iter(CHANGES[robot.env][kind].values()))
 
 
