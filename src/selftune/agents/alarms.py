@@ -4,13 +4,14 @@ watched = alarm.init()
 watched, rung = alarm.hear(watched, level, share)     share: of the alarm's memory, that went by since the last level
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from selftune.types import Array, Bool, Int, PyTree, Scalar
+from selftune.types import Array, Int, PyTree, Scalar
 
 
 class Alarm(NamedTuple):
@@ -22,47 +23,68 @@ class Alarm(NamedTuple):
     alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
 
 
-def all_is_lost(left: float = 0.1, patience: float = 0.1, deviations: float = 3.0, waiting: float = 0.05) -> Alarm:
+def all_is_lost(
+    left: float = 0.1,
+    patience: float = 0.1,
+    deviations: float = 3.0,
+    certainty: float = 5.0,
+    waiting: float = 0.05,
+    fading: float = 5.0,
+) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
     A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
-    `patience`, nothing is lost by starting anew. Where it took long to learn, beginning again costs as long, and it
-    waits in proportion: `patience` is for who took no longer than `1 / waiting` memories, and grows with the time.
-    Who has not learned yet is left alone: nothing counts until a gain has once been `deviations` standard deviations of
-    the levels. Ours; `docs/study.md` has what was tried.
+    `patience`, nothing is lost by starting anew.
+
+    Levels are noisy, and neighbours alike, so that a few low ones in a row are no loss. Nothing counts unless the gain
+    is `deviations` of their standard deviations, and the sum must exceed `certainty * (deviation / gain)**2`: noise
+    about a level half a gain higher, correlated over a third of a memory, gets there about once in
+    `exp(1.5 * certainty)` times, as a Brownian motion with that drift does. Where it took long to learn, beginning
+    again costs as long, and it waits in proportion: all this is for who took no longer than `1 / waiting` memories, and
+    grows with the time. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
         patience: The sum that is too much, above 0: one memory without any gain makes `left`.
-        deviations: Least gain that is one, in standard deviations of the levels, above 0. Where episodes begin together
-            levels swing with their phase; one deviation of that is soon gained, and lost at every episode's end.
+        deviations: Least gain that is one, in standard deviations of the levels, above 0. The best of many noisy means
+            and an unlucky beginning alone make two.
+        certainty: How unlikely it must be that a sum is noise, at least 0.
         waiting: By how many patiences patience grows with each memory that it took to learn, above 0, without limit. It
             took as long as until the gain last doubled.
+        fading: Memories over which the deviation fades, above 0.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
         gain = past.best - past.beginner
-        learned = past.learned | (gain > deviations * jnp.sqrt(past.variance))
-        fall = (past.beginner + left * gain - level) / jnp.where(learned, gain, 1.0)
+        learned = gain > deviations * past.deviation
+        unit = jnp.where(learned, gain, 1.0)
+        fall = (past.beginner + left * gain - level) / unit
         short = jnp.where(learned, jnp.maximum(past.short + share * fall, 0.0), 0.0)
-        rate = 1.0 - jnp.exp(-share)
+        rate, slowly = 1.0 - jnp.exp(-share), 1.0 - jnp.exp(-share / fading)
         weight = past.weight + rate * (1.0 - past.weight)
         off = level - past.mean
         mean = past.mean + rate / weight * off
-        variance = (1.0 - rate) * (past.variance + jnp.where(past.age > 0.0, rate * off**2, 0.0))
+        usual = (past.age > 0.0) & (short == 0.0)
+        known = past.known + jnp.where(usual, slowly * (1.0 - past.known), 0.0)
+        closer = slowly / jnp.maximum(known, slowly) * (DEVIATION * jnp.abs(off) - past.deviation)
+        deviation = past.deviation + jnp.where(usual, closer, 0.0)
         young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner
         doubles = (gained > 0.0) & (gained >= 2.0 * past.doubled)
         doubled, took = jnp.where(doubles, gained, past.doubled), jnp.where(doubles, now, past.took)
-        after = Standing(mean, weight, variance, beginner, best, learned, short, now, doubled, took)
-        return after, short > patience * jnp.maximum(1.0, waiting * took)
+        after = Standing(mean, weight, deviation, known, beginner, best, short, now, doubled, took)
+        enough = jnp.maximum(patience, certainty * (past.deviation / unit) ** 2)
+        return after, short > enough * jnp.maximum(1.0, waiting * took)
 
-    zero, no = jnp.zeros(()), jnp.zeros((), bool)
-    return _alarm(lambda: Standing(zero, zero, zero, zero, zero, no, zero, zero, zero, zero), hear)
+    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear)
+
+
+DEVIATION = math.sqrt(math.pi / 2.0)
+"""A normal distribution's standard deviation over its mean absolute one."""
 
 
 class Standing(NamedTuple):
@@ -71,11 +93,13 @@ class Standing(NamedTuple):
     mean: Scalar
     weight: Scalar
     """Of the mean, below 1 while it is young."""
-    variance: Scalar
+    deviation: Scalar
+    """Standard deviation of the levels that did not fall short, since a fall would hide itself. From their mean
+    absolute deviation, since squares would make noise of a quick learner's rise."""
+    known: Scalar
+    """Weight of the deviation."""
     beginner: Scalar
     best: Scalar
-    learned: Bool[Array, ""]
-    """Whether its gain has once been as many deviations as it must."""
     short: Scalar
     """How far it has fallen short lately, in gains times memories."""
     age: Scalar

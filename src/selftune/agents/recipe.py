@@ -80,7 +80,7 @@ def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
     A function of the context is learned or is nothing, so that Adam moves it.
     """
     learned = tuned(case.spec).items()
-    held = {name: name in recipe.homing and not param.scope.name.startswith("contextual") for name, param in learned}
+    held = {name: name in recipe.homing and not param.scope.reads_context for name, param in learned}
     moved = optax.adam(recipe.meta_learning_rate, eps=1e-15)
     return optax.chain(moved, optax.masked(optax.set_to_zero(), held)) if any(held.values()) else moved
 

@@ -25,6 +25,8 @@ class Scope(NamedTuple):
     """`expand(coordinates, params, context) -> unconstrained value`, a number or a tree shaped like `params`."""
     move: Callable[[Callable[[Array], Array], PyTree], PyTree] = jax.tree.map
     """`move(function, coordinates)`: apply a function to those coordinates that are unconstrained values themselves."""
+    reads_context: bool = False
+    """Whether the value depends on the context, and its coordinates are a function's."""
 
 
 scalar = Scope("scalar", init=lambda value, params, key: value, expand=lambda coordinates, params, context: coordinates)
@@ -88,7 +90,7 @@ def contextual(size: int, hidden: Sequence[int] = (32,)) -> Scope:
         output = coordinates["output"]
         return {**coordinates, "output": {**output, "bias": function(output["bias"])}}
 
-    return Scope(f"contextual({size})", init, expand, move)
+    return Scope(f"contextual({size})", init, expand, move, reads_context=True)
 
 
 def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Scope:
