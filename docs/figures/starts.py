@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.records import Records
+from selftune.experiments.robust.bench import Asked
 from selftune.experiments.robust.page import LINEAR, spoken, spread
 from selftune.experiments.robust.rendering import OURS, markdown
 from selftune.experiments.robust.scores import DRAWS, Score
@@ -51,9 +52,10 @@ def _scale(name: str) -> str:
 
 
 def main() -> None:
-    """Draw every environment, and write the tables."""
+    """Draw every environment that the protocol's number of draws was measured in, and write the tables."""
     every: list[Score] = Records(RESULTS / "robust.json", Score).rows
-    chosen = [row for row in every if (row.score, row.start) == ("final", DRAWS) and row.method in COLOURS]
+    usual = ("final", DRAWS, Asked().draws)
+    chosen = [row for row in every if (row.score, row.start, row.draws) == usual and row.method in COLOURS]
     for env, agent in dict.fromkeys((row.env, row.agent) for row in chosen):
         own = [row for row in chosen if (row.env, row.agent) == (env, agent)]
         save(by_start(own), f"starts-{agent}-{env}")
