@@ -23,10 +23,10 @@ def test_all_is_lost_by_hand():
     Means: 0, the beginner's; + 2/3 * 10 = 6.667; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333. Deviations, from
     the second level on: 1.2533 * 10 = 12.53; + 2/3 * (1.2533 * 23.33 - 12.53) = 23.67; the fall is left out. A gain of
     6.667 is above half of the first, one of 20 above half of the second. A tenth of it is left at 2: each level of 0
-    falls short by .1 gains, .0693 with the memory's share; two of them by .1386, above .09 * (23.67 / 20)**2 = .126.
+    falls short by .1 gains, .0693 with the memory's share; three of them by .2079, above .12 * (23.67 / 20)**2 = .1681.
     """
-    alarm = all_is_lost(left=0.1, patience=0.1, deviations=0.5, certainty=0.09, fading=1.0)
-    past, rung = heard(alarm, [0.0, 10.0, 30.0, 0.0, 0.0], math.log(2.0))
+    alarm = all_is_lost(left=0.1, patience=0.1, deviations=0.5, certainty=0.12, fading=1.0)
+    past, rung = heard(alarm, [0.0, 10.0, 30.0, 0.0, 0.0, 0.0], math.log(2.0))
     assert past.mean[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 9.3333], abs=1e-3)
     assert past.deviation[:4].tolist() == pytest.approx([0.0, 12.533, 23.673, 23.673], abs=1e-3)
     assert past.beginner[:4].tolist() == [0.0] * 4
@@ -34,7 +34,7 @@ def test_all_is_lost_by_hand():
     assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0693], abs=1e-3)
     assert past.doubled[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
     assert past.took[:4].tolist() == pytest.approx([0.0, 2 * 0.6931, 3 * 0.6931, 3 * 0.6931], abs=1e-3)
-    assert rung.tolist() == [False] * 4 + [True]
+    assert rung.tolist() == [False] * 5 + [True]
     assert (float(past.age[-1]), float(past.weight[-1])) == (0.0, 0.0), "it begins anew"
 
 
@@ -99,19 +99,42 @@ def test_episodes_that_begin_together_are_no_loss(length, phase, gain):
     assert not heard(all_is_lost(), swing)[1].any()
 
 
+def correlated(key):
+    """1000 levels that rise by one deviation; neighbours correlate by .74, ten levels a third of a memory apart."""
+    noise = jax.random.normal(key, (1000,))
+    wander = jax.lax.scan(lambda last, new: (now := 0.74 * last + 0.6726 * new, now), 0.0, noise)[1]
+    return wander + jnp.linspace(0.0, 1.0, 1000)
+
+
 def test_little_learned_in_much_noise_is_not_lost_by_chance():
-    """32 streams of 1000 levels that rise by one deviation; neighbours correlate by .6, as returns so far do."""
+    """In 32 lives; with less of any of three constants some ring."""
+    lives = jax.vmap(correlated)(jax.random.split(jax.random.key(0), 32))
 
-    def stream(key):
-        noise = jax.random.normal(key, (1000,))
-        correlated = jax.lax.scan(lambda last, new: (now := 0.6 * last + 0.8 * new, now), 0.0, noise)[1]
-        return correlated + jnp.linspace(0.0, 1.0, 1000)
+    def lost(**constants):
+        return int(jax.vmap(lambda life: heard(all_is_lost(**constants), life)[1].any())(lives).sum())
 
-    streams = jax.vmap(stream)(jax.random.split(jax.random.key(0), 32))
-    rung = jax.vmap(lambda stream: heard(all_is_lost(), stream)[1])(streams)
-    hasty = jax.vmap(lambda stream: heard(all_is_lost(deviations=2.0, certainty=0.0), stream)[1])(streams)
-    assert not rung.any()
-    assert hasty.any(axis=1).sum() > 8
+    assert lost() == 0
+    assert lost(fading=1.0) > 3
+    assert lost(certainty=0.0) > 3
+    assert lost(deviations=1.0) > 3
+
+
+def test_the_less_a_gain_stands_out_the_longer_it_waits():
+    """Levels swing by one, a deviation of 1.25; the gain comes at the 100th and goes at the 200th."""
+    swing, there = jnp.where(jnp.arange(300) % 2 == 0, 1.0, -1.0), (jnp.arange(300) >= 100) & (jnp.arange(300) < 200)
+
+    def first(gain, **constants):
+        rung = heard(all_is_lost(**constants), swing + gain * there)[1]
+        return int(jnp.argmax(rung)) if rung.any() else None
+
+    assert first(3.5) is None, "less than three deviations"
+    assert first(3.5, certainty=0.0) is None
+    assert first(3.5, certainty=0.0, deviations=2.0) == 205
+    delays = [first(gain) for gain in (5.0, 6.0, 60.0)]
+    assert 230 < delays[0] < 240
+    assert 220 < delays[1] < 230
+    assert 205 < delays[2] < 215
+    assert first(5.0, certainty=0.0) == 207
 
 
 def test_what_is_learned_at_once_is_learned():

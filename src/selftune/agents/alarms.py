@@ -39,21 +39,23 @@ def all_is_lost(
     `patience`, nothing is lost by starting anew.
 
     Levels are noisy, and neighbours alike, so that a few low ones in a row are no loss. Nothing counts unless the gain
-    is `deviations` of their standard deviations, and the sum must exceed `certainty * (deviation / gain)**2`: noise
-    about a level half a gain higher, correlated over a third of a memory, gets there about once in
-    `exp(1.5 * certainty)` times, as a Brownian motion with that drift does. Where it took long to learn, beginning
-    again costs as long, and it waits in proportion: all this is for who took no longer than `1 / waiting` memories, and
-    grows with the time. Ours; `docs/study.md` has what was tried.
+    is `deviations` of their standard deviations, and the sum must exceed `certainty * (deviation / gain)**2`, since the
+    chance that noise about a higher level sums up to a bound falls exponentially with the bound over the variance, as a
+    Brownian motion's with a drift does. That reckons with noise that is correlated over a third of a memory, as returns
+    so far are; slower or very uneven noise (a rare reward, long episodes in phase) can still ring. Where it took long
+    to learn, beginning again costs as long, and it waits in proportion: all this is for who took no longer than
+    `1 / waiting` memories, and grows with the time. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
         patience: The sum that is too much, above 0: one memory without any gain makes `left`.
         deviations: Least gain that is one, in standard deviations of the levels, above 0. The best of many noisy means
-            and an unlucky beginning alone make two.
+            and an unlucky beginning alone make one to three.
         certainty: How unlikely it must be that a sum is noise, at least 0.
-        waiting: By how many patiences patience grows with each memory that it took to learn, above 0, without limit. It
-            took as long as until the gain last doubled.
-        fading: Memories over which the deviation fades, above 0.
+        waiting: By how many times its least the bound grows with each memory that it took to learn, above 0, without
+            limit. It took as long as until the gain last doubled.
+        fading: Memories over which the deviation fades, above 0. A jump from quiet levels is a gain, and no noise, if
+            this is above `1.25 * deviations`; all of it only after as many memories.
     """
 
     def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
