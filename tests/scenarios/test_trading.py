@@ -20,7 +20,7 @@ from selftune.metaparams import bind, contextual
 from selftune.scenarios import eject, write_story
 from selftune.scenarios.trading import measures, telling
 from selftune.scenarios.trading.features import tape
-from selftune.scenarios.trading.market import Market, Tape, limited, replay, trade, utility
+from selftune.scenarios.trading.market import Market, Tape, checked, limited, replay, trade, utility
 from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import buy_and_hold, rivals
 from selftune.scenarios.trading.teaching import Goal, bounds, losses, spec, taught
@@ -108,7 +108,7 @@ class TestMarket:
     @pytest.mark.parametrize("wrong", [{"cost": 0.0}, {"cost": 5.0}, {"slippage": -1.0}, {"short": 2.0}])
     def test_free_trades_and_other_nonsense_are_refused(self, wrong):
         with pytest.raises(SettingError, match="never free"):
-            checked_market(Market(**wrong))
+            checked(Market(**wrong))
 
     def test_utility_by_hand(self):
         net = jnp.array([0.1, -0.5])  # wealth .55
