@@ -39,12 +39,12 @@ def all_is_lost(
     `patience`, nothing is lost by starting anew.
 
     Levels are noisy, and neighbours alike, so that a few low ones in a row are no loss. Nothing counts unless the gain
-    is `deviations` of their standard deviations, and the sum must exceed `certainty * (deviation / gain)**2`, since the
+    is `deviations` of their standard deviations, and the sum must exceed `certainty * variance / gain**2`, since the
     chance that noise about a higher level sums up to a bound falls exponentially with the bound over the variance, as a
     Brownian motion's with a drift does. That reckons with noise that is correlated over a third of a memory, as returns
-    so far are; slower or very uneven noise (a rare reward, long episodes in phase) can still ring. Where it took long
-    to learn, beginning again costs as long, and it waits in proportion: all this is for who took no longer than
-    `1 / waiting` memories, and grows with the time. Ours; `docs/study.md` has what was tried.
+    so far are; slower or very uneven noise (a reward every tenth memory, long episodes in phase) can still ring. Where
+    it took long to learn, beginning again costs as long, and it waits in proportion: all this is for who took no longer
+    than `1 / waiting` memories, and grows with the time. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
@@ -54,7 +54,7 @@ def all_is_lost(
         certainty: How unlikely it must be that a sum is noise, at least 0.
         waiting: By how many times its least the bound grows with each memory that it took to learn, above 0, without
             limit. It took as long as until the gain last doubled.
-        fading: Memories over which the deviation fades, above 0. A jump from quiet levels is a gain, and no noise, if
+        fading: Memories over which deviation and variance fade, above 0. A jump from quiet levels is a gain, and no noise, if
             this is above `1.25 * deviations`; all of it only after as many memories.
     """
 
@@ -70,19 +70,20 @@ def all_is_lost(
         mean = past.mean + rate / weight * off
         usual = (past.age > 0.0) & (short == 0.0)
         known = past.known + jnp.where(usual, slowly * (1.0 - past.known), 0.0)
-        closer = slowly / jnp.maximum(known, slowly) * (DEVIATION * jnp.abs(off) - past.deviation)
-        deviation = past.deviation + jnp.where(usual, closer, 0.0)
+        new = jnp.where(usual, slowly / jnp.maximum(known, slowly), 0.0)
+        deviation = past.deviation + new * (DEVIATION * jnp.abs(off) - past.deviation)
+        spread = jnp.hypot(jnp.sqrt(1.0 - new) * past.spread, jnp.sqrt(new) * off)
         young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner
         doubles = (gained > 0.0) & (gained >= 2.0 * past.doubled)
         doubled, took = jnp.where(doubles, gained, past.doubled), jnp.where(doubles, now, past.took)
-        after = Standing(mean, weight, deviation, known, beginner, best, short, now, doubled, took)
-        enough = jnp.maximum(patience, certainty * (past.deviation / unit) ** 2)
+        after = Standing(mean, weight, deviation, spread, known, beginner, best, short, now, doubled, took)
+        enough = jnp.maximum(patience, certainty * (past.spread / unit) ** 2)
         return after, short > enough * jnp.maximum(1.0, waiting * took)
 
-    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear)
+    return _alarm(lambda: Standing(*[jnp.zeros(())] * 11), hear)
 
 
 DEVIATION = math.sqrt(math.pi / 2.0)
@@ -98,8 +99,10 @@ class Standing(NamedTuple):
     deviation: Scalar
     """Standard deviation of the levels that did not fall short, since a fall would hide itself. From their mean
     absolute deviation, since squares would make noise of a quick learner's rise."""
+    spread: Scalar
+    """The same from their mean square, to which one rare reward counts in full."""
     known: Scalar
-    """Weight of the deviation."""
+    """Weight of both."""
     beginner: Scalar
     best: Scalar
     short: Scalar
