@@ -41,8 +41,9 @@ SOFT = Q_DEFAULTS._replace(softness=0.1, floor=1e-3)
 CLIPS = "max_grad_norm+critic_max_grad_norm"
 WINDOWS = ((1, 8), (3, 8), (6, 8), (1, 16), (3, 16), (6, 16))
 """Updates that are differentiated, and updates to the target, of bootstrapping (Luketina et al. 2022, table 3)."""
-UNROLLS = (6, 3, 1)
-"""Updates that plain meta-gradients differentiate there; the table's line goes through 15, as a replication does."""
+PLAIN_WINDOWS = ((6, 1e-4), (6, 1e-5))
+"""Updates that plain meta-gradients differentiate there, and meta rates, of the paper's grids; the table's line goes
+through 15, as a replication does."""
 
 
 class Sweep(NamedTuple):
@@ -84,10 +85,10 @@ def sweeps() -> Iterator[Sweep]:
         method = Method(("reward",), contextual_cost(("reward",)), bootstrapped(unroll, target_steps))
         build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": CONTEXT_RATES[:1]}
         yield Sweep(f"BMG-context, {unroll} + {target_steps} updates", build, PLAIN, grid, FULL)
-    for unroll in UNROLLS:
+    for unroll, rate in PLAIN_WINDOWS:
         method = Method(("reward",), contextual_cost(("reward",)), estimators.truncated(unroll), 0.1)
-        build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": CONTEXT_RATES[:1]}
-        yield Sweep(f"MG-context, {unroll} updates", build, PLAIN, grid, FULL)
+        build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": (rate,)}
+        yield Sweep(f"MG-context, {unroll} updates, meta rate {rate}", build, PLAIN, grid, FULL)
     explorations: Mapping[str, Mapping[str, Sequence[float]]] = {
         "Q": {"epsilon": (0.3, 0.1, 0.03)},
         "Q-BMG": {"meta_learning_rate": EXPLORATION_RATES},
