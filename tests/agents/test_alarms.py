@@ -21,16 +21,14 @@ def test_all_is_lost_by_hand():
     """A memory of ln 2 levels, .6931: every level weighs half. Weights 1/2, 3/4, 7/8, 15/16.
 
     Means: 0, the beginner's; + 2/3 * 10 = 6.667; + 4/7 * 23.33 = 20, the best; - 8/15 * 20 = 9.333. Deviations, from
-    the second level on: 1.2533 * 10 = 12.53; + 2/3 * (1.2533 * 23.33 - 12.53) = 23.67; the fall is left out. Squares of
-    half the differences: 50; + 2/3 * (200 - 50) = 150, of which 12.25 is the root. A gain of 6.667 is above half of the
-    first deviation, one of 20 above half of the second. A tenth of it is left at 2: each level of 0 falls short by .1
-    gains, .0693 with the memory's share; three of them by .2079, above .12 * (23.67 / 20)**2 = .1681.
+    the second level on: 1.2533 * 10 = 12.53; + 2/3 * (1.2533 * 23.33 - 12.53) = 23.67; the fall is left out. A gain of
+    6.667 is above half of the first, one of 20 above half of the second. A tenth of it is left at 2: each level of 0
+    falls short by .1 gains, .0693 with the memory's share; three of them by .2079, above .12 * (23.67 / 20)**2 = .1681.
     """
     alarm = all_is_lost(left=0.1, patience=0.1, deviations=0.5, certainty=0.12, fading=1.0)
     past, rung = heard(alarm, [0.0, 10.0, 30.0, 0.0, 0.0, 0.0], math.log(2.0))
     assert past.mean[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 9.3333], abs=1e-3)
     assert past.deviation[:4].tolist() == pytest.approx([0.0, 12.533, 23.673, 23.673], abs=1e-3)
-    assert past.jumps[:4].tolist() == pytest.approx([0.0, 7.0711, 12.247, 12.247], abs=1e-3)
     assert past.beginner[:4].tolist() == [0.0] * 4
     assert past.best[:4].tolist() == pytest.approx([0.0, 6.6667, 20.0, 20.0], abs=1e-3)
     assert past.short[:4].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0693], abs=1e-3)
@@ -121,24 +119,8 @@ def test_little_learned_in_much_noise_is_not_lost_by_chance():
     assert lost(deviations=1.0) > 3
 
 
-def test_a_reward_that_is_rare_is_not_lost_between_two():
-    """One level in twenty is 1, the others 0, in 64 lives of 100 memories; by mean absolute deviations 18 ring."""
-    lives = jnp.float32(jax.random.uniform(jax.random.key(0), (64, 1000)) < 0.05)
-    lost = jax.vmap(lambda life: heard(all_is_lost(), life)[1].any())(lives)
-    assert int(lost.sum()) <= 5
-
-
-def test_levels_of_any_size_are_told_from_each_other():
-    """Whose squares no float holds."""
-    large, small = (heard(all_is_lost(), size * streams()[3])[1] for size in (1e30, 1.0))
-    assert large.tolist() == small.tolist()
-
-
 def test_the_less_a_gain_stands_out_the_longer_it_waits():
-    """Levels swing by one, a deviation of 1.25 by their sizes, of 1.41 by their differences.
-
-    The gain comes at the 100th and goes at the 200th.
-    """
+    """Levels swing by one, a deviation of 1.25; the gain comes at the 100th and goes at the 200th."""
     swing, there = jnp.where(jnp.arange(300) % 2 == 0, 1.0, -1.0), (jnp.arange(300) >= 100) & (jnp.arange(300) < 200)
 
     def first(gain, **constants):

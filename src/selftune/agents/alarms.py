@@ -39,15 +39,12 @@ def all_is_lost(
     `patience`, nothing is lost by starting anew.
 
     Levels are noisy, and neighbours alike, so that a few low ones in a row are no loss. Nothing counts unless the gain
-    is `deviations` of their standard deviations, and the sum must exceed `certainty * variance / gain**2`, since the
+    is `deviations` of their standard deviations, and the sum must exceed `certainty * (deviation / gain)**2`, since the
     chance that noise about a higher level sums up to a bound falls exponentially with the bound over the variance, as a
-    Brownian motion's with a drift does. Of two estimates the larger counts: mean absolute deviations, which a quick
-    learner's rise hardly moves, make little of a rare reward; half the mean square difference between neighbours (von
-    Neumann 1941, https://doi.org/10.1214/aoms/1177731677), which a rise moves as little, makes little of what wanders,
-    but counts a rare reward in full. That reckons with noise that is correlated over a third of a memory, as returns
-    so far are; slower or very uneven noise (a reward every tenth memory, long episodes in phase) can still ring. Where
-    it took long to learn, beginning again costs as long, and it waits in proportion: all this is for who took no longer
-    than `1 / waiting` memories, and grows with the time. Ours; `docs/study.md` has what was tried.
+    Brownian motion's with a drift does. That reckons with noise that is correlated over a third of a memory, as returns
+    so far are; slower or very uneven noise (a rare reward, long episodes in phase) can still ring. Where it took long
+    to learn, beginning again costs as long, and it waits in proportion: all this is for who took no longer than
+    `1 / waiting` memories, and grows with the time. Ours; `docs/study.md` has what was tried.
 
     Args:
         left: Share of the gain under which it falls short, in (0, 1).
@@ -57,7 +54,7 @@ def all_is_lost(
         certainty: How unlikely it must be that a sum is noise, at least 0.
         waiting: By how many times its least the bound grows with each memory that it took to learn, above 0, without
             limit. It took as long as until the gain last doubled.
-        fading: Memories over which both estimates fade, above 0. A jump from quiet levels is a gain, and no noise, if
+        fading: Memories over which the deviation fades, above 0. A jump from quiet levels is a gain, and no noise, if
             this is above `1.25 * deviations`; all of it only after as many memories.
     """
 
@@ -73,20 +70,19 @@ def all_is_lost(
         mean = past.mean + rate / weight * off
         usual = (past.age > 0.0) & (short == 0.0)
         known = past.known + jnp.where(usual, slowly * (1.0 - past.known), 0.0)
-        new = jnp.where(usual, slowly / jnp.maximum(known, slowly), 0.0)
-        deviation = past.deviation + new * (DEVIATION * jnp.abs(off) - past.deviation)
-        jumps = jnp.hypot(jnp.sqrt(1.0 - new) * past.jumps, jnp.sqrt(new / 2.0) * (level - past.last))
+        closer = slowly / jnp.maximum(known, slowly) * (DEVIATION * jnp.abs(off) - past.deviation)
+        deviation = past.deviation + jnp.where(usual, closer, 0.0)
         young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner
         doubles = (gained > 0.0) & (gained >= 2.0 * past.doubled)
         doubled, took = jnp.where(doubles, gained, past.doubled), jnp.where(doubles, now, past.took)
-        after = Standing(level, mean, weight, deviation, jumps, known, beginner, best, short, now, doubled, took)
-        enough = jnp.maximum(patience, certainty * (jnp.maximum(past.deviation, past.jumps) / unit) ** 2)
+        after = Standing(mean, weight, deviation, known, beginner, best, short, now, doubled, took)
+        enough = jnp.maximum(patience, certainty * (past.deviation / unit) ** 2)
         return after, short > enough * jnp.maximum(1.0, waiting * took)
 
-    return _alarm(lambda: Standing(*[jnp.zeros(())] * 12), hear)
+    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear)
 
 
 DEVIATION = math.sqrt(math.pi / 2.0)
@@ -96,18 +92,14 @@ DEVIATION = math.sqrt(math.pi / 2.0)
 class Standing(NamedTuple):
     """What `all_is_lost` remembers: running means with weights that fade, and two levels to compare with."""
 
-    last: Scalar
-    """Level."""
     mean: Scalar
     weight: Scalar
     """Of the mean, below 1 while it is young."""
     deviation: Scalar
     """Standard deviation of the levels that did not fall short, since a fall would hide itself. From their mean
     absolute deviation, since squares would make noise of a quick learner's rise."""
-    jumps: Scalar
-    """The same from the mean square of the differences between neighbours."""
     known: Scalar
-    """Weight of both."""
+    """Weight of the deviation."""
     beginner: Scalar
     best: Scalar
     short: Scalar
