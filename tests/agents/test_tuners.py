@@ -1,5 +1,6 @@
 """Every tuner moves what it should, and nothing else."""
 
+import math
 from dataclasses import replace
 
 import jax
@@ -98,7 +99,7 @@ def test_what_a_recipe_tunes_begins_at_its_start_and_leaks_home_and_rivals_begin
 def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
     make, _ = AGENTS[agent]
     small = SMALL_PPO if agent == "ppo" else SMALL
-    recipe = replace(OWN[agent], homing=("discount",), leak=0.0)
+    recipe = replace(OWN[agent], homing=("discount",), leak=0.0, reach=math.inf)
 
     def discount(own=recipe, settings=small, **chosen):
         begun = make(SEEN, CHOICES, recipe=own, settings=settings, init={"discount": 0.9}, **chosen)
@@ -113,6 +114,30 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
         discount(settings=replace(small, contextual=("discount",))),
     ]
     assert all(abs(value - 0.9) > 1e-4 for value in moved)
+
+
+def test_what_a_draw_put_beyond_its_reach_comes_back_to_it():
+    """A far leak of one half, no other step. Three rounds are two judged ones: the excess over the reach is quartered.
+
+    The entropy cost begins at home times exp(3), two beyond a reach of 1: exp(1 + 2 / 4). The rate begins at home times
+    exp(3) as well, and its start is log(6) above home: exp(log(6) + (3 - log(6)) / 4).
+    """
+    still = replace(OWN["ppo"], leak=0.0, far_leak=0.5, optimizer=lambda *_: optax.set_to_zero(), policy_bound=1e6)
+    assert (still.reach, still.start["learning_rate"]) == (1.0, 3e-3)
+    far = {"learning_rate": 5e-4 * math.exp(3.0), "entropy_cost": 3e-3 * math.exp(3.0), "trace_decay": 0.94}
+
+    def after(recipe):
+        _, _, info = learned(ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=recipe, init=far), 3)
+        return {name: float(info.eta[name]) for name in far}
+
+    came = {
+        "learning_rate": 5e-4 * 6.0 * math.exp(0.25 * (3.0 - math.log(6.0))),
+        "entropy_cost": 3e-3 * math.exp(1.5),
+        "trace_decay": 0.94,
+    }
+    assert after(still) == pytest.approx(came, rel=1e-4)
+    assert after(replace(still, reach=math.inf)) == pytest.approx(far, rel=1e-4), "nothing is far"
+    assert still.scaled(2.0).far_leak == 0.75
 
 
 @pytest.mark.parametrize("agent", [a2c, impala])

@@ -40,6 +40,7 @@ standardized, so that an entropy cost weighs more here than it does elsewhere.""
 RECIPE = Recipe(
     tune=("learning_rate", "critic_learning_rate", "discount", "trace_decay", "entropy_cost", "clip_range"),
     start={"learning_rate": 3e-3, "critic_learning_rate": 3e-3},
+    reach=1.0,
     around=rescued,
 )
 

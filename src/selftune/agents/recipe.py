@@ -4,6 +4,7 @@ A recipe is composed: what is tuned, how its gradient is estimated, what moves i
 networks descend by. The rivals of the meta-gradient are other recipes; `selftune.agents.tuners` lists them.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from selftune.agents.agent import Agent
 from selftune.errors import SettingError, UnknownMetaParamError
 from selftune.estimators import Estimator
 from selftune.estimators.searching import Value
-from selftune.guards import Guard, numeric, range, trust_region
+from selftune.guards import Guard, numeric, range, trust_region, within_reach
 from selftune.guards.trust import Distance
 from selftune.metaparams import Spec, tuned
 from selftune.optim import adam, clip_by_global_norm, sgd
@@ -92,15 +93,15 @@ def untouched(recipe: "Recipe", agent: Agent) -> Agent:
 
 def in_trust(recipe: "Recipe", case: Case) -> list[Guard]:
     """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
+    held = [range(case.bounds, recipe.leak, case.priors), numeric()]
+    if recipe.reach < math.inf:
+        starts = {name: value for name, value in recipe.start.items() if name in case.priors}
+        held = [within_reach(case.priors, recipe.reach, recipe.far_leak, starts), *held]
     if case.distance is None:
-        return [range(case.bounds, recipe.leak, case.priors), numeric()]
+        return held
     if not tuned(case.spec):
         return [numeric()]
-    return [
-        trust_region(case.distance, recipe.policy_bound, case.part, rates=["learning_rate"]),
-        range(case.bounds, recipe.leak, case.priors),
-        numeric(),
-    ]
+    return [trust_region(case.distance, recipe.policy_bound, case.part, rates=["learning_rate"]), *held]
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ class Recipe:
     leak: float = 0.01
     """Fraction of the way home that a metaparameter goes at every such update, in unconstrained coordinates: what a
     gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
+    reach: float = math.inf
+    """How far from home a metaparameter may stay, in unconstrained coordinates, or as far as its `start` is: what lies
+    beyond was put there by a draw or by hand, not by what was seen."""
+    far_leak: float = 0.3
+    """Fraction of what lies beyond the reach that comes back at every such update."""
     home: Mapping[str, float] = field(default_factory=dict)
     """Where metaparameters return to, and start but for `start`, by name, instead of where the agent's own do."""
     home_of_choices: Mapping[str, float] = field(default_factory=dict)
@@ -157,7 +163,8 @@ class Recipe:
         """
         if by == 1.0:
             return self
-        return replace(self, policy_bound=self.policy_bound * by, leak=1.0 - (1.0 - self.leak) ** by)
+        leak, far_leak = (1.0 - (1.0 - each) ** by for each in (self.leak, self.far_leak))
+        return replace(self, policy_bound=self.policy_bound * by, leak=leak, far_leak=far_leak)
 
     def returning(self, own: Mapping[str, float]) -> dict[str, float]:
         """Where metaparameters return to: as the agent's own do, but for what the recipe says."""
@@ -185,6 +192,8 @@ class Recipe:
             "meta_learning_rate": self.meta_learning_rate,
             "policy_bound": self.policy_bound,
             "leak": self.leak,
+            "reach": self.reach if self.reach < math.inf else None,
+            "far_leak": self.far_leak,
             "home": dict(self.home),
             "start": dict(self.start),
             "around": self.around.__name__,

@@ -3,7 +3,18 @@
 from selftune.guards.attempt import Attempt, Guard, Position
 from selftune.guards.bounds import range
 from selftune.guards.finiteness import numeric
+from selftune.guards.homecoming import within_reach
 from selftune.guards.pacing import adaptive_rate, measured
 from selftune.guards.trust import trust_region
 
-__all__ = ["Attempt", "Guard", "Position", "adaptive_rate", "measured", "numeric", "range", "trust_region"]
+__all__ = [
+    "Attempt",
+    "Guard",
+    "Position",
+    "adaptive_rate",
+    "measured",
+    "numeric",
+    "range",
+    "trust_region",
+    "within_reach",
+]

@@ -1,5 +1,6 @@
 """What competes in protocol N, each as an agent for a world and a number of steps."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -89,6 +90,7 @@ ABLATIONS: Mapping[str, Method] = {
     "without_leak": _otherwise(leak=0.0, homing=()),
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
+    "without_reach": _otherwise(reach=math.inf),
     "leak_alone": _otherwise(meta_learning_rate=1e-9),
     "without_homing": _otherwise(homing=()),
     "without_start": _otherwise(start={}),
