@@ -119,25 +119,41 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
 def test_what_a_draw_put_beyond_its_reach_comes_back_to_it():
     """A far leak of one half, no other step. Three rounds are two judged ones: the excess over the reach is quartered.
 
-    The entropy cost begins at home times exp(3), two beyond a reach of 1: exp(1 + 2 / 4). The rate begins at home times
-    exp(3) as well, and its start is log(6) above home: exp(log(6) + (3 - log(6)) / 4).
+    The entropy cost begins at home times exp(3), two beyond a reach of 1: exp(1 + 2 / 4). The rate begins at its start
+    times exp(3), two beyond as well.
     """
     still = replace(OWN["ppo"], leak=0.0, far_leak=0.5, optimizer=lambda *_: optax.set_to_zero(), policy_bound=1e6)
     assert (still.reach, still.start["learning_rate"]) == (1.0, 3e-3)
-    far = {"learning_rate": 5e-4 * math.exp(3.0), "entropy_cost": 3e-3 * math.exp(3.0), "trace_decay": 0.94}
+    far = {"learning_rate": 3e-3 * math.exp(3.0), "entropy_cost": 3e-3 * math.exp(3.0), "trace_decay": 0.94}
+    names = [*still.tune, "kl_cost"]
 
-    def after(recipe):
-        _, _, info = learned(ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=recipe, init=far), 3)
-        return {name: float(info.eta[name]) for name in far}
+    def after(recipe, init, tune=None, settings=SMALL_PPO):
+        _, _, info = learned(ppo(SEEN, CHOICES, settings=settings, recipe=recipe, init=init, tune=tune), 3)
+        return {name: float(info.eta[name]) for name in init}, info.guards
 
-    came = {
-        "learning_rate": 5e-4 * 6.0 * math.exp(0.25 * (3.0 - math.log(6.0))),
-        "entropy_cost": 3e-3 * math.exp(1.5),
-        "trace_decay": 0.94,
-    }
-    assert after(still) == pytest.approx(came, rel=1e-4)
-    assert after(replace(still, reach=math.inf)) == pytest.approx(far, rel=1e-4), "nothing is far"
+    came = {"learning_rate": 3e-3 * math.exp(1.5), "entropy_cost": 3e-3 * math.exp(1.5), "trace_decay": 0.94}
+    values, guards = after(still, far)
+    assert values == pytest.approx(came, rel=1e-4)
+    assert guards["within_reach/learning_rate"] == 1
+    assert after(replace(still, reach=math.inf), far)[0] == pytest.approx(far, rel=1e-4), "nothing is far"
+    named = {"kl_cost": 1.0, "learning_rate": 0.05}
+    values, guards = after(still, named, tune=["kl_cost"])
+    assert values["kl_cost"] == pytest.approx(1.0, rel=1e-4), "what the recipe does not tune has no home that was found"
+    assert not [name for name in guards if name.startswith("within_reach/")]
+    contextual = replace(SMALL_PPO, contextual=("entropy_cost",))
+    values, _ = after(still, far, tune=names, settings=contextual)
+    assert values["entropy_cost"] == pytest.approx(far["entropy_cost"], rel=1e-4), "a function of the context may go"
     assert still.scaled(2.0).far_leak == 0.75
+    with pytest.raises(SettingError, match="within_reach"):
+        ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=replace(still, reach=math.nan))
+
+
+def test_an_agent_from_its_recipes_start_is_within_reach():
+    """Its metaparameters move as they would without the guard, to the last bit."""
+    recipes = OWN["ppo"], replace(OWN["ppo"], reach=math.inf)
+    told = [learned(ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=recipe), 4)[2] for recipe in recipes]
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, told[0].eta, told[1].eta))
+    assert not any(int(fired) for name, fired in told[0].guards.items() if name.startswith("within_reach/"))
 
 
 @pytest.mark.parametrize("agent", [a2c, impala])

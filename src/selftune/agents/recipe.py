@@ -93,15 +93,21 @@ def untouched(recipe: "Recipe", agent: Agent) -> Agent:
 
 def in_trust(recipe: "Recipe", case: Case) -> list[Guard]:
     """What must hold after each update; an agent that tunes nothing has only the numeric guard."""
-    held = [range(case.bounds, recipe.leak, case.priors), numeric()]
-    if recipe.reach < math.inf:
-        starts = {name: value for name, value in recipe.start.items() if name in case.priors}
-        held = [within_reach(case.priors, recipe.reach, recipe.far_leak, starts), *held]
+    held = [*in_reach(recipe, case), range(case.bounds, recipe.leak, case.priors), numeric()]
     if case.distance is None:
         return held
     if not tuned(case.spec):
         return [numeric()]
     return [trust_region(case.distance, recipe.policy_bound, case.part, rates=["learning_rate"]), *held]
+
+
+def in_reach(recipe: "Recipe", case: Case) -> list[Guard]:
+    """Of what the recipe itself tunes, numbers come back soon from far away; functions of the context may go there."""
+    if recipe.reach == math.inf:
+        return []
+    near = [name for name, param in tuned(case.spec).items() if name in recipe.tune and not param.scope.reads_context]
+    starts = {name: recipe.start[name] for name in near if name in recipe.start}
+    return [within_reach({name: case.priors[name] for name in near}, recipe.reach, recipe.far_leak, starts)]
 
 
 @dataclass(frozen=True)
@@ -122,8 +128,8 @@ class Recipe:
     """Fraction of the way home that a metaparameter goes at every such update, in unconstrained coordinates: what a
     gradient of mere noise cannot hold, returns; what a steady one moves, stays moved."""
     reach: float = math.inf
-    """How far from home a metaparameter may stay, in unconstrained coordinates, or as far as its `start` is: what lies
-    beyond was put there by a draw or by hand, not by what was seen."""
+    """How far a gradient takes a metaparameter from home, or from beyond its `start`, in unconstrained coordinates:
+    a draw, or a user, may put it farther away, but not for long."""
     far_leak: float = 0.3
     """Fraction of what lies beyond the reach that comes back at every such update."""
     home: Mapping[str, float] = field(default_factory=dict)
@@ -192,8 +198,7 @@ class Recipe:
             "meta_learning_rate": self.meta_learning_rate,
             "policy_bound": self.policy_bound,
             "leak": self.leak,
-            "reach": self.reach if self.reach < math.inf else None,
-            "far_leak": self.far_leak,
+            **({} if self.reach == math.inf else {"reach": self.reach, "far_leak": self.far_leak}),
             "home": dict(self.home),
             "start": dict(self.start),
             "around": self.around.__name__,

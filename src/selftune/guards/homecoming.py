@@ -1,7 +1,9 @@
-"""`within_reach`: a metaparameter that lies farther from home than a gradient can take it comes back soon.
+"""`within_reach`: a metaparameter that lies far from home comes back soon.
 
-Against a leak of a fraction l an update, steps of s hold nothing farther than s / l from home. What lies beyond was put
-there before anything was learned, and the leak alone takes 1 / l updates to bring it e times nearer.
+The leak of `range` takes 1 / leak updates to bring a metaparameter e times nearer to its prior, however far it is. Who
+begins at settings that nobody chose has no time for that. Within its reach a metaparameter is the gradient's and that
+leak's affair; what lies beyond comes back faster than a gradient moves, so that it is also where the gradient's way
+ends.
 """
 
 import math
@@ -12,8 +14,11 @@ import jax.numpy as jnp
 
 from selftune.errors import SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
-from selftune.metaparams import MetaParam, Spec, check_names, tuned
+from selftune.metaparams import Spec, check_names, tuned
 from selftune.types import Array, Float
+
+TOLD = 0.01
+"""Of a unit: an excess that is less is not told as something that fired."""
 
 
 def within_reach(
@@ -21,11 +26,13 @@ def within_reach(
 ) -> Guard:
     """Draw metaparameters back by a fraction of what lies beyond their reach; what lies within is left alone.
 
+    Of a function of the context, the output's offset is drawn.
+
     Args:
         priors: `{name: value}`, constrained: home.
-        reach: Distance from home, in unconstrained coordinates, above 0.
+        reach: Distance from home in unconstrained coordinates, above 0: of a `positive` one 1 is a factor of e.
         leak: Fraction of what lies beyond that a metaparameter comes back at every update, in (0, 1].
-        starts: `{name: value}`, constrained: their distance from home is the reach where it is larger.
+        starts: `{name: value}`, constrained: all that is between home and there is no distance.
 
     Raises:
         SettingError: A setting out of range.
@@ -33,29 +40,24 @@ def within_reach(
     """
     if not (0.0 < reach < math.inf and 0.0 < leak <= 1.0):
         raise SettingError(f"within_reach(reach={reach}, leak={leak}): expected a reach above 0, a leak in (0, 1].")
-    begun = dict(starts or {})
+    starts = dict(starts or {})
 
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         moving = tuned(spec)
-        check_names([*priors, *begun], moving)
+        check_names([*priors, *starts], moving)
         meta_params, fired = dict(attempt.after.meta_params), {}
         for name, prior in priors.items():
             entry = moving[name]
-            home = _coordinate(entry, prior)
-            farthest = jnp.maximum(reach, jnp.abs(_coordinate(entry, begun.get(name, prior)) - home))
+            low, high = entry.constraint.coordinates((prior, starts.get(name, prior)))
+
+            def nearer(x: Float[Array, "..."], low: Array = low - reach, high: Array = high + reach) -> Array:
+                return (x - leak * (x - jnp.clip(x, low, high))).astype(x.dtype)
+
             far = meta_params[name]
-
-            def nearer(x: Float[Array, "..."], home: Array = home, farthest: Array = farthest) -> Float[Array, "..."]:
-                beyond = x - jnp.clip(x, home - farthest, home + farthest)
-                return (x - leak * beyond).astype(x.dtype)
-
             meta_params[name] = entry.scope.move(nearer, far)
-            moved = jax.tree.map(lambda a, b: (a != b).any(), meta_params[name], far)
-            fired[f"within_reach/{name}"] = jnp.where(jnp.stack(jax.tree.leaves(moved)).any(), 1, 0)
+            gone = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), meta_params[name], far)
+            moved = jnp.stack(jax.tree.leaves(gone)).max() > leak * TOLD
+            fired[f"within_reach/{name}"] = jnp.where(moved, 1, 0)
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("within_reach", check)
-
-
-def _coordinate(entry: MetaParam, value: float) -> Float[Array, ""]:
-    return entry.constraint.inverse(jnp.asarray(value, jnp.result_type(float)))

@@ -87,7 +87,7 @@ ABLATIONS: Mapping[str, Method] = {
     "without_trust_region": _otherwise(policy_bound=1e6),
     "tighter_trust_region": _times(policy_bound=1 / 3),
     "wider_trust_region": _times(policy_bound=3.0),
-    "without_leak": _otherwise(leak=0.0, homing=()),
+    "without_leak": _otherwise(leak=0.0, reach=math.inf, homing=()),
     "weaker_leak": _times(leak=1 / 3),
     "stronger_leak": _times(leak=3.0),
     "without_reach": _otherwise(reach=math.inf),
