@@ -219,6 +219,16 @@ def test_a_bout_runs_every_method_from_the_same_policy():
     assert sum("seed 1001" in line for line in lines) == 2
 
 
+def test_the_temperature_that_is_told_is_the_one_in_force():
+    """SAC's is a metaparameter, 1, times exp of a parameter that begins at 0 and learns from the second update on."""
+    small = {"hidden": (8,), "batch_size": 8, "warm_up": 16, "num_envs": 2, "rollout_length": 8, "unroll": 1}
+    pendulum = Robot("Pendulum-v1", 2)
+    course = rider(make_agent(pendulum, "fixed", small, "sac"), pendulum)(None, None, 0, 3)
+    told = course.eta["temperature"]
+    assert told[-1] == pytest.approx(float(np.exp(course.learned.params["log_temperature"])), rel=1e-6)
+    assert told[-1] != 1.0
+
+
 # A control loop.
 
 

@@ -80,9 +80,10 @@ def ppo(
         observation_space: What it sees.
         action_space: What it does, Discrete or a Box of one axis.
         tune: Metaparameters to learn; the recipe's when omitted, none when empty.
-        init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`. Where
-            all is lost and the agent starts anew, tuned rates begin at the recipe's `start`, the rest goes on from
-            where it is.
+        init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`. What the
+            recipe tunes is back within its `reach` of home in about ten rounds; to keep it elsewhere leave it out of
+            `tune`, or give the recipe another `home`. Where all is lost and the agent starts anew, tuned rates begin at
+            the recipe's `start`, the rest goes on from where it is.
         settings: What no gradient can move.
         recipe: How it is tuned.
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from selftune.agents import Agent
+from selftune.agents import Agent, AgentState
 from selftune.agents.beginning import Learned, begin_with, learned
 from selftune.envs import HostEnv, open_env
 from selftune.envs.drift import Drift
@@ -16,7 +17,7 @@ from selftune.experiments.fleet import eta_means
 from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
 from selftune.scenarios.robotics.robots import Robot, on_its_back
-from selftune.types import PyTree
+from selftune.types import Eta, PyTree
 
 
 class Course(NamedTuple):
@@ -61,7 +62,7 @@ def rider(agent: Agent, robot: Robot) -> Rider:
 
     def begin(key: Any, known: Learned | None) -> Any:
         state = jax.jit(agent.init)(key)
-        return state if known is None else begin_with(agent, state, jax.tree.map(jax.numpy.copy, known))
+        return state if known is None else begin_with(agent, state, jax.tree.map(jnp.copy, known))
 
     def ride(known: Learned | None, drift: Drift | None, seed: int, updates: int, keep: tuple[int, ...] = ()) -> Course:
         env = open_env(robot.env, agent.num_envs, drift)
@@ -88,7 +89,7 @@ def rider(agent: Agent, robot: Robot) -> Rider:
                         "on_back": on_its_back(robot, seen),
                         "falls": np.asarray(batch.terminated).sum(),
                         "restarts": np.asarray(info.guards.get("restart", 0)),
-                        "eta": jax.device_get(eta_means(info.eta)),
+                        "eta": jax.device_get(eta_means(_in_force(state, info.eta))),
                     }
                 )
         finally:
@@ -107,3 +108,10 @@ def rider(agent: Agent, robot: Robot) -> Rider:
         )
 
     return ride
+
+
+def _in_force(state: AgentState, eta: Eta) -> Eta:
+    """Metaparameters, with what SAC's temperature has come to: one factor of it is a parameter of the agent's."""
+    if "log_temperature" not in state.learner.params:
+        return eta
+    return {**eta, "temperature": eta["temperature"] * jnp.exp(state.learner.params["log_temperature"])}
