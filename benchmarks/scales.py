@@ -33,7 +33,7 @@ from selftune.experiments.sweep import runs
 from selftune.types import Eta, Scalar
 
 OUT = Path(__file__).parent.parent / "results" / "scales.json"
-NAMES = ("learning_rate", "critic_learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
+NAMES = ("learning_rate", "entropy_cost", "value_cost", "discount", "trace_decay")
 
 
 class Condition(NamedTuple):

@@ -59,7 +59,7 @@ def test_learning_waits_for_the_warm_up_then_every_metaparameter_is_reached_and_
 
 
 def test_the_recipe():
-    assert set(tuned(dqn(*SPACES).spec)) == {"learning_rate", "epsilon", "target_mix"}
+    assert set(tuned(dqn(*SPACES).spec)) == {"learning_rate", "epsilon", "target_mix", "discount"}
 
 
 def test_it_finds_the_action_that_pays_and_values_it_right():

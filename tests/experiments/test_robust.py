@@ -10,12 +10,22 @@ from rich.console import Console
 
 from selftune.agents.tuners import OWN
 from selftune.cli import main
-from selftune.errors import SettingError
+from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
-from selftune.experiments.robust.bench import CHANGE_EVERY, ENVS, LONGER, STEPS, Asked, bench_robust, opened
+from selftune.experiments.robust.bench import (
+    CHANGE_EVERY,
+    ENVS,
+    LONGER,
+    STEPS,
+    Asked,
+    bench_robust,
+    opened,
+    rivals,
+    worlds,
+)
 from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
@@ -23,7 +33,7 @@ from selftune.experiments.sweep import Curves
 from selftune.spaces import Discrete
 
 SMALL = {"num_envs": 4, "rollout_length": 16, "hidden": (4,)}
-TINY = Asked(("cartpole",), ("fixed", "meta_gradient"), draws=3, steps=2048, hindsight=4, seed=7)
+TINY = Asked(("cartpole",), ("fixed", "meta_gradient"), draws=3, steps=2048, hindsight=4, seed=7, settings=SMALL)
 
 
 def _curves(returns, episodes, finite=True):
@@ -50,7 +60,7 @@ def test_scores_lie_between_the_random_policy_and_the_best_setting():
 
 
 def test_two_colors_flips_in_the_protocol_and_cartpole_changes():
-    kinds = {name: opened(name, Asked(), LONGER.get(name, STEPS), {}).kind for name in ENVS}
+    kinds = {name: opened(name, Asked(), LONGER.get(name, STEPS)).kind for name in ENVS}
     changing = {name: kind for name, kind in kinds.items() if kind != OFF}
     assert changing == {"drifting_two_colors": "abrupt reward", "drifting_cartpole": "abrupt dynamics"}
     assert LONGER["drifting_two_colors"] == 10 * CHANGE_EVERY
@@ -63,7 +73,7 @@ def test_only_what_moved_has_a_path():
 
 def test_a_bench_goes_on_where_it_stopped(tmp_path):
     out, said = tmp_path / "robust.json", []
-    whole = bench_robust(out, TINY, said.append, SMALL)
+    whole = bench_robust(out, TINY, said.append)
     kinds = [(row.method, row.start) for row in whole[::2]]
     tuned = ("meta_gradient", DEFAULTS)
     assert kinds == [(name, DRAWS) for name in ("random", "best_fixed", "fixed", "meta_gradient")] + [
@@ -81,20 +91,43 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     recipe = OWN["a2c"].for_agent(Discrete(2)).constants()
     assert told == dict.fromkeys(("random", "best_fixed", "fixed")) | {"meta_gradient": recipe}
     assert json.loads(json.dumps(told)) == told, "rows say with which constants they were measured"
-    assert whole[0].command.endswith("--draws 3 --steps 2048 --seed 7 --hindsight 4")
+    told = "--draws 3 --steps 2048 --seed 7 --hindsight 4 --set hidden=4 num_envs=4 rollout_length=16"
+    assert whole[0].command.endswith(told)
 
     kept = [row for row in json.loads(out.read_text()) if (row["method"], row["start"]) != tuned]
     out.write_text(json.dumps(kept))
     before = len(said)
-    again = bench_robust(out, TINY, said.append, SMALL)
+    again = bench_robust(out, TINY, said.append)
     assert again == whole, "deterministic"
     assert len(said) == before + 1, "only what was missing"
-    fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=3), said.append, SMALL)
+    fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=3), said.append)
     assert {row.hindsight for row in fewer} == {3}, "another scale, other rows"
     assert markdown(out).count("## a2c, area") == 2, "and another table"
     out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)
+
+
+REMEMBERING = {"num_envs": 2, "rollout_length": 4, "hidden": "4", "batch_size": 4, "replay_capacity": 64, "warm_up": 8}
+
+
+@pytest.mark.parametrize(("agent", "env"), [("dqn", "cartpole"), ("sac", "pendulum")])
+def test_agents_with_a_replay_begin_anywhere_too(tmp_path, agent, env):
+    asked = Asked((env,), ("meta_gradient",), agent, draws=2, steps=800, hindsight=2, seed=7, settings=REMEMBERING)
+    rows = bench_robust(tmp_path / "robust.json", asked, print)
+    ways = next(row for row in rows if row.method == "meta_gradient").details["eta"]["ways"]
+    drawn = draw(["learning_rate", "target_mix"], 2, 70_000)
+    for name in ("learning_rate", "target_mix"):
+        assert [way[0] for way in ways[name]] == pytest.approx(drawn[name], rel=0.9), "begins near its draw"
+    assert {row.settings for row in rows} == {" ".join(sorted(f"{k}={v}" for k, v in REMEMBERING.items()))}
+    assert by_initial_value(rows).data, "drawn against the initial values"
+
+
+def test_every_agent_has_worlds_of_the_protocol():
+    assert worlds("sac") == ("pendulum",)
+    assert worlds("dqn") == tuple(name for name in ENVS if name != "pendulum")
+    assert worlds("a2c") == ENVS
+    assert rivals("sac") == ("fixed", "random_search", "pbt", "meta_gradient")
 
 
 def _shown(out, rows, folder):
@@ -110,7 +143,7 @@ def _shown(out, rows, folder):
 
 
 def test_the_best_setting_is_the_one_that_stays_best(monkeypatch):
-    cell = opened("cartpole", TINY._replace(hindsight=6), 2048, SMALL)
+    cell = opened("cartpole", TINY._replace(hindsight=6), 2048)
     rates = cell.drawn(6, 1_070_000)["learning_rate"]
     asked = []
 
@@ -129,8 +162,9 @@ def test_the_best_setting_is_the_one_that_stays_best(monkeypatch):
 
 
 def test_environments_on_the_host_can_be_named(tmp_path):
-    asked = Asked(("CartPole-v1",), ("fixed",), draws=2, steps=128, hindsight=2)
-    rows = bench_robust(tmp_path / "robust.json", asked, print, {"num_envs": 2, "rollout_length": 16, "hidden": (4,)})
+    small = {"num_envs": 2, "rollout_length": 16, "hidden": (4,)}
+    asked = Asked(("CartPole-v1",), ("fixed",), draws=2, steps=128, hindsight=2, settings=small)
+    rows = bench_robust(tmp_path / "robust.json", asked, print)
     assert {row.env for row in rows} == {"CartPole-v1"}
     assert all(np.isfinite(row.iqm) for row in rows)
 
@@ -138,7 +172,14 @@ def test_environments_on_the_host_can_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"agent": "dqn"}, "known: a2c"),
+        ({"agent": "nobody"}, "known: a2c"),
+        (
+            {"agent": "dqn", "methods": ("kl_adaptive",)},
+            "suit 'dqn'; choose of fixed, random_search, pbt, meta_gradient",
+        ),
+        ({"agent": "dqn", "methods": ("without_reward_scale",), "settings": {}}, "does not suit 'dqn'"),
+        ({"agent": "sac", "methods": (), "settings": {}}, "Discrete"),
+        ({"settings": {"hiden": "4"}}, "did you mean 'hidden'"),
         ({"methods": ("fixd",)}, "did you mean 'fixed'"),
         ({"methods": ("pbt_ray",)}, "bench drift"),
         ({"methods": ("from_literature",)}, "bench drift"),
@@ -150,8 +191,8 @@ def test_environments_on_the_host_can_be_named(tmp_path):
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, changes, message):
-    with pytest.raises(SettingError, match=message):
-        bench_robust(tmp_path / "robust.json", TINY._replace(**changes), print, SMALL)
+    with pytest.raises((SettingError, UnsupportedSpaceError), match=message):
+        bench_robust(tmp_path / "robust.json", TINY._replace(**changes), print)
 
 
 def test_the_command_line_refuses_in_one_message(tmp_path, monkeypatch, capsys):

@@ -50,7 +50,12 @@ class QLambdaSettings:
 
 
 DEFAULTS = QLambdaSettings()
-RECIPE = Recipe(tune=("learning_rate", "epsilon"), meta_learning_rate=5e-3, leak=0.0)
+RECIPE = Recipe(
+    tune=("learning_rate", "epsilon", "target_mix", "discount", "trace_decay"),
+    homing=("target_mix", "discount", "trace_decay"),
+    meta_learning_rate=5e-3,
+    reach=1.0,
+)
 """Its judge is a single rollout, and noisier than DQN's."""
 
 START = {"learning_rate": 2e-3, "max_grad_norm": 10.0, "target_mix": 0.3, "trace_decay": 0.9}

@@ -61,9 +61,15 @@ class SACSettings:
 
 
 DEFAULTS = SACSettings()
-RECIPE = Recipe(tune=("learning_rate", "critic_learning_rate", "discount"))
-"""Without the entropy's terms: judged by worth alone, entropy is only a cost, and `temperature` and `target_entropy`
-sink for as long as the agent learns."""
+RECIPE = Recipe(
+    tune=("learning_rate", "critic_learning_rate", "discount", "target_mix", "temperature"),
+    homing=("target_mix", "temperature"),
+    leak=0.003,
+    reach=0.5,
+    start={"learning_rate": 2e-3, "critic_learning_rate": 2e-3},
+)
+"""No gradient moves the entropy's terms: judged by worth alone, entropy is only a cost, and `temperature` and
+`target_entropy` sink for as long as the agent learns. The leak is slow, since a call of `learn` sees 16 steps."""
 
 NAMES = (
     "learning_rate",

@@ -26,6 +26,7 @@ from tyro.extras import SubcommandApp
 from selftune import __version__
 from selftune.cli.benches import BENCHES
 from selftune.cli.counting import Count
+from selftune.cli.pairs import pairs
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.plan import Plan
@@ -69,8 +70,8 @@ def train(
         agent,
         tuner=tuner,
         tune=names,
-        init={name: _number(name, value) for name, value in _pairs("--init", init).items()},
-        settings=_pairs("--set", set),
+        init={name: _number(name, value) for name, value in pairs("--init", init).items()},
+        settings=pairs("--set", set),
         steps=steps,
         seed=seed,
         drift=drift,
@@ -246,16 +247,6 @@ def _escaped(error: SelftuneError | str) -> str:
     from rich.markup import escape
 
     return escape("\n".join([str(error), *getattr(error, "__notes__", ())]))
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise SettingError(f"{option} got {text!r}, expected NAME=VALUE, such as learning_rate=1e-4.")
-        pairs[name] = value
-    return pairs
 
 
 def _number(name: str, text: str) -> float:

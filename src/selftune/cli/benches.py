@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from selftune.cli.counting import Count
+from selftune.cli.pairs import pairs
 
 RESULTS = Path("results")
 
@@ -113,6 +114,7 @@ def robust(
     steps: Count | None = None,
     seed: Count = 0,
     hindsight: Count = 64,
+    set: tuple[str, ...] = (),
     out: Path = RESULTS / "robust.json",
 ) -> None:
     """Agents that begin where nobody tuned anything: the whole protocol takes hours.
@@ -121,22 +123,26 @@ def robust(
     and the paths of the metaparameters.
 
     Args:
-        envs: Any that `selftune envs` lists; drifting_cartpole changes as it goes; those of the protocol when omitted.
-        methods: Tuners and populations by name, such as fixed kl_adaptive pbt meta_gradient; all when omitted.
-        agent: a2c, impala or ppo.
+        envs: Any that `selftune envs` lists; drifting_cartpole changes as it goes; those of the protocol in which the
+            agent can act when omitted.
+        methods: Tuners and populations by name, such as fixed kl_adaptive pbt meta_gradient; all that suit the agent
+            when omitted.
+        agent: Whose settings are drawn: a2c, impala, ppo, dqn, q_lambda or sac.
         draws: Initial settings that are drawn, the same for all methods; a run each.
         steps: Environment steps of each run; the protocol's number when omitted.
         seed: Other draws, other seeds.
         hindsight: Fixed settings among which the best, a score of 1, is sought.
+        set: Changes to the agent's settings, as NAME=VALUE, such as hidden=128,128.
         out: The results.
     """
     from selftune.experiments.page import page_beside, write_page
-    from selftune.experiments.robust.bench import ENVS, RIVALS, Asked, bench_robust
+    from selftune.experiments.robust.bench import Asked, bench_robust
     from selftune.experiments.robust.page import figures
     from selftune.experiments.robust.rendering import tables
 
     console = Console()
-    asked, beside = Asked(envs or ENVS, methods or RIVALS, agent, draws, steps, seed, hindsight), page_beside(out)
+    asked = Asked(envs, methods, agent, draws, steps, seed, hindsight, pairs("--set", set))
+    beside = page_beside(out)
     rows = bench_robust(out, asked, lambda line: console.print(line, highlight=False, markup=False))
     page = write_page("bench robust", figures(rows), beside)
     console.print(*tables(rows), f"page: {page}", highlight=False)

@@ -2,6 +2,12 @@
 
 learning_rate 10^U(-5,-1)    entropy_cost 10^U(-4,0)      value_cost 10^U(-2,0.7)
 1 - discount 10^U(-3,-0.5)   trace_decay U(0.02,0.98)     clip_range U(0.05,0.5)
+
+and of agents that learn from a replay, of which the protocol says nothing
+
+epsilon U(0.01,0.9)          target_mix 10^U(-4,-0.3)     temperature 10^U(-2,1)
+
+A critic's rate, where there is one, follows the learning rate, as it does for whoever gives that alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,28 +35,30 @@ RANGES: Mapping[str, tuple[float, float, Callable]] = {
     "discount": (-3.0, -0.5, lambda x: 1.0 - 10.0**x),
     "trace_decay": (0.02, 0.98, lambda x: x),
     "clip_range": (0.05, 0.5, lambda x: x),
+    "epsilon": (0.01, 0.9, lambda x: x),
+    "target_mix": _power(-4.0, -0.3),
+    "temperature": _power(-2.0, 1.0),
 }
 """Lowest and highest of a uniform draw, and what becomes of it."""
 
 
 def draw(names: Iterable[str], count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
-    """Initial settings by name; `critic_learning_rate`, where it is asked for, equals `learning_rate`.
+    """Initial settings by name.
 
     Args:
-        names: Keys of `RANGES`, or `critic_learning_rate`.
+        names: Keys of `RANGES`.
         count: How many, `N`.
         seed: Of the draws. A name's draws do not depend on which others are asked for.
 
     Raises:
         SettingError: A name without a range.
     """
-    shared = {"critic_learning_rate": "learning_rate"}
-    ranges = {name: shared.get(name, name) for name in names}
-    for name, source in ranges.items():
-        if source not in RANGES:
+    chosen = tuple(names)
+    for name in chosen:
+        if name not in RANGES:
             raise SettingError(f"There is no range to draw {name!r} from; {did_you_mean(name, RANGES)}")
     uniform = unit_draws(count, seed)
-    return {name: from_unit(source, uniform[source]).astype(np.float32) for name, source in ranges.items()}
+    return {name: from_unit(name, uniform[name]).astype(np.float32) for name in chosen}
 
 
 def unit_draws(count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
@@ -70,6 +78,6 @@ def to_unit(name: str, value: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"
     lowest, highest, _ = RANGES[name]
     value = np.asarray(value, float)
     back = {"discount": lambda v: np.log10(np.maximum(1.0 - v, 1e-12))}
-    linear = {"trace_decay", "clip_range"}
+    linear = {"trace_decay", "clip_range", "epsilon"}
     raw = value if name in linear else back.get(name, lambda v: np.log10(np.maximum(v, 1e-12)))(value)
     return np.clip((raw - lowest) / (highest - lowest), 0.0, 1.0)

@@ -115,7 +115,7 @@ def populations(
         fleet: The agent in its world, whose settings nothing else tunes.
         physics: Of the world after so many steps, all members' summed.
         strategy: What they do.
-        names: Settings that members differ in, keys of `RANGES`; the critic's rate follows `learning_rate`.
+        names: Settings that members differ in, keys of `RANGES`.
         seeds: Of the populations: of their draws and of their members' keys.
         steps: Environment steps of a population, summed over its members.
         members: `M` of each, at least 4.
@@ -217,8 +217,6 @@ def _begun(names: Sequence[str], seed: int, members: int) -> Group:
 def _settings(names: Sequence[str], groups: Sequence[Group]) -> Mapping[str, Float[jax.Array, " N"]]:
     x = np.concatenate([group.x for group in groups])
     values = {name: from_unit(name, x[:, d]) for d, name in enumerate(names)}
-    if "learning_rate" in values:
-        values["critic_learning_rate"] = values["learning_rate"]
     return {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
 
 

@@ -93,7 +93,7 @@ def ray_population(
             it is sent by cloudpickle.
         physics: Of the world after so many steps, all members' summed.
         strategy: `"pbt"` or `"pb2"`, as `ray.tune.schedulers` does them.
-        names: Settings that members differ in, keys of `RANGES`; the critic's rate follows `learning_rate`.
+        names: Settings that members differ in, keys of `RANGES`.
         seed: Of the first settings and of the members' keys. Ray's own decisions depend on who is done first.
         steps: Environment steps of the population, summed over its members.
         members: `M`, at least 4.
@@ -197,8 +197,6 @@ def member_class(tune: Any) -> type:
             life = self._life
             places = {name: np.array([life.scale.back(name, new_config[name])]) for name in life.names}
             values = {name: from_unit(name, place) for name, place in places.items()}
-            if "learning_rate" in values:
-                values["critic_learning_rate"] = values["learning_rate"]
             self._settings = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
             self.key = keys([member_key(life.seed, int(new_config["member"]))])
             self._sessions, self._done = self._fleet.begin(self._settings, self.key), 0

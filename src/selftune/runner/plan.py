@@ -1,7 +1,7 @@
 """What a run is made of, in names and numbers: enough to make it, to describe it, and to make it again."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
 from pathlib import Path
@@ -201,7 +201,7 @@ def by_name(word: str, given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-def settled(default: Any, changes: Mapping[str, Any], optional: Sequence[str] | set[str] = ()) -> Any:
+def settled(default: Any, changes: Mapping[str, Any], optional: Iterable[str] = ()) -> Any:
     """An agent's settings with some of them changed; text is read as the setting's own type.
 
     Args:

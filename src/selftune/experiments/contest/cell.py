@@ -169,7 +169,7 @@ class Cell:
 
     def drawn(self, count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
         """Settings that nobody tuned."""
-        return draw((*SEARCHED[self.lab.agent], "critic_learning_rate"), count, seed)
+        return draw(SEARCHED[self.lab.agent], count, seed)
 
     def starts(self) -> dict[str, Float[np.ndarray, " S"]]:
         """The drawn settings that runs of the test begin with, the same for every method."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,12 +11,13 @@ import jax.numpy as jnp
 from selftune.agents import Agent, AgentState, Choice
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.recipe import Recipe, untouched
-from selftune.agents.tuners import DEFAULT, OWN, recipe_for
+from selftune.agents.tuners import DEFAULT, OWN, TUNERS, recipe_for
 from selftune.envs import Environment, HostEnv
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, Strategy
 from selftune.metaparams import values
+from selftune.runner.plan import settled
 from selftune.spaces import Discrete
 from selftune.tuning import TunerInfo
 
@@ -120,8 +121,11 @@ SEARCHED: Mapping[str, tuple[str, ...]] = {
     "a2c": COMMON,
     "ppo": (*COMMON, "clip_range"),
     "impala": COMMON,
+    "dqn": ("learning_rate", "epsilon", "target_mix", "discount"),
+    "q_lambda": ("learning_rate", "epsilon", "target_mix", "discount", "trace_decay"),
+    "sac": ("learning_rate", "temperature", "target_mix", "discount"),
 }
-"""In what fixed settings and members of populations differ."""
+"""In what fixed settings and members of populations differ, by agent. A critic's rate follows the learning rate."""
 
 
 def method(name: str) -> Method:
@@ -133,6 +137,13 @@ def method(name: str) -> Method:
     if name not in KNOWN:
         raise SettingError(f"There is no method {name!r}; {did_you_mean(name, KNOWN)}")
     return KNOWN[name]
+
+
+def suits(agent: str, name: str) -> bool:
+    """Whether an agent can be tuned by that method, and has the settings that it changes."""
+    told = method(name)
+    settings = {field.name for field in fields(AGENTS[agent][1])}
+    return agent in TUNERS[told.tuner].agents and told.settings.keys() <= settings
 
 
 def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, Any]:
@@ -153,12 +164,16 @@ def maker(
         env: Its world.
         told: The method.
         steps: The agent's lifetime, in environment steps.
-        settings: Changes to the agent's own settings.
+        settings: Changes to the agent's own settings; text is read as on the command line.
+
+    Raises:
+        SettingError: An unknown setting, or a value out of its range.
     """
     build, defaults = AGENTS[agent]
     recipe = told.change(recipe_for(told.tuner, agent))
     contextual = tuple(name for name in recipe.tune if name not in recipe.homing) if told.contextual else ()
-    chosen = replace(defaults, **{"lifetime": steps, "contextual": contextual, **told.settings, **(settings or {})})
+    usual = {"lifetime": steps, "contextual": contextual}
+    chosen = settled(defaults, {**usual, **told.settings, **(settings or {})}, optional=usual)
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 
@@ -168,9 +183,9 @@ def own_start(agent: str, env: Environment | HostEnv, told: Method) -> dict[str,
 
 
 def literature(agent: str, env: Environment | HostEnv) -> dict[str, float]:
-    """The literature's values of all that is searched, and the critic's rate."""
+    """The literature's values of all that is searched, and the critic's rate where there is one."""
     built = values(AGENTS[agent][0](env.observation_space, env.action_space, recipe=recipe_for("fixed", agent)).spec)
-    return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate")}
+    return {name: float(built[name]) for name in (*SEARCHED[agent], "critic_learning_rate") if name in built}
 
 
 def random_policy(env: Environment | HostEnv, like: Agent) -> Callable[[Any], Agent]:

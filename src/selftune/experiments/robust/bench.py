@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from selftune.agents.catalogue import AGENTS
 from selftune.envs.drift.standards import STANDARDS, USUAL
 from selftune.envs.opening import spaces_of
-from selftune.errors import SettingError, did_you_mean
+from selftune.errors import SettingError, UnsupportedSpaceError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, constants, method
+from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, constants, method, suits
 from selftune.experiments.records import Records, circumstances
 from selftune.experiments.robust.scores import (
     DEFAULTS,
@@ -34,6 +35,7 @@ from selftune.experiments.robust.scores import (
     six,
 )
 from selftune.experiments.sweep import Curves
+from selftune.runner.plan import settled, spoken
 
 ENVS = ("cartpole", "acrobot", "pendulum", "catch", "drifting_two_colors", "drifting_cartpole")
 """Of the protocol. Any other environment can be named; `drifting_` before a name lets it change every 100 000 steps."""
@@ -61,23 +63,47 @@ POINTS = 50
 REFERENCES = ("random", "best_fixed")
 
 
+def worlds(agent: str) -> tuple[str, ...]:
+    """Those of the protocol in which an agent can act."""
+    return tuple(name for name in ENVS if _acts(agent, name))
+
+
+def rivals(agent: str) -> tuple[str, ...]:
+    """Those that suit an agent, the recipe last."""
+    return tuple(name for name in RIVALS if suits(agent, name))
+
+
+def _acts(agent: str, env: str) -> bool:
+    try:
+        AGENTS[agent][0](*spaces_of(standing_name(env)))
+    except UnsupportedSpaceError:
+        return False
+    return True
+
+
 class Asked(NamedTuple):
     """What is to be measured."""
 
-    envs: tuple[str, ...] = ENVS
-    methods: tuple[str, ...] = RIVALS
+    envs: tuple[str, ...] = ()
+    """Those of the protocol in which the agent can act when there are none."""
+    methods: tuple[str, ...] = ()
+    """All rivals that suit the agent when there are none."""
     agent: str = "a2c"
     draws: int = 32
     steps: int | None = None
     """Of each run; the protocol's number when omitted."""
     seed: int = 0
     hindsight: int = HINDSIGHT
+    settings: Mapping[str, Any] = {}
+    """Changes to the agent's own settings."""
 
     def checked(self) -> "Asked":
-        """Itself, if everything in it exists.
+        """With its worlds and methods named, if everything in it exists.
 
         Raises:
-            SettingError: An unknown method, agent or environment, or too few draws.
+            SettingError: An unknown method, agent, environment or setting, a method that does not suit the agent, or
+                too few draws.
+            UnsupportedSpaceError: An environment whose actions the agent cannot take.
             MissingExtraError: An environment needs a package that is not installed.
         """
         if self.agent not in SEARCHED:
@@ -85,40 +111,42 @@ class Asked(NamedTuple):
         for name in self.methods:
             if method(name).ray is not None or name in STARTS:
                 raise SettingError(f"bench robust does not measure {name!r}, bench drift does; choose another method.")
+            if not suits(self.agent, name):
+                known = ", ".join(rivals(self.agent))
+                raise SettingError(f"The method {name!r} does not suit {self.agent!r}; choose of {known}.")
+        settled(AGENTS[self.agent][1], self.settings)
         least = {"draws": 2, "hindsight": 1, "seed": 0, "steps": 1}
         for name, lowest in least.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise SettingError(f"bench robust got {name}={value}; expected at least {lowest}.")
         for name in self.envs:
-            spaces_of(standing_name(name))
-        return self
+            AGENTS[self.agent][0](*spaces_of(standing_name(name)))
+        return self._replace(envs=self.envs or worlds(self.agent), methods=self.methods or rivals(self.agent))
 
     def command(self) -> str:
         """The line that measures it again."""
-        usual = Asked()
+        usual = Asked(worlds(self.agent), rivals(self.agent))
         words = ["selftune bench robust"]
         for name in ("envs", "methods"):
             words += [f"--{name}", *getattr(self, name)] if getattr(self, name) != getattr(usual, name) else []
         words += ["--agent", self.agent]
         for name in ("draws", "steps", "seed", "hindsight"):
             words += [f"--{name} {getattr(self, name)}"] if getattr(self, name) != getattr(usual, name) else []
-        return " ".join(words)
+        return " ".join([*words, *(["--set", self.changed()] if self.settings else [])])
+
+    def changed(self) -> str:
+        """The changes to the agent's settings as the command line writes them."""
+        return " ".join(f"{name}={spoken(value)}" for name, value in sorted(self.settings.items()))
 
 
-def bench_robust(
-    out: Path,
-    asked: Asked,
-    say: Callable[[str], None] = print,
-    settings: Mapping[str, Any] | None = None,
-) -> list[Score]:
+def bench_robust(out: Path, asked: Asked, say: Callable[[str], None] = print) -> list[Score]:
     """Measure whatever is not in the results yet.
 
     Args:
         out: The results, a JSON file of rows.
         asked: What to measure.
         say: Where a line after each method goes.
-        settings: Changes to the agent's own settings.
 
     Returns:
         The rows of what was asked for, in its order.
@@ -126,11 +154,11 @@ def bench_robust(
     Raises:
         SettingError: Something that there is not.
     """
-    asked.checked()
+    asked = asked.checked()
     records = Records(out, Score)
     found: list[Score] = []
     for name in asked.envs:
-        bench = _Bench(name, asked, records, say, settings or {})
+        bench = _Bench(name, asked, records, say)
         for chosen, start in _measured(asked.methods):
             found += bench.rows(chosen, start)
     return found
@@ -145,10 +173,8 @@ def _measured(methods: Sequence[str]) -> Iterator[tuple[str, str]]:
 class _Bench:
     """The rows of one environment; what they are measured against is read from the rows before them."""
 
-    def __init__(
-        self, name: str, asked: Asked, records: Records[Score], say: Callable[[str], None], settings: Mapping[str, Any]
-    ):
-        self._name, self._asked, self._records, self._say, self._settings = name, asked, records, say, settings
+    def __init__(self, name: str, asked: Asked, records: Records[Score], say: Callable[[str], None]):
+        self._name, self._asked, self._records, self._say = name, asked, records, say
         self._opened: Cell | None = None
         self.steps = LONGER.get(name, STEPS) if asked.steps is None else asked.steps
 
@@ -197,7 +223,7 @@ class _Bench:
 
     def _cell(self) -> Cell:
         if self._opened is None:
-            self._opened = opened(self._name, self._asked, self.steps, self._settings)
+            self._opened = opened(self._name, self._asked, self.steps)
         return self._opened
 
     def _found(self, name: str, start: str, score: str) -> Score | None:
@@ -205,7 +231,8 @@ class _Bench:
 
     def _key(self, name: str, start: str, score: str) -> tuple:
         told = self._asked
-        return self._name, told.agent, name, start, told.draws, self.steps, told.seed, told.hindsight, score
+        extent = told.draws, self.steps, told.seed, told.hindsight
+        return self._name, told.agent, name, start, *extent, score, told.changed()
 
     def _row(
         self, name: str, start: str, score: str, curves: Curves, scale: Scale, details: Mapping[str, Any]
@@ -223,11 +250,11 @@ class _Bench:
             **constants(lab.agent, lab.spaces(), name),
             **circumstances(),
         }
-        key = self._key(name, start, score)
-        return Score(*key, **numbers(scores), command=self._asked.command(), details=more)
+        *key, changed = self._key(name, start, score)
+        return Score(*key, **numbers(scores), command=self._asked.command(), settings=changed, details=more)
 
 
-def opened(name: str, asked: Asked, steps: int, settings: Mapping[str, Any]) -> Cell:
+def opened(name: str, asked: Asked, steps: int) -> Cell:
     """An environment of the protocol, or any other, as a cell."""
     world = standing_name(name)
     drifts = name != world
@@ -237,7 +264,7 @@ def opened(name: str, asked: Asked, steps: int, settings: Mapping[str, Any]) -> 
         steps=steps, regimes=regimes, seeds=asked.draws, draws=asked.hindsight, width=min(asked.draws, 32),
         points=points, seed=asked.seed,
     )  # fmt: skip
-    lab = Lab(world, asked.agent, False, extent, settings)
+    lab = Lab(world, asked.agent, False, extent, asked.settings)
     return Cell(lab, f"abrupt {USUAL[world]}" if drifts else OFF)
 
 

@@ -11,7 +11,7 @@ from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.robust.scores import DRAWS, Score
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f")
-LINEAR = ("trace_decay", "clip_range")
+LINEAR = ("trace_decay", "clip_range", "epsilon")
 
 
 def figures(rows: Sequence[Score]) -> Iterator[tuple[str, go.Figure]]:

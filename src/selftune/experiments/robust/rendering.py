@@ -69,12 +69,12 @@ def verdicts(rows: Sequence[Score]) -> list[Verdict]:
         ours = _of(rows, OURS, DRAWS, score)
         if ours:
             number = _together(ours)["ours"]
-            found.append(Verdict(f"{score} from draws at least {least}", f"{number:.2f}", number >= least))
+            found.append(Verdict(f"{score} from draws at least {least}", f"{number:.3f}", number >= least))
     ours = _of(rows, OURS, DRAWS, "final")
     if ours:
         worst = min(ours, key=lambda row: row.iqm)
         lost = sum(row.dead_share * row.draws for row in ours)
-        found.append(Verdict("no environment under 0.8", f"{worst.env} {worst.iqm:.2f}", worst.iqm >= 0.8))
+        found.append(Verdict("no environment under 0.8", f"{worst.env} {worst.iqm:.3f}", worst.iqm >= 0.8))
         found.append(Verdict("no dead run", f"{lost:.0f} of {sum(row.draws for row in ours)}", lost == 0))
     difference = paired(rows)
     if difference is not None:
@@ -96,7 +96,7 @@ def paired(rows: Sequence[Score]) -> Interval | None:
 
 def _measured(row: Score) -> tuple:
     """What must be the same where rows stand in one table."""
-    return row.agent, row.draws, row.seed, row.hindsight
+    return row.agent, row.draws, row.seed, row.hindsight, row.settings
 
 
 def _of(rows: Sequence[Score], method: str, start: str, score: str) -> list[Score]:

@@ -44,13 +44,15 @@ class Score:
     lower_quartile: float
     dead_share: float
     command: str
+    settings: str = ""
+    """Changes to the agent's own settings, as the command line writes them."""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple:
         """No two rows of a file have the same."""
         told = self.env, self.agent, self.method, self.start, self.draws, self.steps, self.seed
-        return *told, self.hindsight, self.score
+        return *told, self.hindsight, self.score, self.settings
 
 
 class Scale(NamedTuple):

@@ -1,0 +1,20 @@
+"""Names and values as people write them: learning_rate=1e-4 num_envs=8."""
+
+from collections.abc import Sequence
+
+from selftune.errors import SettingError
+
+
+def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Values by name, unread.
+
+    Raises:
+        SettingError: A word that is no pair.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise SettingError(f"{option} got {text!r}, expected NAME=VALUE, such as learning_rate=1e-4.")
+        found[name] = value
+    return found
