@@ -117,6 +117,35 @@ def test_what_is_homing_only_its_leak_moves_unless_the_user_names_it(agent):
     assert all(abs(value - 0.9) > 1e-4 for value in moved)
 
 
+@pytest.mark.parametrize("agent", ["dqn", "q_lambda", "sac"])
+def test_no_start_leaves_an_agent_of_values_stuck(agent):
+    """After sixteen judged calls .7^16 = .003 of what lay beyond the reach is left, and what a gradient holds: less
+    than .1, as its steps are .02 and three tenths of the excess come back."""
+    make, settings = AGENTS[agent]
+    memory = {} if agent == "q_lambda" else {"batch_size": 4, "replay_capacity": 128, "warm_up": 16}
+    work = {"updates": 2} if agent == "dqn" else {"replay_ratio": 0.25} if agent == "sac" else {}
+    small = replace(settings, num_envs=2, rollout_length=4, hidden=(4,), **memory, **work)
+    actions = FORCES if agent == "sac" else CHOICES
+    far = {"learning_rate": 1e-5, "discount": 0.6, "target_mix": 1e-4}
+    far |= {"temperature": 0.01} if agent == "sac" else {"epsilon": 0.9}
+    recipe = OWN[agent]
+    assert far.keys() <= set(recipe.tune)
+
+    _, _, info = learned(make(SEEN, actions, settings=small, init=far), 20)
+    plain = make(SEEN, actions, settings=small, recipe=recipe_for("fixed", agent))
+    homes = recipe.returning({name: float(value) for name, value in values(plain.spec).items()})
+    spec = tuned(make(SEEN, actions, settings=small).spec)
+    for name in far:
+
+        def beyond(value, to_line=spec[name].constraint.coordinates, name=name):
+            low, high = to_line((homes[name], recipe.start.get(name, homes[name])))
+            place, _ = to_line((value, value))
+            return float(jnp.maximum(low - place, place - high))
+
+        was, is_now = beyond(far[name]), beyond(float(info.eta[name]))
+        assert is_now < recipe.reach + 0.1 < was, name
+
+
 def test_what_a_draw_put_beyond_its_reach_comes_back_to_it():
     """A far leak of one half, no other step. Three rounds are two judged ones: the excess over the reach is quartered.
 
