@@ -12,6 +12,7 @@ from selftune.agents.tuners import OWN
 from selftune.cli import main
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.experiments.contest.changing import OFF
+from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
@@ -116,11 +117,10 @@ def test_agents_with_a_replay_begin_anywhere_too(tmp_path, agent, env):
     asked = Asked((env,), ("meta_gradient",), agent, draws=2, steps=800, hindsight=2, seed=7, settings=REMEMBERING)
     rows = bench_robust(tmp_path / "robust.json", asked, print)
     ways = next(row for row in rows if row.method == "meta_gradient").details["eta"]["ways"]
-    drawn = draw(["learning_rate", "target_mix"], 2, 70_000)
-    for name in ("learning_rate", "target_mix"):
-        assert [way[0] for way in ways[name]] == pytest.approx(drawn[name], rel=0.9), "begins near its draw"
+    assert set(SEARCHED[agent]) <= set(ways), "all that was drawn moves"
     assert {row.settings for row in rows} == {" ".join(sorted(f"{k}={v}" for k, v in REMEMBERING.items()))}
-    assert by_initial_value(rows).data, "drawn against the initial values"
+    marks = by_initial_value(rows).data
+    assert [list(mark.x) for mark in marks[:1]] == [pytest.approx(draw(["learning_rate"], 2, 70_000)["learning_rate"])]
 
 
 def test_every_agent_has_worlds_of_the_protocol():
@@ -219,9 +219,9 @@ def test_the_bars_are_those_of_the_protocol():
     ]
     # The interquartile mean of four 0.9 and four 1.2 is that of two of each: 1.05.
     assert [(bar.measured, bar.held) for bar in verdicts(rows)] == [
-        ("1.05", True),
-        ("1.00", True),
-        ("two 0.90", True),
+        ("1.050", True),
+        ("1.000", True),
+        ("two 0.900", True),
         ("0 of 8", True),
     ]
     worse = [replace(rows[1], iqm=0.7, dead_share=0.25), *rows[::2]]
