@@ -227,7 +227,7 @@ def test_the_bars_are_those_of_the_protocol():
     worse = [replace(rows[1], iqm=0.7, dead_share=0.25), *rows[::2]]
     assert [bar.held for bar in verdicts(worse)][2:] == [False, False]
     ours = [*worse, _row("catch", "meta_gradient", DRAWS, [1.0, 1.0, 1.0, 1.0])]
-    assert [bar.measured for bar in verdicts(ours)] == ["1.00", "catch 1.00", "0 of 4"], "others are no part of it"
+    assert [bar.measured for bar in verdicts(ours)] == ["1.000", "catch 1.000", "0 of 4"], "others are no part of it"
 
 
 def test_from_defaults_runs_are_compared_pair_by_pair():
