@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.records import Records
-from selftune.experiments.robust.bench import Asked
 from selftune.experiments.robust.page import LINEAR, spoken, spread
 from selftune.experiments.robust.rendering import OURS, markdown
 from selftune.experiments.robust.scores import DRAWS, Score
 
 COLOURS = {"fixed": GREY, "kl_adaptive": ORANGE, OURS: PINK}
-WAYS = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay")
+WAYS = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay", "clip_range")
+WAYS_OF_VALUES = ("epsilon", "target_mix", "temperature")
+DRAWN = 16
+"""Fewest draws that are worth a picture."""
 POOR = 0.8
 """A run that ends below this is drawn in black."""
 
@@ -27,8 +29,12 @@ POOR = 0.8
 def by_start(rows: Sequence[Score]) -> Figure:
     """Above, final scores by initial values; below, the way of each metaparameter from all starts."""
     names = SEARCHED[rows[0].agent]
-    drawn, axes = panels(len(WAYS), 2.1, legend=1.2, rows=2)
-    above, below = axes[: len(WAYS)], axes[len(WAYS) :]
+    ours = next(row for row in rows if row.method == OURS)
+    steps, ways = ours.details["eta"]["steps"], ours.details["eta"]["ways"]
+    moved = [name for name in (*WAYS, *WAYS_OF_VALUES) if name in ways]
+    columns = max(len(names), len(moved))
+    drawn, axes = panels(columns, 2.1, legend=1.2, rows=2)
+    above, below = axes[:columns], axes[columns:]
     for row in rows:
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
         style = {"s": 9, "alpha": 0.7, "color": COLOURS[row.method], "label": row.method.replace("_", " ")}
@@ -36,9 +42,9 @@ def by_start(rows: Sequence[Score]) -> Figure:
             panel.scatter(spread(name, starts[name]), row.details["scores"], **style)
             panel.set(xlabel=f"initial {spoken(name)}", xscale=_scale(name))
     above[0].set_ylabel("final score")
-    ours = next(row for row in rows if row.method == OURS)
-    steps, ways = ours.details["eta"]["steps"], ours.details["eta"]["ways"]
-    for panel, name in zip(below, WAYS, strict=True):
+    for panel in (*above[len(names) :], *below[len(moved) :]):
+        panel.set_visible(False)
+    for panel, name in zip(below, moved, strict=False):
         for way, score in zip(ways[name], ours.details["scores"], strict=True):
             panel.plot(steps, spread(name, np.asarray(way)), color=BLACK if score < POOR else PINK, alpha=0.5, lw=0.8)
         panel.set(xlabel="environment steps", ylabel=spoken(name), yscale=_scale(name))
@@ -52,10 +58,10 @@ def _scale(name: str) -> str:
 
 
 def main() -> None:
-    """Draw every environment that the protocol's number of draws was measured in, and write the tables."""
+    """Draw every environment that was measured from enough draws, and write the tables."""
     every: list[Score] = Records(RESULTS / "robust.json", Score).rows
-    usual = ("final", DRAWS, Asked().draws)
-    chosen = [row for row in every if (row.score, row.start, row.draws) == usual and row.method in COLOURS]
+    chosen = [row for row in every if (row.score, row.start) == ("final", DRAWS) and row.method in COLOURS]
+    chosen = [row for row in chosen if row.draws >= DRAWN]
     for env, agent in dict.fromkeys((row.env, row.agent) for row in chosen):
         own = [row for row in chosen if (row.env, row.agent) == (env, agent)]
         save(by_start(own), f"starts-{agent}-{env}")
