@@ -6,7 +6,7 @@ import pytest
 
 import selftune
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.tuners import TUNERS
+from selftune.agents.tuners import OWN, TUNERS
 from selftune.cli import main
 
 
@@ -61,7 +61,7 @@ def test_everything_that_can_be_said_of_an_agent_is_listed(name, monkeypatch, ca
     assert "learning_rate*" in first["learning_rate"]
     assert "1e-06 to 0.1" in first["learning_rate"]
     homing = {each for each in first if each and first[each].startswith(f"{each}°")}
-    assert homing == ({"discount", "trace_decay"} if name in ("a2c", "impala") else set())
+    assert homing == set(OWN[name].homing)
 
 
 def test_agents_are_listed(capsys):

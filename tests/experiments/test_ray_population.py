@@ -71,7 +71,7 @@ def test_a_member_takes_its_share_of_the_populations_steps_and_no_more():
     # The highest learning rate is 0.1: 0.2 a chunk, of which episodes end in the first, the third and the fifth.
     assert [point["returns"] for point in points] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert first["level"] == pytest.approx((0.2 + 0.4 + 0.6) / 2)
-    assert points[0]["eta"] == pytest.approx({"learning_rate": 0.1, "critic_learning_rate": 0.1, "discount": 0.999})
+    assert points[0]["eta"] == pytest.approx({"learning_rate": 0.1, "discount": 0.999})
 
 
 def test_levels_of_a_member_without_episodes():

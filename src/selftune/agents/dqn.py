@@ -96,7 +96,8 @@ def dqn(
         observation_space: Of one observation; images go through convolutions.
         action_space: `Discrete`, of `A` actions.
         tune: Metaparameters to learn; the recipe's when omitted, none when empty.
-        init: Initial values by name.
+        init: Initial values by name. What the recipe tunes is led back to its own home from there, soon if it begins
+            beyond its reach; `tune` without it leaves it where it is.
         settings: What no gradient can move.
         recipe: How it is tuned; there is no policy to hold in a trust region.
 

@@ -69,7 +69,8 @@ RECIPE = Recipe(
     start={"learning_rate": 2e-3, "critic_learning_rate": 2e-3},
 )
 """No gradient moves the entropy's terms: judged by worth alone, entropy is only a cost, and `temperature` and
-`target_entropy` sink for as long as the agent learns. The leak is slow, since a call of `learn` sees 16 steps."""
+`target_entropy` sink for as long as the agent learns; nor `target_mix`, whose best value nobody has to seek. The leak
+is slow, since a call of `learn` sees 16 steps by default."""
 
 NAMES = (
     "learning_rate",
@@ -102,7 +103,8 @@ def sac(
         action_space: `A` real numbers.
         tune: Metaparameters to learn; the recipe's when omitted, none when empty.
         init: Initial values by name. A `critic_learning_rate` that is not given starts at the `learning_rate`, a
-            `target_entropy` at -A.
+            `target_entropy` at -A. What the recipe tunes is led back to its own home, soon if it begins beyond its
+            reach; `tune` without it leaves it where it is.
         settings: What no gradient can move.
         recipe: How it is tuned.
 

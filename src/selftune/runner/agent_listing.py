@@ -24,7 +24,7 @@ SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))
 
 
 EXPLAINED = """* tuned unless --tune says otherwise
-° brought home by a leak, and moved by its gradient only where --tune names it
+° brought home by a leak, and moved by its gradient only where --tune names it (not by naming all that is tuned anyway)
 a → b: starts at a and is drawn to b where it is tuned; is b where it is not
 with actions to choose from (Discrete), where the agent takes such actions
 """

@@ -140,10 +140,12 @@ def method(name: str) -> Method:
 
 
 def suits(agent: str, name: str) -> bool:
-    """Whether an agent can be tuned by that method, and has the settings that it changes."""
-    told = method(name)
-    settings = {field.name for field in fields(AGENTS[agent][1])}
-    return agent in TUNERS[told.tuner].agents and told.settings.keys() <= settings
+    """Whether an agent can be tuned by that method, which changes something of its recipe or settings if it says so."""
+    told, own = method(name), OWN[agent]
+    needed = {*told.settings, *(["contextual"] if told.contextual else [])}
+    known = {field.name for field in fields(AGENTS[agent][1])}
+    changes = name not in ABLATIONS or name in STARTS or bool(told.settings) or told.change(own) != own
+    return agent in TUNERS[told.tuner].agents and needed <= known and changes
 
 
 def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def maker(
     recipe = told.change(recipe_for(told.tuner, agent))
     contextual = tuple(name for name in recipe.tune if name not in recipe.homing) if told.contextual else ()
     usual = {"lifetime": steps, "contextual": contextual}
-    chosen = settled(defaults, {**usual, **told.settings, **(settings or {})}, optional=usual)
+    chosen = settled(defaults, {**usual, **(settings or {}), **told.settings}, optional=usual)
     return lambda init: build(env.observation_space, env.action_space, init=init, settings=chosen, recipe=recipe)
 
 

@@ -113,7 +113,9 @@ class Asked(NamedTuple):
                 raise SettingError(f"bench robust does not measure {name!r}, bench drift does; choose another method.")
             if not suits(self.agent, name):
                 known = ", ".join(rivals(self.agent))
-                raise SettingError(f"The method {name!r} does not suit {self.agent!r}; choose of {known}.")
+                raise SettingError(f"The method {name!r} does not suit {self.agent!r}; choose one such as {known}.")
+            if clash := sorted(method(name).settings.keys() & self.settings.keys()):
+                raise SettingError(f"{name!r} is about the setting {clash[0]!r} itself; leave it out of --set.")
         settled(AGENTS[self.agent][1], self.settings)
         least = {"draws": 2, "hindsight": 1, "seed": 0, "steps": 1}
         for name, lowest in least.items():
