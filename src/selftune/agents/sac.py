@@ -69,7 +69,7 @@ RECIPE = Recipe(
     start={"learning_rate": 2e-3, "critic_learning_rate": 2e-3},
 )
 """No gradient moves the entropy's terms: judged by worth alone, entropy is only a cost, and `temperature` and
-`target_entropy` sink for as long as the agent learns; nor `target_mix`, whose best value nobody has to seek. The leak
+`target_entropy` sink for as long as the agent learns. Nor `target_mix`: with its gradient that was not tried. The leak
 is slow, since a call of `learn` sees 16 steps by default."""
 
 NAMES = (

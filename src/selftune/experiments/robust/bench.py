@@ -8,6 +8,7 @@ for each environment
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +64,7 @@ POINTS = 50
 REFERENCES = ("random", "best_fixed")
 
 
+@cache
 def worlds(agent: str) -> tuple[str, ...]:
     """Those of the protocol in which an agent can act."""
     return tuple(name for name in ENVS if _acts(agent, name))
