@@ -75,7 +75,7 @@ RECIPE = Recipe(
     home={"epsilon": 0.05},
     start={"learning_rate": 2e-3, "epsilon": 0.1},
 )
-"""No gradient moves the discount, since a critic is wrong whenever its discount moves (seen in A2C; `docs/study.md`)."""
+"""No gradient moves the discount: a critic is wrong whenever its discount moves (seen in A2C; `docs/study.md`)."""
 
 START = {"learning_rate": 3e-4, "max_grad_norm": 10.0, "target_mix": 0.02}
 """Where DQN starts, other than the vocabulary."""
