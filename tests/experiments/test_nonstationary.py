@@ -149,7 +149,9 @@ def test_each_world_has_its_kinds_of_change():
         "abrupt reward", "gradual reward", "periodic reward", OFF,
     ]  # fmt: skip
     assert TASKS["two_colors"].kinds("two_colors", everywhere, ("dynamics",)) == ["abrupt dynamics", OFF]
-    assert TASKS["HalfCheetah-v5"].kinds("HalfCheetah-v5", everywhere, SUBJECTS) == ["abrupt dynamics", OFF]
+    assert TASKS["HalfCheetah-v5"].kinds("HalfCheetah-v5", everywhere, SUBJECTS) == [
+        "abrupt dynamics", "gradual dynamics", "periodic dynamics", OFF,
+    ]  # fmt: skip
     assert len(TASKS["cartpole"].kinds("cartpole", everywhere, SUBJECTS)) == 10
 
 

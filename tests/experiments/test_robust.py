@@ -29,7 +29,7 @@ from selftune.experiments.robust.bench import (
 )
 from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
-from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, paths, returns
+from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, curve, paths, returns
 from selftune.experiments.sweep import Curves
 from selftune.spaces import Discrete
 
@@ -70,6 +70,11 @@ def test_two_colors_flips_in_the_protocol_and_cartpole_changes():
 def test_only_what_moved_has_a_path():
     ways = {"learning_rate": [[1.0, 2.0, 3.0, 4.0, 5.0]]}
     assert paths(_curves([[1] * 5], [[1] * 5])) == {"steps": [100, 200, 300, 400, 500], "ways": ways}
+
+
+def test_a_curve_has_no_points_where_no_episode_ended():
+    assert curve(_curves([[0, 6, 0, 4, 0]], [[0, 2, 0, 1, 0]]), continuing=False)["middle"] == [3, 3, 3, 4, 4]
+    assert curve(_curves([[0] * 5], [[0] * 5]), continuing=False) == {"steps": [], "low": [], "middle": [], "high": []}
 
 
 def test_a_bench_goes_on_where_it_stopped(tmp_path):

@@ -90,10 +90,12 @@ def numbers(scores: Float[np.ndarray, " N"]) -> dict[str, float]:
 
 
 def curve(curves: Curves, continuing: bool) -> dict[str, list]:
-    """The middle half of the runs, as they learn."""
+    """The middle half of the runs, as they learn; points at which no run has a level are left out."""
     level = curves.level(continuing)
-    low, middle, high = np.nanquantile(np.where(np.isfinite(level), level, np.nan), [0.25, 0.5, 0.75], axis=0)
-    return {"steps": curves.steps.tolist(), "low": six(low), "middle": six(middle), "high": six(high)}
+    known = np.isfinite(level).any(axis=0)
+    level = np.where(np.isfinite(level), level, np.nan)[:, known]
+    low, middle, high = np.nanquantile(level, [0.25, 0.5, 0.75], axis=0).reshape(3, -1)
+    return {"steps": curves.steps[known].tolist(), "low": six(low), "middle": six(middle), "high": six(high)}
 
 
 def paths(curves: Curves) -> dict[str, Any]:
