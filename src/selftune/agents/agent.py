@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from selftune.learning import LearnerState
 from selftune.metaparams import Spec
-from selftune.tuning import Meta, TunerInfo
-from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
+from selftune.tuning import Meta, Tuner, TunerInfo
+from selftune.types import Array, Bool, Eta, PRNGKey, PyTree, Transitions
 
 
 class AgentState(NamedTuple):
@@ -16,6 +16,11 @@ class AgentState(NamedTuple):
     meta: Meta
     experience: PyTree = ()
     """What it remembers beside its parameters: a replay, running statistics, updates that wait for their judge."""
+
+
+def current(tuning: Tuner, state: AgentState) -> Eta:
+    """The metaparameters of the moment, of an agent without a context."""
+    return tuning.problem(state.learner).eta(state.meta.meta_params, ())
 
 
 class Choice(NamedTuple):

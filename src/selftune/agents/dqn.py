@@ -10,24 +10,22 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from selftune.agents import replay
-from selftune.agents.agent import Agent, AgentState
+from selftune.agents.agent import Agent, AgentState, current
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
 from selftune.agents.protection import protected
-from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
+from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
+from selftune.agents.replay_learning import learn_from_replay
 from selftune.agents.vocabulary import homes
 from selftune.errors import SettingError
 from selftune.estimators import truncated
-from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.q_learning import QJudge, Unseen, dqn_loss, dqn_meta_loss
 from selftune.spaces import Space
-from selftune.tuning import Meta, TunerInfo
-from selftune.types import PRNGKey, Transitions
+from selftune.types import Array, Bool, PRNGKey, Transitions
 
 
 @dataclass(frozen=True)
@@ -124,32 +122,16 @@ def dqn(
     def draw(experience: Replay, key: PRNGKey) -> Transitions:
         return replay.sample(experience, key, settings.batch_size, settings.n_step)
 
-    def improve(
-        state: LearnerState, meta: Meta, experience: Replay, recent: Transitions, key: PRNGKey
-    ) -> tuple[LearnerState, Meta, TunerInfo]:
-        """All inner updates of one call, the last of them judged."""
+    def older(experience: Replay, key: PRNGKey) -> Transitions:
+        return draw(replay.without_newest(experience, settings.rollout_length), key)
 
-        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
-            return tuning.act(meta, state, draw(older, key))[0], None
+    def unseen(experience: Replay, rollout: Transitions, key: PRNGKey) -> Unseen:
+        return Unseen(draw(experience, key), rollout)
 
-        older = replay.without_newest(experience, settings.rollout_length)
-        act_key, last_key, judge_key, key = jax.random.split(key, 4)
-        state, _ = jax.lax.scan(update, state, jax.random.split(act_key, settings.updates - settings.unroll))
-        batches = jax.vmap(lambda key: draw(older, key))(jax.random.split(last_key, settings.unroll))
-        meta, state, info = tuning.update(meta, state, batches, Unseen(draw(experience, judge_key), recent), key)
-        return state, meta, info
+    def ready(experience: Replay) -> Bool[Array, ""]:
+        return experience.size >= enough
 
-    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        experience = replay.add(state.experience, batch._replace(notes=()))
-        given = (state.learner, state.meta, experience, batch, key)
-        shapes = jax.eval_shape(improve, *given)[2]
-
-        def wait(*given: Any) -> tuple[LearnerState, Meta, TunerInfo]:
-            nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            return state.learner, state.meta, nothing._replace(eta=current(tuning, state))
-
-        learned, meta, info = jax.lax.cond(experience.size >= enough, improve, wait, *given)
-        return AgentState(learned, meta, experience), info
+    learn = learn_from_replay(tuning, settings.updates, settings.unroll, ready, older, unseen)
 
     def actor(state: AgentState) -> Actor:
         return Actor(state.learner.params, current(tuning, state)["epsilon"])

@@ -11,9 +11,9 @@ from typing import Any
 
 import jax
 
-from selftune.agents.agent import Agent, AgentState
+from selftune.agents.agent import Agent, AgentState, current
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
-from selftune.agents.q_learner import count_actions, current, nothing_seen, q_learner, q_network, q_spec, q_tuner
+from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.vocabulary import homes
 from selftune.estimators import truncated

@@ -6,7 +6,6 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from selftune.agents.agent import AgentState
 from selftune.agents.recipe import Case, Recipe
 from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import UnsupportedSpaceError
@@ -64,11 +63,6 @@ def q_tuner(
     estimator = recipe.estimator(case) if recipe.estimator else estimator
     moved, held = recipe.optimizer(recipe, case), recipe.guards(recipe, case)
     return tuner(spec, learning, meta_loss, estimator, moved, held, through={"eta"})
-
-
-def current(tuning: Tuner, state: AgentState) -> Eta:
-    """The metaparameters of the moment."""
-    return tuning.problem(state.learner).eta(state.meta.meta_params, ())
 
 
 def count_actions(space: Space, agent: str) -> int:

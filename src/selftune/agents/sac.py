@@ -17,16 +17,17 @@ from selftune.agents import replay
 from selftune.agents.agent import Agent, AgentState, Choice
 from selftune.agents.protection import protected
 from selftune.agents.recipe import Case, Recipe
+from selftune.agents.replay import Replay
+from selftune.agents.replay_learning import learn_from_replay
 from selftune.agents.soft_learner import policy_only, soft_learner, soft_networks
 from selftune.agents.vocabulary import bounds, build_spec, homes, priors, rates_together
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
-from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.soft_actor_critic import SoftBatch, soft_actor_critic_meta_loss, soft_policy_divergence
 from selftune.objectives.squashing import squashed_gaussian, squashed_mode
 from selftune.spaces import Box, Space
-from selftune.tuning import Meta, TunerInfo, tuner
+from selftune.tuning import tuner
 from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
 
 
@@ -145,7 +146,7 @@ def sac(
         experience = replay.empty(example, capacity)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
 
-    def ready(experience: replay.Replay) -> Bool[Array, ""]:
+    def ready(experience: Replay) -> Bool[Array, ""]:
         return experience.size >= min(capacity, -(-settings.warm_up // settings.num_envs))
 
     def actor(state: AgentState) -> PyTree:
@@ -161,37 +162,15 @@ def sac(
     def decide(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"]) -> Choice:
         return Choice(squashed_mode(model.policy(actor["policy"], observation)))
 
-    def draw(experience: replay.Replay, key: PRNGKey) -> SoftBatch:
+    def draw(experience: Replay, key: PRNGKey) -> SoftBatch:
         row_key, noise_key = jax.random.split(key)
         noise = jax.random.normal(noise_key, (2, settings.batch_size, num_actions))
         return SoftBatch(_tree.first(replay.sample(experience, row_key, settings.batch_size)), noise)
 
-    def improve(
-        state: LearnerState, meta: Meta, experience: replay.Replay, key: PRNGKey
-    ) -> tuple[LearnerState, Meta, TunerInfo]:
-        """All inner updates of one call, the last of which are judged."""
+    def unseen(experience: Replay, rollout: Transitions, key: PRNGKey) -> SoftBatch:
+        return draw(experience, key)
 
-        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
-            return tuning.act(meta, state, draw(experience, key))[0], None
-
-        act_key, last_key, judge_key, key = jax.random.split(key, 4)
-        state, _ = jax.lax.scan(update, state, jax.random.split(act_key, settings.updates - settings.unroll))
-        batches = jax.vmap(draw, in_axes=(None, 0))(experience, jax.random.split(last_key, settings.unroll))
-        meta, state, info = tuning.update(meta, state, batches, draw(experience, judge_key), key)
-        return state, meta, info
-
-    def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        experience = replay.add(state.experience, batch._replace(notes=()))
-        given = (state.learner, state.meta, experience, key)
-
-        def wait(*given: Any) -> tuple[LearnerState, Meta, TunerInfo]:
-            eta = tuning.problem(state.learner).eta(state.meta.meta_params, ())
-            return state.learner, state.meta, nothing._replace(eta=eta)
-
-        shapes = jax.eval_shape(improve, *given)[2]
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        learned, meta, info = jax.lax.cond(ready(experience), improve, wait, *given)
-        return AgentState(learned, meta, experience), info
+    learn = learn_from_replay(tuning, settings.updates, settings.unroll, ready, draw, unseen)
 
     counts = settings.num_envs, settings.rollout_length
     home = homes(spec, given, recipe.start, recipe.returning(own))
