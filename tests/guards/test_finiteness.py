@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 
-from selftune.estimators import forward, truncated
+from selftune.estimators import evolution, forward, truncated
 from selftune.guards import numeric
 from selftune.metaparams import MetaParam
 from selftune.tuning import tuner
@@ -118,3 +119,45 @@ def test_in_the_state_of_the_meta_optimizer():
     assert culprits(info) == {"numeric/meta_state"}
     assert same_bits(new_state, state)
     assert same_bits(new_meta._replace(updates=meta.updates), meta)
+
+
+def test_what_waits_to_be_judged_is_forgotten_if_it_is_the_culprit():
+    # max(c (p - 0.5), 0) ** 1.5 has the derivative 0 at p = 0.5, where the policy begins, and no second one, all
+    # that the metaparameter feels of the update: whatever data came to judge it, they would be undone.
+    def kinked(params, frozen, eta, data):
+        value, aux = loss(params, frozen, {"cost": 0.0}, data)
+        return value + jnp.maximum(eta["cost"] * (params["policy"][0] - 0.5), 0.0) ** 1.5, aux
+
+    tuning, meta, state = start([numeric()], loss=kinked)
+    meta, state, info = tuning.update(meta, state, window(1), None, KEY)
+    assert culprits(info) == set(), "the update itself is a finite one"
+    meta, undone, info = tuning.update(meta, state, window(2), None, KEY)
+    assert "numeric/meta_grad/cost" in culprits(info)
+    assert same_bits(undone, state)
+    meta, state, info = tuning.update(meta, state, window(3), None, KEY)
+    assert culprits(info) == set()
+    assert not same_bits(undone, state), "it goes on"
+
+
+@pytest.mark.parametrize("estimator", [forward(), evolution("pes", sigma=1e-3)], ids=lambda e: e.name)
+def test_what_grew_beyond_all_bounds_is_forgotten(estimator):
+    # x -> r x (1 - x) stays in [0, 1] at r = 3.9, its derivative in r grows by half a unit of its logarithm each step;
+    # a particle of larger r leaves the interval and is lost within a few.
+    def chaos(eta, state, data):
+        return eta["r"] * state * (1.0 - state), None
+
+    def height(state, frozen, eta, data):
+        return state, None
+
+    spec = {"r": MetaParam(3.9 if estimator.name.startswith("forward") else 3.9999)}
+    tuning = tuner(spec, chaos, height, estimator, optax.set_to_zero())
+    state = jnp.asarray(0.3)
+    meta, undone, moved = tuning.init(state), 0, 0
+    for number in range(400):
+        key = jax.random.fold_in(KEY, number)
+        meta, after, info = tuning.update(meta, state, jnp.zeros(1), jnp.zeros(()), key)
+        undone += bool(culprits(info))
+        moved += number >= 300 and bool(after != state)
+        state = after
+    assert undone > 0
+    assert moved > 50, "the learner goes on, long after the first overflow"

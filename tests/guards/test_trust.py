@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from selftune.errors import EstimatorError, SettingError
-from selftune.guards import numeric, trust_region
+from selftune.guards import adaptive_rate, numeric, trust_region
 from selftune.guards.trust import SLACK
 from selftune.learning import learner
 from selftune.metaparams import MetaParam, per_layer, positive, values
@@ -133,6 +133,15 @@ def test_a_step_that_nothing_makes_short_enough_is_not_taken():
     assert info.guards["trust_region"] == 1
 
 
+def test_a_step_whose_distance_is_no_number_is_not_taken():
+    nowhere = trust_region(lambda old, new, data: distance(old, new, data) * jnp.nan, BOUND)
+    for guards, fired in (([nowhere], "trust_region"), ([nowhere, numeric()], "numeric/distance")):
+        tuning, meta, state = start(guards)
+        _, after, info = tuning.update(meta, state, window(1), batch(2), KEY)
+        np.testing.assert_array_equal(after.params["policy"], state.params["policy"])
+        assert info.guards[fired] == 1
+
+
 def test_it_measures_on_the_batch_of_the_update():
     seen = []
 
@@ -148,5 +157,8 @@ def test_it_measures_on_the_batch_of_the_update():
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(SettingError, match="expected a bound above 0"):
         trust_region(distance, 0.0)
+    for other in (adaptive_rate(distance), trust_region(distance, BOUND)):
+        with pytest.raises(SettingError, match="expected one of them"):
+            start([trust_region(distance, BOUND), other])
     with pytest.raises(EstimatorError, match="needs a Learner, got a bare step function"):
         inspect.unwrap(tuner)({"rate": MetaParam(0.1)}, lambda *a: a, meta_loss, guards=[trust_region(distance, BOUND)])

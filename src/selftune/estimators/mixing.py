@@ -71,4 +71,8 @@ def mixture(estimators: Sequence[Estimator], weights: Sequence[float] | None = N
         assert longest is not None
         return total, longest[1], tuple(states), longest[3]
 
-    return Estimator(f"mixture({', '.join(e.name for e in estimators)})", init, estimate, window)
+    def forget(estimator_state: PyTree, state: PyTree) -> PyTree:
+        members = zip(estimators, estimator_state, strict=True)
+        return tuple(estimator.forget(member_state, state) for estimator, member_state in members)
+
+    return Estimator(f"mixture({', '.join(e.name for e in estimators)})", init, estimate, window, forget)

@@ -119,4 +119,7 @@ def evolution(
             aged = _tree.where(aged.age >= life, born(state, flat.size), aged)
         return meta_grad, state, aged, info
 
-    return Estimator(f"evolution({kind})", init, estimate, unroll)
+    def forget(particles: PyTree, state: PyTree) -> PyTree:
+        return () if kind == "es" else born(state, particles.noise.shape[1])
+
+    return Estimator(f"evolution({kind})", init, estimate, unroll, forget)

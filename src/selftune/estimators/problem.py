@@ -70,6 +70,9 @@ class Estimator(NamedTuple):
     `-> (meta_grad, state, estimator_state, info)`; the leaves of `batches` have a leading axis of length `window`."""
     window: int
     """How many inner updates one estimate takes."""
+    forget: Callable[[PyTree, PyTree], PyTree] = lambda estimator_state, state: estimator_state
+    """`forget(estimator_state, state) -> estimator_state` without what it carries from one estimate to the next, as
+    `init` made it, beside the learner's `state`."""
 
 
 def stateless(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:

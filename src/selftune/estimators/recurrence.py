@@ -95,7 +95,10 @@ def forward(decay: float = 1.0, hessian: bool = True, unroll: int = 1) -> Estima
         meta_grad = _tree.add(direct, unravel(along.astype(flat.dtype)))
         return meta_grad, last, sensitivity, EstimateInfo(value, aux, infos, jnp.asarray(True))
 
-    return Estimator(f"forward({decay:g})", init, estimate, unroll)
+    def forget(sensitivity: PyTree, state: PyTree) -> PyTree:
+        return jax.tree.map(jnp.zeros_like, sensitivity)
+
+    return Estimator(f"forward({decay:g})", init, estimate, unroll, forget)
 
 
 def _whole_tangent(

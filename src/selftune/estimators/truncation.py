@@ -79,7 +79,7 @@ def truncated(unroll: int = 1, mode: Literal["reverse", "mixed"] = "reverse", re
         )
         return meta_grad, state, estimator_state, EstimateInfo(value, aux, infos, jnp.asarray(True))
 
-    return Estimator(f"truncated({unroll})", init, estimate, unroll)
+    return Estimator(f"truncated({unroll})", init, estimate, unroll, _forget)
 
 
 class Pending(eqx.Module):
@@ -88,6 +88,10 @@ class Pending(eqx.Module):
     ready: Bool[Array, ""]
     meta_params: MetaParams
     taken: Taken
+
+
+def _forget(pending: PyTree, state: PyTree) -> PyTree:
+    return eqx.tree_at(lambda held: held.ready, pending, jnp.asarray(False)) if isinstance(pending, Pending) else ()
 
 
 def _nothing_pending(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch) -> Pending:

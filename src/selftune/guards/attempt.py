@@ -31,6 +31,8 @@ class Attempt(NamedTuple):
     after: Position
     meta_grad: MetaParams
     info: EstimateInfo
+    forgotten: PyTree = ()
+    """The estimator's state without what it carried into this update."""
 
 
 Fired = dict[str, Int[Array, ""]]

@@ -5,7 +5,6 @@ rsl_rl (Rudin et al. 2022, https://arxiv.org/abs/2109.11978): far beyond the tar
 far below it, the rate goes up.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ import optax
 
 from selftune.errors import SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
-from selftune.guards.trust import Distance
+from selftune.guards.trust import Distance, projected
 from selftune.learning import BareStep, Learner, Projection, StepInfo
 from selftune.metaparams import MetaParam, Spec, tuned
 from selftune.types import Array, Batch, Eta, Float, Params, PyTree, Scalar
@@ -72,7 +71,7 @@ def measured(distance: Distance) -> Guard:
 
     def equip(learner: Learner | BareStep) -> Learner | BareStep:
         if isinstance(learner, Learner):
-            return dataclasses.replace(learner, projection=Projection(measure))
+            return projected(learner, Projection(measure))
 
         def step(eta: Eta, state: PyTree, batch: Batch) -> tuple[PyTree, StepInfo]:
             after, info = learner.step(eta, state, batch)

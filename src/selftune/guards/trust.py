@@ -37,8 +37,8 @@ def trust_region(
     """Scale each inner update so that `distance(old, new, batch) <= bound`, and pull the rates down by the same factor.
 
     The factor is `sqrt(bound / distance)`, evaluated again and shrunk until the distance is within 1.1 times the
-    bound. It is a constant to every gradient, so that an active projection does not hide the learning rate from the
-    meta-gradient.
+    bound; a step whose distance is no number is not made. The factor is a constant to every gradient, so that an active
+    projection does not hide the learning rate from the meta-gradient.
 
     Args:
         distance: `distance(old_params, new_params, batch) -> scalar`, growing with the square of the step; for agents
@@ -49,7 +49,7 @@ def trust_region(
         rates: Metaparameters that the factor is multiplied into, where they are tuned.
 
     Raises:
-        SettingError: The bound is not positive.
+        SettingError: The bound is not positive, or another guard of the tuner measures its updates.
         EstimatorError: The tuner has only a bare step function.
     """
     if not bound > 0:
@@ -62,22 +62,22 @@ def trust_region(
 
         def shrink(carry: tuple[Scalar, Scalar, Array]) -> tuple[Scalar, Scalar, Array]:
             factor, far, tries = carry
-            factor = factor * jnp.minimum(jnp.sqrt(bound / far), 0.9**tries)
+            factor = factor * jnp.fmin(jnp.sqrt(bound / far), 0.9**tries)
             return factor, gone(factor), tries + 1
 
         one = jnp.ones(())
         whole = gone(one)
         start = (one, whole, jnp.asarray(0))
         limit = SLACK * bound
-        factor, far, _ = jax.lax.while_loop(lambda c: (c[1] > limit) & (c[2] < MOST_TRIES), shrink, start)
-        return part(jnp.where(far > limit, 0.0, factor)), whole
+        factor, far, _ = jax.lax.while_loop(lambda c: ~(c[1] <= limit) & (c[2] < MOST_TRIES), shrink, start)
+        return part(jnp.where(far <= limit, factor, 0.0)), whole
 
     def equip(learner: Learner | BareStep) -> Learner:
         if not isinstance(learner, Learner):
             raise EstimatorError(
                 "trust_region scales updates and needs a Learner, got a bare step function: use selftune.learner."
             )
-        return dataclasses.replace(learner, projection=Projection(measure))
+        return projected(learner, Projection(measure))
 
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         steps = attempt.info.steps
@@ -92,6 +92,20 @@ def trust_region(
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("trust_region", check, equip)
+
+
+def projected(learner: Learner, projection: Projection) -> Learner:
+    """The learner with a projection.
+
+    Raises:
+        SettingError: It has one; a second would silently take the place of the first.
+    """
+    if learner.projection is not None:
+        raise SettingError(
+            "Two of a tuner's guards measure each update (trust_region, adaptive_rate); expected one of them. A trust "
+            "region that is to hold several parts takes one distance and `part`."
+        )
+    return dataclasses.replace(learner, projection=projection)
 
 
 def _multiply(entry: MetaParam, coordinates: PyTree, factor: Scalar) -> PyTree:

@@ -44,12 +44,14 @@ def _categorical_log_probability(logits: Float[Array, "*batch A"], action: Int[A
 
 def _categorical_entropy(logits: Float[Array, "*batch A"]) -> Any:
     log_probability = jax.nn.log_softmax(logits)
-    return -(jnp.exp(log_probability) * log_probability).sum(axis=-1)
+    probability = jnp.exp(log_probability)
+    return -(probability * jnp.where(probability > 0.0, log_probability, 0.0)).sum(axis=-1)
 
 
 def _categorical_divergence(before: Float[Array, "*batch A"], after: Float[Array, "*batch A"]) -> Any:
     p, q = jax.nn.log_softmax(before), jax.nn.log_softmax(after)
-    return (jnp.exp(p) * (p - q)).sum(axis=-1)
+    probability = jnp.exp(p)
+    return (probability * jnp.where(probability > 0.0, p - q, 0.0)).sum(axis=-1)
 
 
 categorical = Distribution(
@@ -60,7 +62,7 @@ categorical = Distribution(
     entropy=_categorical_entropy,
     divergence=_categorical_divergence,
 )
-"""One of `A` actions; parameters are logits [*batch, A]."""
+"""One of `A` actions; parameters are logits [*batch, A], -inf for what cannot be done."""
 
 
 def _gaussian_log_probability(parameters: Gaussian, action: Float[Array, "*batch A"]) -> Any:

@@ -136,8 +136,9 @@ class Tuner:
         moved = optax.apply_updates(meta.meta_params, updates)
         meta_params, opt_state = _tree.where(info.ready, (moved, opt_state), (meta.meta_params, meta.opt_state))
         after, guards = Position(meta_params, opt_state, estimator_state, new_state), {}
+        forgotten = self.estimator.forget(meta.estimator_state, state)
         for guard in self.guards:
-            after, fired = guard.check(self.spec, Attempt(before, after, meta_grad, info))
+            after, fired = guard.check(self.spec, Attempt(before, after, meta_grad, info, forgotten))
             guards |= fired
         last = jax.tree.map(lambda leaf: leaf[-1], batches)
         eta = problem.eta(after.meta_params, last)
