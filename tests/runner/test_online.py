@@ -1,5 +1,7 @@
 """The agent in the user's own loop."""
 
+from concurrent.futures import Future
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -60,6 +62,19 @@ def test_in_the_background_it_learns_too_and_drops_what_comes_too_fast():
     assert one.updates + one.dropped == 10
 
 
+def test_what_was_dropped_leaves_no_stretch_across_it():
+    one = agent(agent="dqn", settings={"rollout_length": 4, "hidden": (8,), "warm_up": 8}, learning="background")
+    learning = Future()
+    one.reset(np.zeros(3))
+    for step in range(12):
+        one._learning = learning if step == 7 else None  # only what is written fourth to eighth comes too soon
+        one.step(np.zeros(3), 0.0)
+    learning.cancel()
+    one.close()
+    assert one.dropped == 1
+    assert one._state.experience.data.truncated[:8, 0].tolist() == [*[False] * 3, True, *[False] * 4]
+
+
 def test_nothing_compiles_after_construction():
     one = agent()
     sizes = [function._cache_size() for function in (one._functions.act, one._functions.actor)]
@@ -98,6 +113,26 @@ def test_an_episode_that_was_left_counts_as_cut():
     one.step(np.zeros(3), 1.0)
     one.reset(np.ones(3))
     assert one._memory.arrays.truncated[:2, 0].tolist() == [False, True]
+
+
+def test_no_stretch_of_a_replay_goes_over_a_gap(tmp_path):
+    """An episode that was left just after learning, and a file that was loaded then: rows that do not follow on."""
+    one = agent(agent="dqn", settings={"rollout_length": 4, "hidden": (8,), "warm_up": 8})
+    nothing = np.zeros(3)
+    one.reset(nothing)
+    for _ in range(4):
+        one.step(nothing, 0.0)
+    assert one.updates == 1
+    one.reset(nothing)
+    for _ in range(4):
+        one.step(nothing, 0.0)
+    ends = one._state.experience.data.truncated[:8, 0]
+    assert ends.tolist() == [False, False, False, True, False, False, False, False]
+    other = OnlineAgent.load(one.save(tmp_path / "agent.safetensors"))
+    other.reset(nothing)
+    for _ in range(4):
+        other.step(nothing, 0.0)
+    assert other._state.experience.data.truncated[:12, 0].tolist() == [*[False] * 3, True] * 2 + [False] * 4
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):

@@ -2,11 +2,16 @@ import json
 import subprocess
 import sys
 import threading
-from itertools import repeat
+from itertools import count, repeat
 
 import pytest
 
+from selftune.agents import a2c
+from selftune.agents.settings import ActorCriticSettings
+from selftune.envs.opening import open_env
 from selftune.errors import SettingError
+from selftune.runner import watching
+from selftune.runner.host_experiment import host_experiment
 from selftune.runner.watching import Watchdog
 
 
@@ -52,6 +57,22 @@ def stalls(script):
 )
 def test_a_stall_is_twenty_ticks_without_a_beat(script, expected):
     assert stalls(script) == expected
+
+
+@pytest.mark.parametrize(("busy", "told"), [(0.25, []), (0.15, [10.0])])
+def test_a_process_that_computes_does_not_stand_still(monkeypatch, busy, told):
+    """For a quarter of each tick of half a second, or for less than the fifth that counts."""
+    monkeypatch.setattr(watching.time, "process_time", count(0.0, 0.5 * busy).__next__)
+    assert stalls([False] * 40)[0] == told
+
+
+def test_environments_on_the_host_beat_at_every_step():
+    beats, env = [], open_env("CartPole-v1", 2)
+    settings = ActorCriticSettings(num_envs=2, rollout_length=4, hidden=(4,))
+    experiment = host_experiment(a2c(env.observation_space, env.action_space, settings=settings), env)
+    experiment.advance(experiment.begin(0), 3, lambda: beats.append(1))
+    experiment.close()
+    assert len(beats) == 12
 
 
 def test_a_silent_run_is_told_by_the_thread():

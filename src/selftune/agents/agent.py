@@ -6,7 +6,7 @@ from typing import NamedTuple
 from selftune.learning import LearnerState
 from selftune.metaparams import Spec
 from selftune.tuning import Meta, Tuner, TunerInfo
-from selftune.types import Array, Bool, Eta, PRNGKey, PyTree, Transitions
+from selftune.types import Array, Bool, Eta, Params, PRNGKey, PyTree, Transitions
 
 
 class AgentState(NamedTuple):
@@ -40,6 +40,8 @@ class Agent(NamedTuple):
     name: str
     spec: Spec
     init: Callable[[PRNGKey], AgentState]
+    start: Callable[[Params], LearnerState]
+    """`start(params)`: the networks before their first update; what `init` does with those that it draws."""
     actor: Callable[[AgentState], PyTree]
     """`actor(state)`: the part of the state that acting needs."""
     rest: Callable[[int], PyTree]
@@ -60,3 +62,5 @@ class Agent(NamedTuple):
     """How many calls of `learn` the acting parameters may be behind: 0, or 1 for agents that correct for it."""
     home: Mapping[str, float] = {}
     """Where those metaparameters return to that start elsewhere, as befits a beginner."""
+    cut: Callable[[AgentState], AgentState] = lambda state: state
+    """`cut(state)`: what comes next does not follow on what was learned from last. Matters to replays."""

@@ -44,7 +44,7 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
         SettingError: The networks have other shapes.
     """
     _same(state.learner.params, known.params)
-    learner = state.learner._replace(params=known.params, memory=known.memory)
+    learner = agent.start(known.params)._replace(memory=known.memory)
     experience = _own(state.experience)
     if isinstance(known.senses, Senses):
         experience = experience._replace(senses=_in_these_worlds(experience.senses, known.senses))

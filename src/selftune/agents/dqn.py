@@ -18,14 +18,15 @@ from selftune.agents.protection import protected
 from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.replay import Replay
-from selftune.agents.replay_learning import learn_from_replay
+from selftune.agents.replay_learning import cut_after_newest, learn_from_replay
 from selftune.agents.vocabulary import homes
 from selftune.errors import SettingError
 from selftune.estimators import truncated
+from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.q_learning import QJudge, Unseen, dqn_loss, dqn_meta_loss
 from selftune.spaces import Space
-from selftune.types import Array, Bool, PRNGKey, Transitions
+from selftune.types import Array, Bool, Params, PRNGKey, Transitions
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,12 @@ def dqn(
     learning, judge = q_learner(dqn_loss(network.apply)), dqn_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(settings.unroll), recipe)
 
+    def start(params: Params) -> LearnerState:
+        return learning.init(params, values(spec))
+
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
-        state = learning.init(network.init(net_key), values(spec))
+        state = start(network.init(net_key))
         experience = replay.empty(nothing_seen(observation_space, (settings.num_envs,)), rows)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
 
@@ -131,6 +135,9 @@ def dqn(
     def ready(experience: Replay) -> Bool[Array, ""]:
         return experience.size >= enough
 
+    def cut(state: AgentState) -> AgentState:
+        return state._replace(experience=cut_after_newest(state.experience))
+
     learn = learn_from_replay(tuning, settings.updates, settings.unroll, ready, older, unseen)
 
     def actor(state: AgentState) -> Actor:
@@ -139,8 +146,10 @@ def dqn(
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
     home = homes(spec, init, recipe.start, recipe.returning(START))
-    agent = Agent("dqn", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
-    return recipe.around(recipe, protected(agent))
+    agent = Agent(
+        "dqn", spec, begin, start, actor, lambda num_envs: (), act, decide, learn, *counts, home=home, cut=cut
+    )
+    return recipe.around(recipe, protected(agent, tuning))
 
 
 def _time_steps(settings: DQNSettings) -> tuple[int, int]:

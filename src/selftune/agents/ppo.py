@@ -30,7 +30,7 @@ from selftune.metaparams import values
 from selftune.objectives import actor_critic_meta_loss, proximal_loss
 from selftune.spaces import Space
 from selftune.tuning import Meta, Tuner, TunerInfo
-from selftune.types import Array, Bool, Int, PRNGKey, Transitions
+from selftune.types import Array, Bool, Int, Params, PRNGKey, Transitions
 
 DEFAULTS = PPOSettings()
 START = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "entropy_cost": 3e-3}
@@ -104,9 +104,12 @@ def ppo(
     learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, START)
     way = (_whole if recipe.estimator else _judged)(tuning, parts.example, settings)
 
+    def start(params: Params) -> LearnerState:
+        return learning.init(params, values(spec))
+
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
-        state = learning.init(parts.init(params_key), values(spec))
+        state = start(parts.init(params_key))
         meta = tuning.init(state, None, meta_key)
         return AgentState(state, meta, Experience(parts.senses(), way.begin(meta, state)))
 
@@ -121,7 +124,7 @@ def ppo(
 
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning(START))
-    agent = Agent("ppo", spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
+    agent = Agent("ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
     return recipe.around(recipe, agent)
 
 
@@ -144,7 +147,8 @@ def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
     def judge(state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[Meta, TunerInfo]:
         last = state.experience.last
         meta, _, info = tuning.update(state.meta, last.start, with_axis(last.acted), seen, key)
-        return _tree.where(last.ready, meta, state.meta), info
+        meta = _tree.where(last.ready, meta, state.meta)
+        return meta, info._replace(eta=tuning.problem(state.learner).eta(meta.meta_params, seen))
 
     def descend(meta: Meta, state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Last, StepInfo]:
         def update(carry: tuple, chosen: Int[Array, " S"]) -> tuple[tuple, StepInfo]:

@@ -8,22 +8,22 @@ import jax
 import jax.numpy as jnp
 
 from selftune import _tree
-from selftune.agents.agent import Agent, AgentState
-from selftune.tuning import TunerInfo
+from selftune.agents.agent import Agent, AgentState, current
+from selftune.tuning import Tuner, TunerInfo
 from selftune.types import Array, Int, PRNGKey, Transitions
 
 
-def protected(agent: Agent) -> Agent:
-    """The same agent, with `numeric/experience` and `numeric/round` among its guards."""
+def protected(agent: Agent, tuning: Tuner) -> Agent:
+    """The same agent, tuned by `tuning`, with `numeric/experience` and `numeric/round` among its guards."""
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
         batch, broken = _mended(batch)
         after, info = agent.learn(state, batch, key)
         whole = _tree.finite((after.learner, after.meta))
-        kept = _tree.where(whole, (after.learner, after.meta), (state.learner, state.meta))
+        learner, meta = _tree.where(whole, (after.learner, after.meta), (state.learner, state.meta))
         guards = info.guards | {"numeric/experience": broken, "numeric/round": jnp.where(whole, 0, 1)}
-        learner, meta = kept
-        return AgentState(learner, meta, after.experience), info._replace(guards=guards)
+        after = AgentState(learner, meta, after.experience)
+        return after, info._replace(eta=current(tuning, after), guards=guards)
 
     return agent._replace(learn=learn)
 

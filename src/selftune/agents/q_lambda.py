@@ -17,11 +17,12 @@ from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_
 from selftune.agents.recipe import Recipe
 from selftune.agents.vocabulary import homes
 from selftune.estimators import truncated
+from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.q_learning import QJudge, q_lambda_loss, q_lambda_meta_loss
 from selftune.spaces import Space
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, Transitions
+from selftune.types import Params, PRNGKey, Transitions
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ def q_lambda(
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(1), recipe)
 
+    def start(params: Params) -> LearnerState:
+        return learning.init(params, values(spec))
+
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
-        state = learning.init(network.init(net_key), values(spec))
+        state = start(network.init(net_key))
         example = nothing_seen(observation_space, (1, settings.rollout_length, settings.num_envs))
         return AgentState(state, tuning.init(state, example, meta_key))
 
@@ -111,5 +115,5 @@ def q_lambda(
     act, decide = epsilon_greedy(network, num_actions)
     counts = settings.num_envs, settings.rollout_length
     home = homes(spec, init, recipe.start, recipe.returning(START))
-    agent = Agent("q_lambda", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
+    agent = Agent("q_lambda", spec, begin, start, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
     return recipe.around(recipe, agent)

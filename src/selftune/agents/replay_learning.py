@@ -16,6 +16,13 @@ from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
 Learn = Callable[[AgentState, Transitions, PRNGKey], tuple[AgentState, TunerInfo]]
 
 
+def cut_after_newest(experience: Replay) -> Replay:
+    """The replay of `Transitions` after whose newest step no other follows: no stretch may go on into the next."""
+    capacity = experience.data.truncated.shape[0]
+    truncated = experience.data.truncated.at[(experience.position - 1) % capacity].set(True)
+    return experience._replace(data=experience.data._replace(truncated=truncated))
+
+
 def learn_from_replay(
     tuning: Tuner,
     updates: int,

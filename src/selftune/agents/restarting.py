@@ -46,6 +46,8 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
     """
 
     def around(recipe: Recipe, agent: Agent) -> Agent:
+        starting = [name for name in recipe.start if name in tuned(agent.spec)]
+
         def begin(key: PRNGKey) -> AgentState:
             state = agent.init(key)
             return state._replace(experience=Watched(state.experience, alarm.init(), jnp.zeros(agent.num_envs)))
@@ -58,9 +60,15 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
             new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
             fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
             after = fresh._replace(experience=Watched(fresh.experience, heard, so_far))
-            return after, info._replace(guards=info.guards | {"restart": jnp.where(rung, 1, 0)})
+            begun = {name: jnp.where(rung, recipe.start[name], info.eta[name]) for name in starting}
+            guards = info.guards | {"restart": jnp.where(rung, 1, 0)}
+            return after, info._replace(eta={**info.eta, **begun}, guards=guards)
 
-        return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)))
+        def cut(state: AgentState) -> AgentState:
+            inner = agent.cut(_inner(state))
+            return inner._replace(experience=state.experience._replace(own=inner.experience))
+
+        return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)), cut=cut)
 
     return around
 

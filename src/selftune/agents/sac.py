@@ -23,12 +23,13 @@ from selftune.agents.soft_learner import policy_only, soft_learner, soft_network
 from selftune.agents.vocabulary import bounds, build_spec, homes, priors, rates_together
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
+from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives.soft_actor_critic import SoftBatch, soft_actor_critic_meta_loss, soft_policy_divergence
 from selftune.objectives.squashing import squashed_gaussian, squashed_mode
 from selftune.spaces import Box, Space
 from selftune.tuning import tuner
-from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
+from selftune.types import Array, Bool, Params, PRNGKey, PyTree, Transitions
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,12 @@ def sac(
         recipe.guards(recipe, case),
     )
 
+    def start(params: Params) -> LearnerState:
+        return learning.init(params, values(spec))
+
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
-        state = learning.init(networks.init(net_key), values(spec))
+        state = start(networks.init(net_key))
         example = _empty_step(observation_space, num_actions, settings.num_envs)
         experience = replay.empty(example, capacity)
         return AgentState(state, tuning.init(state, key=meta_key), experience)
@@ -174,8 +178,8 @@ def sac(
 
     counts = settings.num_envs, settings.rollout_length
     home = homes(spec, given, recipe.start, recipe.returning(own))
-    agent = Agent("sac", spec, begin, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
-    return recipe.around(recipe, protected(agent))
+    agent = Agent("sac", spec, begin, start, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
+    return recipe.around(recipe, protected(agent, tuning))
 
 
 def _num_actions(space: Space) -> int:

@@ -22,11 +22,12 @@ from selftune.agents.updating import (
     with_axis,
 )
 from selftune.agents.vocabulary import homes, rates_together
+from selftune.learning import LearnerState
 from selftune.metaparams import values
 from selftune.objectives import actor_critic_loss, actor_critic_meta_loss, vtrace_loss, vtrace_meta_loss
 from selftune.spaces import Space
 from selftune.tuning import TunerInfo
-from selftune.types import PRNGKey, Transitions
+from selftune.types import Params, PRNGKey, Transitions
 
 DEFAULTS = ActorCriticSettings()
 RECIPE = Recipe(
@@ -54,6 +55,8 @@ class Seen(NamedTuple):
     """What these agents remember beside their parameters."""
 
     senses: Senses
+    eyes: Actor | tuple[()] = ()
+    """What the next rollout is seen with, where it is acted by the update before: an `Actor` without its policy."""
 
 
 def a2c(
@@ -125,21 +128,29 @@ def _build(
     loss, meta_loss = (objective(parts.model, settings.outer) for objective in objectives)
     learning, tuning = actor_critic_tuner(spec, parts, loss, meta_loss, recipe, settings, {})
 
+    def start(params: Params) -> LearnerState:
+        return learning.init(params, values(spec))
+
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
-        state = learning.init(parts.init(params_key), values(spec))
-        return AgentState(state, tuning.init(state, with_axis(parts.example), meta_key), Seen(parts.senses()))
+        state = start(parts.init(params_key))
+        begun = AgentState(state, tuning.init(state, with_axis(parts.example), meta_key), Seen(parts.senses()))
+        return begun._replace(experience=Seen(parts.senses(), eyes(begun)))
 
     def actor(state: AgentState) -> Actor:
         return current_actor(tuning, parts, settings, state)
 
+    def eyes(state: AgentState) -> Actor | tuple[()]:
+        return actor(state)._replace(policy=()) if lag else ()
+
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        known, seen = parts.prepare(state.experience.senses, actor(state), batch)
+        acted = state.experience.eyes if lag else actor(state)
+        known, seen = parts.prepare(state.experience.senses, acted, batch)
         meta, learned, info = tuning.update(state.meta, state.learner, with_axis(seen), None, key)
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
-        return AgentState(learned, meta, Seen(known)), info
+        return AgentState(learned, meta, Seen(known, eyes(state))), info
 
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))
-    agent = Agent(name, spec, begin, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
+    agent = Agent(name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
     return recipe.around(recipe, agent)

@@ -41,6 +41,8 @@ class Compiled(NamedTuple):
     """What acting needs, in arrays of its own."""
     improve: Callable[[AgentState, Transitions, PRNGKey], tuple[AgentState, PyTree, Told]]
     """`learn`, `actor` and what there is to tell, in one program."""
+    cut: Callable[[AgentState], AgentState]
+    """Says that what comes next does not follow on what was learned from last. Uses up the state's experience."""
 
 
 def compiled(agent: Agent) -> Compiled:
@@ -69,7 +71,14 @@ def compiled(agent: Agent) -> Compiled:
     def improve(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, PyTree, Told]:
         return improve_from(state.experience, state._replace(experience=()), batch, key)
 
-    return Compiled(act, learn, jax.jit(own), improve)
+    @partial(jax.jit, donate_argnums=0)
+    def cut_off(experience: PyTree, state: AgentState) -> PyTree:
+        return agent.cut(state._replace(experience=experience)).experience
+
+    def cut(state: AgentState) -> AgentState:
+        return state._replace(experience=cut_off(state.experience, state._replace(experience=())))
+
+    return Compiled(act, learn, jax.jit(own), improve, cut)
 
 
 def _told(agent: Agent, info: TunerInfo) -> Told:

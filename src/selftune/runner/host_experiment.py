@@ -12,7 +12,7 @@ from selftune.agents import Agent
 from selftune.envs import HostEnv
 from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
-from selftune.runner.session import Experiment, Session, Telemetry
+from selftune.runner.session import Beat, Experiment, Session, Telemetry, nothing
 from selftune.tuning import TunerInfo
 from selftune.types import PRNGKey
 
@@ -22,7 +22,8 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
 
     Their own states cannot be stored: a resumed experiment begins new episodes.
     """
-    act, learn, actor, _ = compiled(agent)
+    functions = compiled(agent)
+    act, learn, actor, cut = functions.act, functions.learn, functions.actor, functions.cut
     rollout = Rollout(env, act, agent.rollout_length)
 
     def start(key: PRNGKey) -> Session:
@@ -40,22 +41,23 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
 
     def resume(session: Session) -> Session:
         env.go_to(int(session.update) * agent.num_envs * agent.rollout_length)
+        session = session._replace(agent=cut(session.agent))
         words = [*np.ravel(jax.random.key_data(session.key)).tolist(), int(session.update)]
         rollout.begin(int(np.random.SeedSequence(words).generate_state(1)[0]))
         return session
 
-    def update(session: Session) -> tuple[Session, TunerInfo]:
+    def update(session: Session, beat: Beat) -> tuple[Session, TunerInfo]:
         act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
-        batch, carry = rollout.collect(session.actor, session.carry, act_key)
+        batch, carry = rollout.collect(session.actor, session.carry, act_key, beat)
         behind = actor(session.agent) if agent.lag else None
         learned, info = learn(session.agent, batch, learn_key)
         acting = behind if agent.lag else actor(learned)
         return Session(learned, acting, carry, (), session.key, session.update + 1), info
 
-    def advance(session: Session, updates: int) -> tuple[Session, Telemetry]:
+    def advance(session: Session, updates: int, beat: Beat = nothing) -> tuple[Session, Telemetry]:
         info, fired = None, []
         for _ in range(updates):
-            session, info = update(session)
+            session, info = update(session, beat)
             fired.append(info.guards)
         assert info is not None, "a chunk has at least one update"
         counts = jax.tree.map(lambda *told: sum(told), *fired)

@@ -16,7 +16,7 @@ from selftune import _tree
 from selftune.agents import Agent
 from selftune.envs import native
 from selftune.envs.native import Environment, NativeStep, Worlds
-from selftune.runner.session import Experiment, Session, Telemetry
+from selftune.runner.session import Beat, Experiment, Session, Telemetry, nothing
 from selftune.tuning import TunerInfo
 from selftune.types import Array, Bool, Float, Int, PRNGKey, PyTree, Transitions
 
@@ -99,7 +99,7 @@ def native_experiment(agent: Agent, env: Environment) -> Experiment:
     def example() -> Session:
         return jax.eval_shape(pure.begin, jax.random.key(0))
 
-    def advance(session: Session, updates: int) -> tuple[Session, Telemetry]:
+    def advance(session: Session, updates: int, beat: Beat = nothing) -> tuple[Session, Telemetry]:
         session, chunk = advance_compiled(session, physics, updates)
         return session, _telemetry(chunk)
 

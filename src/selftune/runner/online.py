@@ -103,6 +103,8 @@ class OnlineAgent:
         self._actor, self._carry = self._functions.actor(self._state), self._agent.rest(1)
         self.steps, self.updates, self.dropped = 0, 0, 0
         self._choice: Choice | None = None
+        self._gap = False
+        """Whether what is written next does not follow on what was learned from last."""
         self._learning: Future | None = None
         self._eta = {name: float(entry.value) for name, entry in tuned(self._agent.spec).items()}
         self._fired: Counter[str] = Counter()
@@ -111,7 +113,7 @@ class OnlineAgent:
     def reset(self, observation: Any) -> Any:
         """Begin an episode; what to do first. An episode that had not ended counts as cut here."""
         if self._choice is not None:
-            self._memory.cut()
+            self._cut()
         self._first = True
         return self._act(seen(self.observation_space, observation))
 
@@ -148,14 +150,12 @@ class OnlineAgent:
 
     @property
     def eta(self) -> dict[str, float]:
-        """The tuned metaparameters as they stand, by name."""
-        self._take_over()
+        """The tuned metaparameters by name, as they stood at the last step; any thread may ask."""
         return dict(self._eta)
 
     @property
     def guards(self) -> dict[str, int]:
-        """How often each guard has fired."""
-        self._take_over()
+        """How often each guard had fired at the last step."""
         return dict(self._fired)
 
     def begin_with(self, known: beginning.Learned) -> None:
@@ -189,7 +189,7 @@ class OnlineAgent:
         self._take_over(wait=True)
         facts = {"asked": self._asked, "spaces": spoken(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
-        facts |= {"eta": self._eta, "fired": dict(self._fired)}
+        facts |= {"eta": self._eta, "fired": dict(self._fired), "gap": self._gap}
         *known, experience = self._everything()
         return write_arrays(Path(path), pack((*known, jax.tree.map(_finite, experience))), facts)
 
@@ -206,8 +206,8 @@ class OnlineAgent:
         agent = cls(observations, actions, **facts["asked"], on_event=on_event)
         everything = unpack(agent._everything(), arrays)
         agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
-        agent._memory.count = facts["written"]
-        agent._memory.cut()
+        agent._memory.count, agent._gap = facts["written"], facts["gap"]
+        agent._cut()
         agent._eta, agent._fired = facts["eta"], Counter(facts["fired"])
         agent.steps, agent.updates, agent.dropped = facts["steps"], facts["updates"], facts["dropped"]
         agent._actor = agent._functions.actor(agent._state)
@@ -221,13 +221,22 @@ class OnlineAgent:
         space = self.action_space
         return int(action[0]) + space.start if isinstance(space, Discrete) else stretch(space, action, np)[0]
 
+    def _cut(self) -> None:
+        """What comes next does not follow on what was written last, or learned from."""
+        if self._memory.count:
+            self._memory.cut()
+        else:
+            self._gap = True
+
     def _learn(self) -> None:
         """Learn from the memory, now or in the thread; it is empty afterwards."""
         batch = self._memory.take()
         if self._learning is not None:
-            self.dropped += 1
+            self.dropped, self._gap = self.dropped + 1, True
             self._tell("dropped", {"dropped": self.dropped})
             return
+        if self._gap:
+            self._state, self._gap = self._functions.cut(self._state), False
         key = jax.random.fold_in(self._learn_key, self.updates)
         if self._pool is None:
             self._accept(self._learned(self._state, batch, key))
@@ -264,7 +273,8 @@ class OnlineAgent:
         choice, _ = self._functions.act(self._actor, self._carry, nothing, first, self._key)
         self._memory = Stretch(nothing, jax.device_get(choice), self._agent.rollout_length)
         copy = jax.tree.map(jnp.copy, self._state)
-        self._learned(copy, self._memory.batch(), jax.random.fold_in(self._learn_key, 0))
+        state, *_ = self._learned(copy, self._memory.batch(), jax.random.fold_in(self._learn_key, 0))
+        self._functions.cut(state)
 
     def _everything(self) -> Any:
         return self._state, self._key, self._learn_key, self._carry, self._memory.arrays

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
 from selftune.envs import HostEnv
+from selftune.runner.session import Beat, nothing
 from selftune.types import PRNGKey, PyTree, Transitions
 
 
@@ -39,13 +40,14 @@ class Rollout:
         self._finished: list[tuple[np.ndarray, np.ndarray]] = []
         self._rewards: list[float] = []
 
-    def collect(self, actor: PyTree, carry: PyTree, key: PRNGKey) -> tuple[Transitions, PyTree]:
+    def collect(self, actor: PyTree, carry: PyTree, key: PRNGKey, beat: Beat = nothing) -> tuple[Transitions, PyTree]:
         """`T` steps of each environment; leaves are [T, B, ...]. Also what a recurrent policy carries on."""
         columns: list[tuple] = []
         for _ in range(self._length):
             choice, key = self._act(actor, carry, self.observation, self.first, key)
             carry, action = choice.carry, np.asarray(choice.action)
             step = self._env.step(action)
+            beat()
             ends = (step.reward, step.terminated, step.truncated)
             columns.append((self.observation, action, *ends, step.next_observation, choice.notes))
             self.observation, self.first = step.observation, step.terminated | step.truncated

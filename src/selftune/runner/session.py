@@ -5,7 +5,7 @@ key and the number of the update, so that an experiment that was stopped between
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -42,6 +42,14 @@ class Telemetry(NamedTuple):
     """How often each guard fired."""
 
 
+Beat: TypeAlias = Callable[[], None]
+"""Says that a run goes on."""
+
+
+def nothing() -> None:
+    """The beat where nobody listens."""
+
+
 class Experiment(NamedTuple):
     """An agent in its worlds."""
 
@@ -49,8 +57,9 @@ class Experiment(NamedTuple):
     """`begin(seed)`."""
     example: Callable[[], Session]
     """The shapes of a session, to restore one into."""
-    advance: Callable[[Session, int], tuple[Session, Telemetry]]
-    """`advance(session, updates)`: one chunk. The session that went in is used up, unless this raises."""
+    advance: Callable[..., tuple[Session, Telemetry]]
+    """`advance(session, updates, beat)`: one chunk; `beat()` is called at every step of environments on the host. The
+    session that went in is used up, unless this raises."""
     resume: Callable[[Session], Session]
     """What a restored session needs before it can go on: new episodes, where worlds could not be stored."""
     steps_per_update: int

@@ -166,7 +166,7 @@ def _run(
     try:
         while done < updates and not stopped():
             chunk = min(every - done % every, updates - done) if experiment.native else 1
-            session, told = experiment.advance(session, chunk)
+            session, told = experiment.advance(session, chunk, beat)
             done += chunk
             rows.include(told)
             beat()

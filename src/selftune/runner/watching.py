@@ -22,20 +22,23 @@ EX_TEMPFAIL = 75
 """The status of sysexits.h for what may succeed when it is tried again."""
 
 _TICKS = 20
+_COMPUTING = 0.2
+"""Processors that a process must keep busy to count as computing; a progress bar takes a hundredth."""
 _TELLING = 10.0
 
 
 class Watchdog:
-    """A thread that calls `on_stall(seconds)`, once, when nothing has beaten for `patience_seconds`.
+    """A thread that calls `on_stall(seconds)`, once, when nothing has beaten or computed for `patience_seconds`.
 
-    Patience is counted in ticks, a twentieth of it each, and no clock is read: a process that was stopped with Ctrl-Z,
-    or a laptop that slept, has lost one tick and no run. A stall is told between one and 1.05 times the patience.
+    A process that computes, for a fifth of a processor or more, stands not still: a compiled program may run for hours
+    before it can beat, and a deadlocked one computes nothing. Patience is counted in ticks, a twentieth of it each, and
+    no clock on the wall is read: a process that was stopped with Ctrl-Z, or a laptop that slept, has lost one tick and
+    no run. A stall is told between one and 1.05 times the patience.
 
     Args:
         on_stall: called in the watching thread with the seconds waited.
-        patience_seconds: above 0. The default is longer than the longest honest silence, the first compilation, which
-            takes minutes at worst, so that nothing has to be paused for it: killing a healthy run is worse than
-            losing ten minutes of a dead one.
+        patience_seconds: above 0. The default is longer than the longest honest silence, a step of an environment that
+            computes elsewhere: killing a healthy run is worse than losing ten minutes of a dead one.
 
     Raises:
         SettingError: the patience is not above 0.
@@ -63,12 +66,13 @@ class Watchdog:
         self._beaten = True
 
     def _watch(self) -> None:
-        silent = 0
+        silent, computed = 0, time.process_time()
         while silent < _TICKS:
             if self._done.wait(self._tick):
                 return
-            silent = 0 if self._beaten else silent + 1
-            self._beaten = False
+            before, computed = computed, time.process_time()
+            alive = self._beaten or computed - before > _COMPUTING * self._tick
+            silent, self._beaten = 0 if alive else silent + 1, False
         self._on_stall(silent * self._tick)
 
 

@@ -57,7 +57,7 @@ def rider(agent: Agent, robot: Robot) -> Rider:
         `ride(known, drift, seed, updates, keep=())`: begin with what is known (from nothing where it is `None`), and
         learn for so many updates in a world that drifts; `keep` names updates whose actor is wanted.
     """
-    act, learn, actor, _ = compiled(agent)
+    act, learn, actor, *_ = compiled(agent)
     per_update = agent.num_envs * agent.rollout_length
 
     def begin(key: Any, known: Learned | None) -> Any:

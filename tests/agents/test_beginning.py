@@ -1,0 +1,51 @@
+"""Beginning: with what another agent has learned, with the rates that are told, with the eyes that acted."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from selftune.agents import a2c, impala, recipe_for
+from selftune.agents.beginning import begin_with, learned as known_by
+from selftune.agents.catalogue import AGENTS
+from selftune.agents.settings import ActorCriticSettings
+
+from .setting import CHOICES, FORCES, SEEN, learned
+
+
+@pytest.mark.parametrize("tuner", ["meta_gradient", "schedule_free", "dog"])
+def test_the_optimizer_begins_where_the_known_networks_are(tuner):
+    """Rules that keep a copy of the parameters would go back to networks that nobody trained."""
+    agent = a2c(SEEN, CHOICES, recipe=recipe_for(tuner, "a2c"))
+    known = known_by(learned(agent, 2, seed=1)[1])
+    state = begin_with(agent, agent.init(jax.random.key(0)), known)
+    honest = agent.start(known.params).opt_state
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, state.learner.opt_state, honest))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, state.learner.params, known.params))
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_is_told_is_what_is_in_force(name):
+    """From the first update on, also where its metaparameters cannot be judged yet."""
+    small = {"hidden": (4,), "warm_up": 8, "replay_capacity": 200, "batch_size": 4, "num_envs": 2}
+    make, default = AGENTS[name]
+    agent = make(SEEN, FORCES if name == "sac" else CHOICES, settings=_changed(default, small))
+    for updates in (1, 2, 3):
+        _, state, info = learned(agent, updates)
+        for tuned, entry in agent.spec.items():
+            if tuned in state.meta.meta_params:
+                stands = entry.constraint.forward(state.meta.meta_params[tuned])
+                assert float(info.eta[tuned]) == pytest.approx(float(stands), rel=1e-6), (tuned, updates)
+
+
+def test_a_rollout_is_learned_from_with_the_eyes_that_acted():
+    """IMPALA acts one update behind: with the statistics of then, not of now."""
+    settings = ActorCriticSettings(num_envs=2, rollout_length=4, hidden=(4,), normalise_observations=True)
+    agent = impala(SEEN, CHOICES, settings=settings, recipe=recipe_for("fixed", "impala"))
+    (_, before, _), (_, after, _) = learned(agent, 2), learned(agent, 3)
+    acted, eyes = agent.actor(before), after.experience.eyes
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, eyes.observation, acted.observation))
+    assert not jnp.array_equal(eyes.observation.mean, agent.actor(after).observation.mean)
+
+
+def _changed(default, changes):
+    return type(default)(**{name: value for name, value in changes.items() if hasattr(default, name)})
