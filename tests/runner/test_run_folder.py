@@ -231,47 +231,11 @@ def test_a_true_limit_of_the_system_costs_rows_and_not_the_run(tmp_path, caplog)
     assert "could not be logged" in caplog.text
 
 
-def test_arrays_come_back_exactly(tmp_path):
-    arrays = {
-        "policy/0/weight": jnp.arange(6.0).reshape(2, 3),
-        "turned": np.arange(6).reshape(2, 3).T,
-        "scalar": np.float64(0.1),
-        "half": jnp.array([1.5], jnp.bfloat16),
-        "empty": np.zeros((0, 2)),
-        "key": jax.random.key_data(jax.random.key(7)),
-    }
-    folder = create(tmp_path)
-    path = folder.save_arrays("final", arrays)
-    assert path == tmp_path / "checkpoints" / "final.safetensors"
-    loaded = RunFolder.open(tmp_path).load_arrays("final")
-    assert loaded.keys() == arrays.keys()
-    for name, array in arrays.items():
-        assert loaded[name].dtype == array.dtype
-        np.testing.assert_array_equal(loaded[name], np.asarray(array), strict=True)
-
-
-def test_a_failed_save_leaves_the_old_file(tmp_path):
-    folder = create(tmp_path)
-    folder.save_arrays("final", {"x": np.ones(3)})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
-    try:
-        with pytest.raises(RunFolderError, match=r"final.safetensors cannot be written.*Free some space"):
-            folder.save_arrays("final", {"x": np.zeros(1000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    np.testing.assert_array_equal(folder.load_arrays("final")["x"], np.ones(3))
-    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["final.safetensors"]
-
-
-def test_arrays_that_are_missing_or_damaged_are_told(tmp_path):
-    folder = create(tmp_path)
-    folder.save_arrays("final", {"x": np.ones(3)})
-    with pytest.raises(RunFolderError, match=r"expected the arrays 'best'\. There: final"):
-        folder.load_arrays("best")
-    (tmp_path / "checkpoints" / "best.safetensors").write_bytes(b"not a tensor in sight")
-    with pytest.raises(RunFolderError, match="is damaged"):
-        folder.load_arrays("best")
+def test_a_new_length_is_recorded_beside_the_old_one(tmp_path):
+    create(tmp_path).extend(500)
+    config = RunFolder.open(tmp_path).config
+    assert (config["extended"], config["seed"]) == (500, 3)
+    assert config["settings"] == json.loads(json.dumps(SETTINGS))
 
 
 def test_importing_loads_no_tensorboard():

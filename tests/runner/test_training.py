@@ -10,9 +10,9 @@ import pytest
 import selftune as st
 from selftune.agents import Recipe
 from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
-from selftune.runner import native_experiment, rollouts, training
+from selftune.runner import checkpointing, native_experiment, rollouts, training
 from selftune.runner.checkpointing import read_arrays
-from selftune.runner.plan import Plan
+from selftune.runner.plan import Plan, planned
 from selftune.runner.run_folder import RunFolder
 
 CLOCK = {"wall_time", "steps_per_second"}
@@ -151,7 +151,7 @@ def test_ctrl_c_waits_for_the_end_of_an_update(usual_ctrl_c, tmp_path, monkeypat
     def interrupted(*given):
         whole = experiment(*given)
 
-        def advance(session, updates):
+        def advance(session, updates, beat):
             if moment == "advance" and next(calls) == 2:
                 signal.raise_signal(signal.SIGINT)
             return whole.advance(session, updates)
@@ -177,7 +177,7 @@ def test_a_second_ctrl_c_inside_an_update_says_what_is_lost(usual_ctrl_c, tmp_pa
     def interrupted(*given):
         whole = experiment(*given)
 
-        def advance(session, updates):
+        def advance(session, updates, beat):
             told = whole.advance(session, updates)
             if next(calls) == 2:
                 signal.raise_signal(signal.SIGINT)
@@ -220,6 +220,28 @@ def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     assert f"has taken 128 of 100 steps. To go on: selftune resume {run.path} --steps" in capsys.readouterr().out
     longer = training.resume(run.path, steps=200, progress=False)
     assert [row["step"] for row in longer.rows] == [32, 64, 96, 128, 160, 192, 224]
+    plan = planned(json.loads((run.path / "config.json").read_text()))
+    assert plan.steps == 200, "whoever resumes it again goes on to there"
+    assert plan.build()[2]["settings"]["lifetime"] == 200, "what follows the length of a life follows the new one"
+    mine = Plan("cartpole", steps=100, settings=SMALL | {"lifetime": 50}).build()[2]
+    plan = planned({"settings": mine, "seed": 0, "extended": 200})
+    assert (plan.steps, plan.settings["lifetime"]) == (200, 50), "what was asked for stays"
+
+
+def test_a_last_checkpoint_that_cannot_be_written_is_an_error(tmp_path, monkeypatch, caplog):
+    def full(*given):
+        raise CheckpointError("No space.")
+
+    monkeypatch.setattr(checkpointing, "write_arrays", full)
+    with pytest.raises(CheckpointError, match="it is the last") as caught:
+        train(tmp_path / "run", "cartpole", settings=SMALL, steps=100)
+    assert not getattr(caught.value, "__notes__", []), "nothing was kept"
+    assert "No space." in caplog.text
+
+
+def test_the_command_that_is_recorded_makes_the_same_run(tmp_path):
+    run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=32, init={"learning_rate": 0.00012345678})
+    assert "--init learning_rate=0.00012345678 " in json.loads((run.path / "config.json").read_text())["command"]
 
 
 def test_older_rows_without_rewards_are_read(run, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from selftune.errors import EstimatorError, SettingError
 from selftune.learning import Memory, learner
-from selftune.metaparams import MetaParam, unit, values
+from selftune.metaparams import MetaParam, simplex, unit, values
 from selftune.optim import lion, sgd
 from selftune.tuning import audit, tuner
 
@@ -108,6 +108,26 @@ def test_what_the_outer_loss_does_not_look_at():
         meta_loss=lambda params, frozen, eta, data: (jnp.square(params["bias"]).sum(), None),
     )
     assert NOT_LOOKED_AT in found["cost"].reason  # the cost is on the weights alone
+
+
+def test_what_is_no_number_is_not_called_zero():
+    found, report = findings(
+        {"learning_rate": 0.05, "cost": MetaParam(0.1)},
+        learner(loss, lambda eta: sgd(eta["learning_rate"])),
+        meta_loss=lambda params, frozen, eta, data: (jnp.nan * params["weight"].sum(), None),
+    )
+    assert not found["cost"].reached
+    assert found["cost"].reason.startswith("not finite")
+    assert "not finite" in str(report)
+
+
+def test_a_simplex_that_nothing_depends_on_is_not_called_flat():
+    """A softmax is blind to a shift of all its coordinates."""
+    found, _ = findings(
+        {"learning_rate": 0.05, "cost": 0.1, "mix": MetaParam([0.2, 0.3, 0.5], simplex)},
+        learner(loss, lambda eta: sgd(eta["learning_rate"])),
+    )
+    assert NEITHER in found["mix"].reason
 
 
 def test_what_cannot_be_audited_is_refused():

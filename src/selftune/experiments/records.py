@@ -90,6 +90,12 @@ class Records(Generic[Kind]):
             write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
 
 
+def already_measured(records: Records[Row], experiment: str, row: str, steps: int, seeds: int) -> Row | None:
+    """The row, where it was measured with so many seeds or more; one of fewer is to be measured again, in its place."""
+    known = records.find(experiment, row, steps)
+    return known if known is not None and known.seeds >= seeds else None
+
+
 def circumstances() -> dict[str, str]:
     """Versions and machine, for the details of a row."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}"

@@ -59,7 +59,7 @@ class Checkpoints:
         self._folder = Path(folder) / "checkpoints"
         self._keep = keep
         self._writer = ThreadPoolExecutor(1, "selftune-checkpoint")
-        self._pending: Future[None] | None = None
+        self._pending: Future[bool] | None = None
 
     def save(self, step: int, tree: PyTree, facts: Mapping[str, Any]) -> None:
         """Copy the state to host memory, and write it from there while training goes on.
@@ -81,11 +81,23 @@ class Checkpoints:
         facts = {"step": int(step), "facts": strict_json.plain(facts)}
         self._pending = self._writer.submit(self._write, int(step), pack(tree), facts)
 
-    def wait(self) -> None:
-        """Return when the save before, if any, is on disk or has failed."""
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
+    def wait(self) -> bool:
+        """Return when the save before, if any, is on disk or has failed: whether it is there."""
+        pending, self._pending = self._pending, None
+        return pending is None or pending.result()
+
+    def finish(self, step: int, tree: PyTree, facts: Mapping[str, Any]) -> None:
+        """Save for the last time, and wait for it.
+
+        Raises:
+            CheckpointError: the tree holds what cannot be stored, or the file cannot be written.
+        """
+        self.save(step, tree, facts)
+        if not self.wait():
+            raise CheckpointError(
+                f"{self._file(step)} could not be written, and it is the last: what was learned since the checkpoint "
+                "before it is lost. Free some space, and resume the run."
+            )
 
     def close(self) -> None:
         """Wait for the last save and end the thread; nothing can be saved afterwards."""
@@ -135,13 +147,15 @@ class Checkpoints:
     def _file(self, step: int) -> Path:
         return self._folder / f"step-{step:012d}.safetensors"
 
-    def _write(self, step: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    def _write(self, step: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bool:
+        """Whether it was written."""
         try:
             write_arrays(self._file(step), arrays, facts)
         except (CheckpointError, MemoryError) as error:
             _logger.warning("No checkpoint at step %d: %s Training goes on; the next save tries again.", step, error)
-        else:
-            self._tidy(step)
+            return False
+        self._tidy(step)
+        return True
 
     def _tidy(self, step: int) -> None:
         steps = self.steps()

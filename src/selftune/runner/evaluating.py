@@ -101,13 +101,12 @@ def evaluate_run(
     agent, actor, plan, step = _learned(folder)
     env = open_env(plan.env, episodes, plan.drift, held=step - 1)
     try:
-        returns = evaluate(agent, actor, env, episodes, seed)
+        if video is not None:  # first, since what cannot be drawn must not cost the returns
+            film(agent, actor, plan.env, seed, Path(video), plan.drift, step - 1)
+        return evaluate(agent, actor, env, episodes, seed)
     finally:
         if isinstance(env, HostEnv):
             env.close()
-    if video is not None:
-        film(agent, actor, plan.env, seed, Path(video), plan.drift, step - 1)
-    return returns
 
 
 def learned(folder: Path | str) -> tuple[Agent, PyTree, Plan]:

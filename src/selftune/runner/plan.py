@@ -104,7 +104,7 @@ class Plan:
         if self.tune is not None:
             words += ["--tune", *(self.tune or ["none"])]
         if self.init:
-            words += ["--init", *(f"{name}={value:g}" for name, value in self.init.items())]
+            words += ["--init", *(f"{name}={float(value)!r}" for name, value in self.init.items())]
         if self.settings:
             words += ["--set", *(f"{name}={spoken(value)}" for name, value in self.settings.items())]
         if self.drift is not None:
@@ -124,7 +124,9 @@ def planned(config: Mapping[str, Any]) -> Plan:
     try:
         told = config["settings"]
         changes = starts(told["init"]), by_name("settings", told["settings"])
-        counts = told["steps"], config["seed"], told["checkpoint_every"]
+        if changes[1].get("lifetime") == min(told["steps"], LARGEST):  # it was not asked for, and follows the length
+            del changes[1]["lifetime"]
+        counts = config.get("extended", told["steps"]), config["seed"], told["checkpoint_every"]
         drift = read(told["drift"]) if "drift" in told else None
         tuner = told.get("tuner", Plan.tuner)
         return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, drift, tuner)

@@ -1,6 +1,6 @@
 """A run on disk: what was asked, what happened, what was learned.
 
-    config.json      settings, seed, command and versions; written once
+    config.json      settings, seed, command and versions; the new length of a run that was made longer
     metrics.jsonl    one JSON object for each logging interval
     events/          the same numbers for TensorBoard
     checkpoints/     arrays in safetensors files
@@ -17,8 +17,6 @@ from functools import cached_property
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from selftune.errors import RunFolderError
 from selftune.runner import strict_json
@@ -67,8 +65,7 @@ class RunFolder:
                 "Give another folder, resume that run, or delete it first."
             )
         config = {"settings": settings, "seed": seed, "command": command, "versions": _versions()}
-        text = json.dumps(strict_json.plain(config), indent=2, allow_nan=False) + "\n"
-        write_whole(path / "config.json", text.encode())
+        _write(path, config)
         return cls(path)
 
     @classmethod
@@ -84,7 +81,7 @@ class RunFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What `create` wrote: `settings`, `seed`, `command`, `versions`."""
+        """What `create` wrote: `settings`, `seed`, `command`, `versions`; and `extended`, if `extend` did."""
         file = self.path / "config.json"
         try:
             config = json.loads(_read(file, "the run's settings").decode())
@@ -145,45 +142,14 @@ class RunFolder:
         write_whole(self._metrics, b"".join(map(strict_json.line, kept)))
         self._events.restart(step)
 
-    def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> Path:
-        """Write arrays by flat name, such as `policy/0/weight`, to `checkpoints/<name>.safetensors`.
+    def extend(self, steps: int) -> None:
+        """Record a new length of the run, in environment steps.
 
         Raises:
-            RunFolderError: the folder cannot be written; an earlier file of that name stays whole.
+            RunFolderError: the folder cannot be written.
         """
-        from safetensors.numpy import save
-
-        data = save({key: np.asarray(array, order="C") for key, array in arrays.items()})
-        return write_whole(self._arrays(name), data)
-
-    def load_arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Read what `save_arrays` wrote, each array with its own dtype.
-
-        Raises:
-            RunFolderError: there is no such file, or it is damaged.
-        """
-        from safetensors import SafetensorError, safe_open
-
-        file = self._arrays(name)
-        if not file.is_file():
-            there = ", ".join(sorted(found.stem for found in file.parent.glob("*.safetensors"))) or "none"
-            raise RunFolderError(f"{file} does not exist; expected the arrays {name!r}. There: {there}.")
-        try:
-            with safe_open(file, "numpy") as tensors:
-                return {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise RunFolderError(
-                f"{file} is damaged ({error}); expected a safetensors file. Load another checkpoint."
-            ) from error
-
-    def __enter__(self) -> "RunFolder":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def _arrays(self, name: str) -> Path:
-        return self.path / "checkpoints" / f"{name}.safetensors"
+        self.config["extended"] = steps
+        _write(self.path, self.config)
 
     def _mend(self) -> None:
         """Before the first row of this process: drop the torn line that a killed one may have left."""
@@ -196,6 +162,11 @@ class RunFolder:
         elif data and not data.endswith(b"\n"):
             append(self._metrics, b"\n")
         self._mended = True
+
+
+def _write(path: Path, config: Mapping[str, Any]) -> None:
+    text = json.dumps(strict_json.plain(config), indent=2, allow_nan=False) + "\n"
+    write_whole(path / "config.json", text.encode())
 
 
 def _versions() -> dict[str, str]:

@@ -79,8 +79,8 @@ def train(
         with (
             stop_requests() as stopped,
             lock(path),
-            RunFolder.create(path, config, seed=seed, command=plan.command(out)) as folder,
         ):
+            folder = RunFolder.create(path, config, seed=seed, command=plan.command(out))
             _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress, stopped)
         return Run(path)
     finally:
@@ -96,7 +96,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
 
     Args:
         path: The run folder.
-        steps: A new length of the run; as planned when omitted.
+        steps: A new length of the run, which is recorded, and a new `lifetime` for what follows it; as planned when
+            omitted.
         progress: Whether to show the run while it goes.
 
     Raises:
@@ -112,6 +113,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
             session, spent = _restored(experiment, folder)
             reached = int(session.update) * experiment.steps_per_update
             if reached < plan.steps:
+                if steps is not None:
+                    folder.extend(steps)
                 _make(plan, experiment, folder, lambda: (session, spent), progress, stopped)
             elif progress:
                 more = f"selftune resume {folder.path} --steps {2 * reached}"
@@ -159,9 +162,9 @@ def _run(
     checkpoints = Checkpoints(folder.path)
     saved = done * per_update
 
-    def save() -> None:
-        step = int(session.update) * per_update
-        checkpoints.save(step, session, {"update": int(session.update), "wall_time": rows.wall_time()})
+    def save(write: Callable[..., None]) -> None:
+        update = int(session.update)
+        write(update * per_update, session, {"update": update, "wall_time": rows.wall_time()})
 
     try:
         while done < updates and not stopped():
@@ -175,9 +178,9 @@ def _run(
                 folder.log(row)
                 show(row)
                 if done * per_update - saved >= plan.checkpoint_every and done < updates:
-                    save()
+                    save(checkpoints.save)
                     saved = done * per_update
-        save()
+        save(checkpoints.finish)
     except KeyboardInterrupt as interrupt:
         if _taken(session):
             interrupt.add_note(
@@ -185,11 +188,10 @@ def _run(
                 f"selftune resume {folder.path}"
             )
             raise
-        save()
+        save(checkpoints.finish)
     except BaseException as error:
         with suppress(Exception):  # the failure itself is what must be told
-            save()
-        if isinstance(error, Exception):
+            save(checkpoints.finish)
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
         raise
     finally:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from selftune.experiments.records import circumstances
+from selftune.runner import strict_json
 from selftune.runner.replacing import write_whole
 from selftune.scenarios.story import Picture, Story, Table
 
@@ -32,7 +33,8 @@ def write_story(story: Story, folder: Path, command: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     told = {"command": command, **circumstances(), "rows": [dict(row) for row in story.rows]}
-    write_whole(folder / "results.json", (json.dumps(told, indent=1, allow_nan=False) + "\n").encode())
+    text = json.dumps(strict_json.plain(told), indent=1, allow_nan=False) + "\n"
+    write_whole(folder / "results.json", text.encode())
     return write_whole(folder / "report.html", page(story, command).encode())
 
 

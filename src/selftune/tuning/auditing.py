@@ -113,7 +113,8 @@ def _follow(
 def _links(
     problem: Problem, learner: Learner, meta_params: MetaParams, state: PyTree, batch: Batch, name: str
 ) -> _Links:
-    direction = jax.tree.map(jnp.zeros_like, meta_params) | {name: jax.tree.map(jnp.ones_like, meta_params[name])}
+    some = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(1), leaf.shape, leaf.dtype), meta_params[name])
+    direction = jax.tree.map(jnp.zeros_like, meta_params) | {name: some}
     gradient, (_, aux) = learner.gradient(problem.eta(meta_params, batch), state, batch)
 
     def value(meta_params: MetaParams) -> PyTree:
@@ -144,6 +145,8 @@ def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
     )
     mean, spread = flat.mean(axis=0), flat.std(axis=0)
     values = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.device_get(value))])
+    if not np.isfinite(flat).all():
+        return Finding(name, float(values.mean()), np.nan, 0.0, 0.0, False, NOT_FINITE)
     reached = bool((np.abs(flat) > 0).any())
     return Finding(
         name,
@@ -154,6 +157,12 @@ def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
         reached,
         "" if reached else _reason(jax.tree.map(np.max, jax.device_get(links))),
     )
+
+
+NOT_FINITE = (
+    "not finite: a derivative overflows or does not exist on these batches (a root or a logarithm of 0, a division); "
+    "look at the loss and the update rule there"
+)
 
 
 def _reason(links: _Links) -> str:

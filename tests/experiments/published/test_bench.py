@@ -46,6 +46,22 @@ def test_rows_are_measured_once(tmp_path, counted):
     assert len(said) == 3
 
 
+def test_the_full_size_is_not_satisfied_by_rows_of_the_reduced_one(tmp_path, monkeypatch):
+    def size(runs):
+        def rows(found):
+            if not found("one", 10, runs):
+                yield measuring.row_of_runs("sized", "one", 10, np.ones(runs))
+
+        return published._of("sized", rows)
+
+    monkeypatch.setattr(published, "EXPERIMENTS", {"sized": published.Experiment(size(3), size(20))})
+    seeds = [
+        published.bench_published(tmp_path / "rows.json", full=full, say=lambda _: None)[0].seeds
+        for full in (False, True, False)
+    ]
+    assert seeds == [3, 20, 20]
+
+
 def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(SettingError, match="tracking"):
         published.bench_published(tmp_path / "rows.json", ["trackin"])

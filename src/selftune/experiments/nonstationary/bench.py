@@ -22,7 +22,7 @@ from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import KNOWN, METHODS, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
-from selftune.experiments.records import Records, Row
+from selftune.experiments.records import Records, Row, already_measured
 from selftune.experiments.sweep import Curves
 
 
@@ -156,8 +156,8 @@ class _Bench:
 
     def row(self, name: str) -> Row:
         """The row of that name, measured unless it is there."""
-        known = self._records.find(self._experiment, name, self._cell.steps)
-        if known is not None and known.seeds == self._cell.lab.extent.seeds:
+        known = already_measured(self._records, self._experiment, name, self._cell.steps, self._cell.lab.extent.seeds)
+        if known is not None:
             return known
         row = self._written(name, self._measured(name))
         self._records.add(row)

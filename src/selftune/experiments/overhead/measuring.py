@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from selftune.experiments.records import Records, Row
+from selftune.experiments.records import Records, Row, already_measured
 from selftune.experiments.statistics import Interval
 
 Say: TypeAlias = Callable[[str], None]
@@ -37,8 +37,9 @@ class Block(NamedTuple):
 
 def missing(block: Block, records: Records[Row]) -> list[str]:
     """The rows that were not measured yet, or in fewer rounds."""
-    known = {name: records.find(block.experiment, name, block.steps) for name in block.rows}
-    return [name for name, row in known.items() if row is None or row.seeds < block.rounds]
+    return [
+        name for name in block.rows if not already_measured(records, block.experiment, name, block.steps, block.rounds)
+    ]
 
 
 def row_of(block: Block, measured: Measured, command: str, details: Mapping[str, Any]) -> Row:

@@ -28,7 +28,14 @@ class Experiment(NamedTuple):
 
 
 def _of(name: str, rows: Callable[[Found], Iterator[Row]]) -> Rows:
-    return lambda records, say: rows(lambda row, steps: records.find(name, row, steps) is not None)
+    def of(records: Records, say: Say) -> Iterator[Row]:
+        def found(row: str, steps: int, runs: int) -> bool:
+            known = records.find(name, row, steps)
+            return known is not None and known.details.get("draws", known.seeds) >= runs
+
+        return rows(found)
+
+    return of
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {

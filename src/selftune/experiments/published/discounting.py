@@ -210,7 +210,7 @@ def _rows(found: Found, updates: int, seeds: int) -> Iterator[Row]:
     steps = updates * EPISODES * LENGTH
     for critic in ("critic", "outer_critic"):
         name = "outer critic" if critic == "outer_critic" else "inner critic"
-        if all(found(f"{name}, {what}", steps) for what in ("return", "discount")):
+        if all(found(f"{name}, {what}", steps, seeds) for what in ("return", "discount")):
             continue
         curve = learn(critic, updates, seeds)
         last = max(1, len(curve.updates) // 20)

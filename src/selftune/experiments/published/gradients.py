@@ -194,9 +194,9 @@ def _rows(found: Found, cases: int, seeds: int, lives: int) -> Iterator[Row]:
         steps = UPDATES[world] * (EPISODES[world] * (20 if world == "random MDPs" else 8) if sampled else 1)
         for name, estimator in estimators(UPDATES[world], sampled).items():
             row = f"{world}, {'sampled' if sampled else 'exact'} updates, {name}: correlation"
-            if found(row, steps):
-                continue
             count = seeds if sampled or "evolution" in name else 1
+            if found(row, steps, count):
+                continue
             if world == "maze":
                 if sampled not in truths:
                     truths[sampled] = maze_truth(sampled, lives if sampled else 1)

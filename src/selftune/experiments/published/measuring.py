@@ -10,8 +10,8 @@ from rich.progress import track
 from selftune.experiments.records import Row
 from selftune.experiments.statistics import bootstrap, mean
 
-Found: TypeAlias = Callable[[str, int], bool]
-"""`found(row, steps)`: whether a row was measured already and need not be measured again."""
+Found: TypeAlias = Callable[[str, int, int], bool]
+"""`found(row, steps, runs)`: whether a row was measured already, with so many runs or more."""
 
 Item = TypeVar("Item")
 

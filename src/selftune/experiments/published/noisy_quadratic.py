@@ -113,7 +113,7 @@ def _rows(found: Found, seeds: int) -> Iterator[Row]:
     rate, lowest = best_constant_rate()
     for name, estimator in progress(list(ESTIMATORS.items()), "noisy quadratic"):
         rows = {"rate": f"{name}, final rate / best constant", "loss": f"{name}, final loss / best constant"}
-        if all(found(row, STEPS) for row in rows.values()):
+        if all(found(row, STEPS, seeds) for row in rows.values()):
             continue
         lives = live(estimator, seeds)
         last, thin = max(1, len(lives.rates[0]) // 20), max(1, len(lives.rates[0]) // 100)

@@ -101,7 +101,7 @@ def _rows(found: Found, seeds: int, long_seeds: int) -> Iterator[Row]:
         "IDBD, best theta, MSE": (_idbd, META_RATES, "1.5 (Sutton 1992); 1.56 (30-seed replication)"),
     }
     for name, (make, settings, published) in progress(list(errors.items()), "tracking"):
-        if not found(name, BURN_IN + MEASURED):
+        if not found(name, BURN_IN + MEASURED, seeds):
             every = asymptotic_errors(make, settings, seeds)
             best = int(every.mean(1).argmin())
             details = {"settings": settings, "mean_by_setting": every.mean(1), "best_setting": settings[best]}
@@ -123,7 +123,7 @@ def asymptotic_errors(make: Callable, settings: tuple[float, ...], seeds: int) -
 def _step_size_rows(found: Found, seeds: int) -> Iterator[Row]:
     published = {"relevant": ".13 +- .015 (Sutton 1992)", "irrelevant": "below .007 (Sutton 1992)"}
     names = {group: f"IDBD, step size of {group} inputs" for group in published}
-    if all(found(name, LONG) for name in names.values()):
+    if all(found(name, LONG, seeds) for name in names.values()):
         return
 
     def run(key):
@@ -143,7 +143,7 @@ def _scale_rows(found: Found, seeds: int = 30) -> Iterator[Row]:
     steps = 600 * PERIOD
     for name, (rule, published) in rules.items():
         row = f"{name}, inputs grow, share of runs that diverge"
-        if not found(row, steps):
+        if not found(row, steps, seeds):
             yield row_of_runs("tracking", row, steps, diverged(rule, seeds), published)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from selftune.errors import SettingError
-from selftune.experiments.records import Records, Row
+from selftune.experiments.records import Records, Row, already_measured
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.run_folder import write_whole
 from selftune.types import Float, PyTree
@@ -134,7 +134,7 @@ def recorded(
         records: Results; beside their file the state of a row that is under way.
         say: Told the mean reward of every chunk.
     """
-    known = records.find(experiment, line.name, steps)
+    known = already_measured(records, experiment, line.name, steps, len(seeds))
     if known is not None:
         return known
     keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
