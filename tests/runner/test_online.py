@@ -64,12 +64,11 @@ def test_in_the_background_it_learns_too_and_drops_what_comes_too_fast():
 
 def test_what_was_dropped_leaves_no_stretch_across_it():
     one = agent(agent="dqn", settings={"rollout_length": 4, "hidden": (8,), "warm_up": 8}, learning="background")
-    learning = Future()
     one.reset(np.zeros(3))
     for step in range(12):
-        one._learning = learning if step == 7 else None  # only what is written fourth to eighth comes too soon
         one.step(np.zeros(3), 0.0)
-    learning.cancel()
+        one._take_over(wait=step != 7)
+        one._learning = Future() if step == 6 else None  # what is written fourth to eighth comes too soon
     one.close()
     assert one.dropped == 1
     assert one._state.experience.data.truncated[:8, 0].tolist() == [*[False] * 3, True, *[False] * 4]

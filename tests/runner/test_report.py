@@ -181,6 +181,18 @@ def test_the_page_says_which_start_was_a_beginners_and_where_it_is_drawn(tmp_pat
     assert text.count("beginner") == 1
 
 
+def test_an_old_return_is_not_called_that_of_the_last_fifth(tmp_path):
+    """Who stays alive through the last fifth is known by an early death only."""
+    early = [
+        row | ({} if number < 4 else {"return_mean": None, "return_episodes": 0}) for number, row in enumerate(rows())
+    ]
+    write(tmp_path / "run", early)
+    text = read(write_report([tmp_path / "run"], tmp_path / "report.html")).text
+    assert "The last episodes that ended had a return of" in text
+    assert "none ended in the last fifth of" in text
+    assert "its mean over the last fifth" not in text
+
+
 def test_settings_that_differ_come_first_and_are_marked(report):
     text = report.read_text("utf-8")
     first = text.split("<h2>Settings</h2>")[1].split("<tbody>")[1].split("</tr>")[0]
@@ -335,7 +347,9 @@ def test_sentences_bend_to_what_is_known():
     assert sentences(run("a", step=[100]))[0] == "No episode ended in 100 environment steps."
     fired = run("a", step=[1, 2], return_mean=[5, np.nan], **{"guard/numeric": [1, 0], "guard/range": [3, np.nan]})
     assert sentences(fired)[1] == "Guards stepped in: numeric once and range 3 times."
-    assert sentences(fired)[0].startswith("The agent reached a return of 5,")
+    assert sentences(fired)[0].startswith(
+        "The last episodes that ended had a return of 5; none ended in the last fifth"
+    )
     assert comparison([fired, run("b", step=[1])]) == ""
     better = RunSeries(
         "c", {"settings": {"env": "cartpole"}}, {"step": np.array([1.0]), "return_mean": np.array([9.0])}

@@ -16,6 +16,7 @@ from selftune.agents.senses import CONTEXT, Senses, context, earn, horizons, see
 from selftune.agents.settings import ActorCriticSettings
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.networks.choosing import suited
+from selftune.networks.network import floats
 from selftune.networks.recurrent import gru
 from selftune.objectives import ActorCritic, Distribution, Gaussian, categorical, gaussian
 from selftune.spaces import Box, Discrete, Space
@@ -162,7 +163,7 @@ def _beside(observation: Array, carry: PyTree) -> Array:
     """An observation and what the policy carried, as one vector."""
     if isinstance(carry, tuple):
         return observation
-    flat = observation.reshape(*carry.shape[:-1], -1).astype(carry.dtype)
+    flat = floats(observation.reshape(*carry.shape[:-1], -1), carry.dtype)
     return jnp.concatenate([flat, carry], axis=-1)
 
 

@@ -53,7 +53,8 @@ def train(
         env: An environment's name, such as CartPole-v1 or cartpole; `selftune envs` lists them.
         agent: Which agent: a2c, impala, ppo, dqn, q_lambda, sac.
         tuner: How they are tuned: meta_gradient, fixed, annealed, kl_adaptive, hoof, prodigy …
-        tune: Metaparameters to learn, by name; omitted, the recipe chooses; "none" for a fixed agent.
+        tune: Metaparameters to learn, by name; omitted, or all those that the recipe tunes, the recipe says how; "none"
+            for a fixed agent.
         init: Where metaparameters start, as NAME=VALUE.
         set: Changes to the agent's settings, as NAME=VALUE, such as num_envs=8 hidden=128,128.
         steps: Environment steps, summed over parallel environments.

@@ -54,16 +54,19 @@ def evolution(
 
     Each estimates the gradient of a Gaussian-smoothed outer loss. `es`: of the loss after one window, so it is as
     short-sighted as `truncated(unroll)`, its expectation as sigma goes to 0. `pes` and `nres`: of the summed losses of
-    all windows of a lifetime, without truncation bias; `nres` has the lower variance, `pes` updates within a life. All
-    have variance of order M / population. Time: `2 * population + 1` plain updates for each update; memory: `2 *
-    population` states. A bare step function suffices, and nothing need be differentiable.
+    all windows of a lifetime, without truncation bias; `nres` has the lower variance, `pes` updates within a life. The
+    variance is of order M / population; that of `pes` grows with the windows since birth, which is why a life should
+    end, and `nres` sees only the `population` directions of M that its particles drew at birth. Time: `2 * population +
+    1` plain updates for each update; memory: `2 * population` states. A bare step function suffices, and nothing need
+    be differentiable.
 
     Args:
         kind: `"es"`, `"pes"` or `"nres"`.
         unroll: Updates in a window, `K`.
         population: Antithetic pairs, `N`.
         sigma: Standard deviation of the perturbations, above 0.
-        lifetime: Windows after which the particles are born again from the learner's own state; `None`: they never are.
+        lifetime: Windows after which the particles are born again from the learner's own state; `None`: they never are,
+            for lives that are short anyway.
 
     Raises:
         EstimatorError: An unknown kind, or a setting out of range.

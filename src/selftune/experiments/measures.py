@@ -114,7 +114,7 @@ def recovery(
 def final_return(
     returns: Float[np.ndarray, "N P"], episodes: Float[np.ndarray, "N P"], steps: Int[np.ndarray, " P"]
 ) -> Float[np.ndarray, " N"]:
-    """Mean over the episodes that ended in the last fifth of the steps; the last known mean where none did."""
+    """Mean over the episodes that ended in the last fifth of the steps; over all of the run where none did."""
     late = steps > 0.8 * steps[-1]
     ended = episodes[:, late].sum(axis=1)
     known = returns.sum(axis=1) / np.maximum(episodes.sum(axis=1), 1.0)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from selftune.errors import SettingError
-from selftune.networks.network import Network, leading_axes
+from selftune.networks.network import Network, floats, leading_axes
 from selftune.networks.perceptron import Layer, mlp
 from selftune.types import PRNGKey
 
@@ -151,7 +151,7 @@ def _seeing(body: Network, in_shape, out_size, hidden, out_scale) -> Network:
 
     def apply(params: Vision, observation: Shaped[Array, "..."]) -> Float[Array, "..."]:
         leading = leading_axes(observation, in_shape)
-        images = _floats(observation, params.head[0].weight.dtype).reshape(math.prod(leading), *in_shape)
+        images = floats(observation, params.head[0].weight.dtype).reshape(math.prod(leading), *in_shape)
         return head.apply(params.head, body.apply(params.body, images).reshape(*leading, size))
 
     return Network(init, apply)
@@ -164,11 +164,6 @@ def _image_shape(in_shape):
             "image a last axis of 1, or choose mlp."
         )
     return tuple(in_shape)
-
-
-def _floats(observation, dtype):
-    scale = 1 / 255 if observation.dtype == jnp.uint8 else 1.0
-    return scale * observation.astype(dtype)
 
 
 def _init_convolution(key, side, fan_in, fan_out, scale=1.0):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Shaped
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
 
 from selftune.errors import SettingError
 from selftune.types import Params, PRNGKey
@@ -35,3 +36,9 @@ def leading_axes(observation: Shaped[Array, "..."], in_shape: Sequence[int]) -> 
             f"{', '.join(map(str, in_shape))}]: build it with in_shape set to the shape of one observation."
         )
     return observation.shape[:split]
+
+
+def floats(observation: Shaped[Array, "*shape"], dtype: Any) -> Float[Array, "*shape"]:
+    """An observation in the type of the weights; bytes, as images are, in [0, 1]."""
+    numbers = observation.astype(dtype)
+    return (1 / 255) * numbers if observation.dtype == jnp.uint8 else numbers

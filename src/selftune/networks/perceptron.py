@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from selftune.networks.network import Network, leading_axes
+from selftune.networks.network import Network, floats, leading_axes
 from selftune.types import PRNGKey
 
 
@@ -37,7 +37,7 @@ def mlp(
     by `vmap`.
 
     Args:
-        in_shape: shape of one observation; flattened, and cast to the type of the weights.
+        in_shape: shape of one observation; flattened, and cast to the type of the weights, bytes to [0, 1].
         out_size: number of outputs.
         hidden: widths of the hidden layers; none at all gives a linear function.
         activation: applied after each hidden layer.
@@ -57,7 +57,7 @@ def mlp(
 
     def apply(params: tuple[Layer, ...], observation: Shaped[Array, "..."]) -> Float[Array, "..."]:
         leading = leading_axes(observation, in_shape)
-        x = observation.reshape(*leading, widths[0]).astype(params[0].weight.dtype)
+        x = floats(observation.reshape(*leading, widths[0]), params[0].weight.dtype)
         for layer in params[:-1]:
             x = activation(_affine(layer, x))
         return _affine(params[-1], x)

@@ -69,7 +69,7 @@ class OnlineAgent:
             agent: Which agent; see `selftune.train`.
             seed: Of all randomness.
             tuner: How they are tuned; `selftune.agents.TUNERS` says what each does.
-            tune: Metaparameters to learn; the recipe's when omitted; none when empty.
+            tune: Metaparameters to learn; the recipe's when omitted or when they are the same; none when empty.
             init: Where metaparameters start, by name.
             settings: Changes to the agent's settings.
             learning: `"inline"`: the step that fills the memory also learns. `"background"`: another thread learns,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from selftune.runner.readable import count, duration, finite, has_horizon, label, number
 from selftune.runner.series import RunSeries
@@ -13,11 +13,16 @@ from selftune.runner.series import RunSeries
 def final_return(run: RunSeries) -> float:
     """Mean return of the episodes that ended in the last fifth of the steps; the last known one where none did."""
     returns = run.columns.get("return_mean", np.zeros(0))
-    ended = np.isfinite(returns)
-    late = ended & (run.steps[: len(returns)] > 0.8 * run.steps[-1]) if returns.size else ended
+    late = _late(run)
     if not late.any():
-        return _mean(returns[ended][-1:])
+        return _mean(returns[np.isfinite(returns)][-1:])
     return float(np.average(returns[late], weights=run.columns.get("return_episodes", np.ones_like(returns))[late]))
+
+
+def _late(run: RunSeries) -> Bool[np.ndarray, " R"]:
+    """The rows of the last fifth of the steps in which an episode ended."""
+    returns = run.columns.get("return_mean", np.zeros(0))
+    return np.isfinite(returns) & (run.steps[: len(returns)] > 0.8 * max(run.steps[-1:], default=0.0))
 
 
 def best_return(run: RunSeries) -> float:
@@ -71,9 +76,15 @@ def _returned(run: RunSeries) -> str:
         if not np.isfinite(rewards).any():
             return told
         return f"{told} A step brought {number(_mean(rewards))} on average of their last fifth."
+    best = f"the best it logged is {number(best_return(run))}."
+    if not _late(run).any():
+        return (
+            f"The last episodes that ended had a return of {number(reached)}; none ended in the last fifth of "
+            f"{count(steps)}{part} environment steps; {best}"
+        )
     return (
         f"The agent reached a return of {number(reached)}, its mean over the last fifth of "
-        f"{count(steps)}{part} environment steps; the best it logged is {number(best_return(run))}."
+        f"{count(steps)}{part} environment steps; {best}"
     )
 
 

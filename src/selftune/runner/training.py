@@ -52,7 +52,8 @@ def train(
         env: An environment's name: Gymnasium's id, such as `"CartPole-v1"`, or one of those that `selftune envs` lists.
         agent: `"a2c"`, `"impala"`, `"ppo"`, `"dqn"`, `"q_lambda"`, `"sac"`.
         tuner: How they are tuned; `selftune.agents.TUNERS` says what each does.
-        tune: Metaparameters to learn; the recipe's when omitted; `[]` for a fixed agent.
+        tune: Metaparameters to learn; the recipe's when omitted; `[]` for a fixed agent. To name exactly what the
+            recipe tunes is to say nothing: what it has come home by a leak alone no gradient moves then either.
         init: Where metaparameters start, by name; tuned or not.
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
         seed: Of all randomness.
