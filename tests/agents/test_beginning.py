@@ -9,14 +9,14 @@ from selftune.agents.beginning import begin_with, learned as known_by
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.settings import ActorCriticSettings
 
-from .setting import CHOICES, FORCES, SEEN, learned
+from .setting import CHOICES, FORCES, SEEN, rollout
 
 
 @pytest.mark.parametrize("tuner", ["meta_gradient", "schedule_free", "dog"])
 def test_the_optimizer_begins_where_the_known_networks_are(tuner):
     """Rules that keep a copy of the parameters would go back to networks that nobody trained."""
     agent = a2c(SEEN, CHOICES, recipe=recipe_for(tuner, "a2c"))
-    known = known_by(learned(agent, 2, seed=1)[1])
+    known = known_by(agent.init(jax.random.key(1)))
     state = begin_with(agent, agent.init(jax.random.key(0)), known)
     honest = agent.start(known.params).opt_state
     assert jax.tree.all(jax.tree.map(jnp.array_equal, state.learner.opt_state, honest))
@@ -26,25 +26,32 @@ def test_the_optimizer_begins_where_the_known_networks_are(tuner):
 @pytest.mark.parametrize("name", AGENTS)
 def test_what_is_told_is_what_is_in_force(name):
     """From the first update on, also where its metaparameters cannot be judged yet."""
-    small = {"hidden": (4,), "warm_up": 8, "replay_capacity": 200, "batch_size": 4, "num_envs": 2}
+    small = {"hidden": (4,), "warm_up": 8, "replay_capacity": 200, "batch_size": 4, "num_envs": 2, "minibatches": 2}
     make, default = AGENTS[name]
     agent = make(SEEN, FORCES if name == "sac" else CHOICES, settings=_changed(default, small))
-    for updates in (1, 2, 3):
-        _, state, info = learned(agent, updates)
-        for tuned, entry in agent.spec.items():
-            if tuned in state.meta.meta_params:
-                stands = entry.constraint.forward(state.meta.meta_params[tuned])
-                assert float(info.eta[tuned]) == pytest.approx(float(stands), rel=1e-6), (tuned, updates)
+    for state, info in _life(agent, 3):
+        for tuned in state.meta.meta_params:
+            stands = agent.spec[tuned].constraint.forward(state.meta.meta_params[tuned])
+            assert float(info.eta[tuned]) == pytest.approx(float(stands), rel=1e-6), tuned
 
 
 def test_a_rollout_is_learned_from_with_the_eyes_that_acted():
     """IMPALA acts one update behind: with the statistics of then, not of now."""
     settings = ActorCriticSettings(num_envs=2, rollout_length=4, hidden=(4,), normalise_observations=True)
     agent = impala(SEEN, CHOICES, settings=settings, recipe=recipe_for("fixed", "impala"))
-    (_, before, _), (_, after, _) = learned(agent, 2), learned(agent, 3)
+    (before, _), (after, _) = _life(agent, 2)
     acted, eyes = agent.actor(before), after.experience.eyes
     assert jax.tree.all(jax.tree.map(jnp.array_equal, eyes.observation, acted.observation))
     assert not jnp.array_equal(eyes.observation.mean, agent.actor(after).observation.mean)
+
+
+def _life(agent, updates):
+    """The state after each of some updates, and what it told."""
+    learn, state, told = jax.jit(agent.learn), agent.init(jax.random.key(0)), []
+    for update in range(updates):
+        state, info = learn(state, rollout(agent, state, update), jax.random.key(update))
+        told.append((state, info))
+    return told
 
 
 def _changed(default, changes):

@@ -1,15 +1,12 @@
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import pytest
 
 from selftune.agents import a2c, impala, ppo, recipe_for
-from selftune.agents.alarms import Alarm
-from selftune.agents.restarting import Watched, restart_on, returns_so_far, share_of_memory
+from selftune.agents.restarting import Watched, returns_so_far, share_of_memory
 from selftune.types import Transitions
 
-from .setting import CHOICES, SEEN, learned
+from .setting import CHOICES, SEEN
 
 
 def test_the_return_so_far_is_discounted_backwards_and_cut_at_ends():
@@ -41,11 +38,3 @@ def test_who_tunes_itself_is_watched_and_nobody_else(build):
     assert not watched(tune=[])
     for rival in ("fixed", "held", "kl_adaptive", "hoof"):
         assert not watched(recipe=recipe_for(rival, build.__name__)), rival
-
-
-def test_after_a_restart_a_beginners_rates_are_told():
-    alarm = Alarm(lambda: (), lambda past, level, share: (past, jnp.asarray(True)))
-    recipe = replace(recipe_for("meta_gradient", "a2c"), around=restart_on(alarm))
-    _, _, info = learned(a2c(SEEN, CHOICES, init={"learning_rate": 1e-4}, recipe=recipe), 1)
-    assert int(info.guards["restart"]) == 1
-    assert float(info.eta["learning_rate"]) == pytest.approx(recipe.start["learning_rate"])
