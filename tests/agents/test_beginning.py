@@ -1,13 +1,12 @@
-"""Beginning: with what another agent has learned, with the rates that are told, with the eyes that acted."""
+"""Beginning: with what another agent has learned, and with the rates that are told."""
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from selftune.agents import a2c, impala, recipe_for
+from selftune.agents import a2c, recipe_for
 from selftune.agents.beginning import begin_with, learned as known_by
 from selftune.agents.catalogue import AGENTS
-from selftune.agents.settings import ActorCriticSettings
 
 from .setting import CHOICES, FORCES, SEEN, rollout
 
@@ -33,16 +32,6 @@ def test_what_is_told_is_what_is_in_force(name):
         for tuned in state.meta.meta_params:
             stands = agent.spec[tuned].constraint.forward(state.meta.meta_params[tuned])
             assert float(info.eta[tuned]) == pytest.approx(float(stands), rel=1e-6), tuned
-
-
-def test_a_rollout_is_learned_from_with_the_eyes_that_acted():
-    """IMPALA acts one update behind: with the statistics of then, not of now."""
-    settings = ActorCriticSettings(num_envs=2, rollout_length=4, hidden=(4,), normalise_observations=True)
-    agent = impala(SEEN, CHOICES, settings=settings, recipe=recipe_for("fixed", "impala"))
-    (before, _), (after, _) = _life(agent, 2)
-    acted, eyes = agent.actor(before), after.experience.eyes
-    assert jax.tree.all(jax.tree.map(jnp.array_equal, eyes.observation, acted.observation))
-    assert not jnp.array_equal(eyes.observation.mean, agent.actor(after).observation.mean)
 
 
 def _life(agent, updates):

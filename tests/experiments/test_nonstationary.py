@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -84,6 +85,8 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     again = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert again == whole, "deterministic"
     assert len(said) == 10, "only what was missing"
+    with pytest.raises(SettingError, match=r"of \d+ seeds and \d+ draws.*not written over"):
+        bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seeds=1), settings=SMALL)
 
     told = markdown(out)
     assert "\n## cartpole, abrupt dynamics\n" in told

@@ -135,11 +135,11 @@ def test_a_step_that_nothing_makes_short_enough_is_not_taken():
 
 def test_a_step_whose_distance_is_no_number_is_not_taken():
     nowhere = trust_region(lambda old, new, data: distance(old, new, data) * jnp.nan, BOUND)
-    for guards, fired in (([nowhere], "trust_region"), ([nowhere, numeric()], "numeric/distance")):
-        tuning, meta, state = start(guards)
-        _, after, info = tuning.update(meta, state, window(1), batch(2), KEY)
-        np.testing.assert_array_equal(after.params["policy"], state.params["policy"])
-        assert info.guards[fired] == 1
+    tuning, meta, state = start([nowhere, numeric()])
+    _, after, info = tuning.update(meta, state, window(1), batch(2), KEY)
+    np.testing.assert_array_equal(after.params["policy"], state.params["policy"])
+    assert {name for name, fired in info.guards.items() if fired} == {"trust_region"}
+    assert info.eta["learning_rate"] < 0.01, "and the rate comes down from 0.05"
 
 
 def test_it_measures_on_the_batch_of_the_update():

@@ -34,7 +34,7 @@ def test_leading_axes_are_kept_and_rows_do_not_mix(leading, in_shape):
     np.testing.assert_allclose(outputs[(0,) * len(leading)], one, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [jnp.int32, jnp.bool_, jnp.float32])
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.bool_, jnp.float32])
 @pytest.mark.parametrize("weights", [jnp.float32, jnp.bfloat16])
 def test_observations_are_cast_to_the_type_of_the_weights(dtype, weights):
     network = mlp((3,), 2)
@@ -45,12 +45,15 @@ def test_observations_are_cast_to_the_type_of_the_weights(dtype, weights):
     np.testing.assert_array_equal(outputs, network.apply(params, observation.astype(weights)))
 
 
-def test_bytes_are_shares_of_255():
-    network = mlp((2, 2), 2)
+def test_bytes_of_an_image_are_shares_of_255_and_those_of_a_vector_are_numbers():
+    network = mlp((2, 2, 1), 2)
     params = network.init(jax.random.key(0))
-    image = jnp.array([[0, 51], [204, 255]], jnp.uint8)
-    expected = network.apply(params, jnp.array([[0.0, 0.2], [0.8, 1.0]]))
+    image = jnp.array([[[0], [51]], [[204], [255]]], jnp.uint8)
+    expected = network.apply(params, jnp.array([[[0.0], [0.2]], [[0.8], [1.0]]]))
     np.testing.assert_allclose(network.apply(params, image), expected, rtol=1e-6)
+    flags = jnp.array([0, 1, 1, 0], jnp.uint8)
+    vector = mlp((4,), 2)
+    np.testing.assert_array_equal(vector.apply(params, flags), vector.apply(params, flags.astype(jnp.float32)))
 
 
 def test_parameters_are_float_arrays_only():

@@ -163,7 +163,8 @@ def _beside(observation: Array, carry: PyTree) -> Array:
     """An observation and what the policy carried, as one vector."""
     if isinstance(carry, tuple):
         return observation
-    flat = floats(observation.reshape(*carry.shape[:-1], -1), carry.dtype)
+    numbers = floats if observation.ndim == carry.ndim + 2 else jnp.astype
+    flat = numbers(observation.reshape(*carry.shape[:-1], -1), carry.dtype)
     return jnp.concatenate([flat, carry], axis=-1)
 
 

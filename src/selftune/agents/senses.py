@@ -1,7 +1,7 @@
 """How an agent sees its world: normalised observations, scaled rewards, and a context; all of it plain state.
 
 Observations are normalised, or lifted where they are tiny, by what was known when they were acted on, so that learning
-sees what acting saw.
+sees what acting saw; but V-trace's, which may act one update behind, by what is known one update later.
 """
 
 from typing import NamedTuple

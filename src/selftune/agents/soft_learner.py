@@ -48,7 +48,8 @@ def soft_networks(observation_shape: Sequence[int], num_actions: int, hidden: Se
 
     def critics(params: Params, observation: Array, action: Float[Array, "S A"]) -> Float[Array, "2 S"]:
         """Both at once: one batched matrix product a layer."""
-        flat = floats(observation.reshape(action.shape[0], -1), action.dtype)
+        numbers = floats if observation.ndim == 4 else jnp.astype
+        flat = numbers(observation.reshape(action.shape[0], -1), action.dtype)
         seen = jnp.concatenate([flat, action], axis=-1)
         return jax.vmap(critic.apply, in_axes=(0, None))(params, seen)[..., 0]
 

@@ -55,8 +55,6 @@ class Seen(NamedTuple):
     """What these agents remember beside their parameters."""
 
     senses: Senses
-    eyes: Actor | tuple[()] = ()
-    """What the next rollout is seen with, where it is acted by the update before: an `Actor` without its policy."""
 
 
 def a2c(
@@ -134,21 +132,16 @@ def _build(
     def begin(key: PRNGKey) -> AgentState:
         params_key, meta_key = jax.random.split(key)
         state = start(parts.init(params_key))
-        begun = AgentState(state, tuning.init(state, with_axis(parts.example), meta_key), Seen(parts.senses()))
-        return begun._replace(experience=Seen(parts.senses(), eyes(begun)))
+        return AgentState(state, tuning.init(state, with_axis(parts.example), meta_key), Seen(parts.senses()))
 
     def actor(state: AgentState) -> Actor:
         return current_actor(tuning, parts, settings, state)
 
-    def eyes(state: AgentState) -> Actor | tuple[()]:
-        return actor(state)._replace(policy=()) if lag else ()
-
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        acted = state.experience.eyes if lag else actor(state)
-        known, seen = parts.prepare(state.experience.senses, acted, batch)
+        known, seen = parts.prepare(state.experience.senses, actor(state), batch)
         meta, learned, info = tuning.update(state.meta, state.learner, with_axis(seen), None, key)
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
-        return AgentState(learned, meta, Seen(known, eyes(state))), info
+        return AgentState(learned, meta, Seen(known)), info
 
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))

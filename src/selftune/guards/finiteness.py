@@ -7,28 +7,26 @@ from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.learning import StepInfo
 from selftune.metaparams import Spec
 
-OF_THE_DATA = ("loss", "gradient", "step", "meta_loss")
-"""What is not finite where data are not."""
+LEARNING = ("loss", "gradient", "step", "meta_loss")
+"""What is finite where the data are, and the learner."""
 
 
 def numeric() -> Guard:
     """Keep everything as it was when any value of an update is not finite.
 
-    Looked at: the inner loss and gradient, how far a projection measured the step, the outer loss, the new states of
-    the learner and of the meta-optimizer, every meta-gradient and every new metaparameter. If one holds a NaN or an
-    infinity, parameters, metaparameters and both optimizers' states stay as they were, and the culprits are named:
-    `numeric/loss`, `numeric/gradient`, `numeric/distance`, `numeric/meta_loss`, `numeric/state`, `numeric/meta_state`
-    (the square of a finite meta-gradient can overflow), `numeric/meta_grad/<name>`, `numeric/eta/<name>`. Where the
-    losses are finite, what the estimator carries from update to update is forgotten: it may be the culprit, and then
-    every update to come would be undone.
+    Looked at: the inner loss and gradient, the outer loss, the new states of the learner and of the meta-optimizer,
+    every meta-gradient and every new metaparameter. If one holds a NaN or an infinity, parameters, metaparameters and
+    both optimizers' states stay as they were, and the culprits are named: `numeric/loss`, `numeric/gradient`,
+    `numeric/meta_loss`, `numeric/state`, `numeric/meta_state` (the square of a finite meta-gradient can overflow),
+    `numeric/meta_grad/<name>`, `numeric/eta/<name>`. Where the losses and the learner are finite and the meta-gradient
+    is not, what the estimator carries from update to update is forgotten: it may be the culprit, and then every update
+    to come would be undone.
     """
 
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         steps, after = attempt.info.steps, attempt.after
         looked_at = (
-            {"loss": steps.loss, "gradient": steps.gradient_norm, "distance": steps.distance}
-            if isinstance(steps, StepInfo)
-            else {"step": steps}
+            {"loss": steps.loss, "gradient": steps.gradient_norm} if isinstance(steps, StepInfo) else {"step": steps}
         )
         looked_at |= {"meta_loss": attempt.info.meta_loss, "state": (after.state, after.estimator_state)}
         looked_at |= {"meta_state": after.opt_state}
@@ -38,8 +36,9 @@ def numeric() -> Guard:
         whole = jnp.stack(list(healthy.values())).all()
         fired = {f"numeric/{name}": jnp.where(ok, 0, 1) for name, ok in healthy.items()}
         before = attempt.before
-        data_fine = jnp.stack([ok for name, ok in healthy.items() if name in OF_THE_DATA]).all()
-        carried = _tree.where(data_fine, attempt.forgotten, before.estimator_state)
+        learned = jnp.stack([ok for name, ok in healthy.items() if name in LEARNING]).all() & _tree.finite(after.state)
+        carried_breaks = learned & ~_tree.finite((attempt.meta_grad, after.estimator_state))
+        carried = _tree.where(carried_breaks, attempt.forgotten, before.estimator_state)
         return _tree.where(whole, after, before._replace(estimator_state=carried)), fired
 
     return Guard("numeric", check)

@@ -39,6 +39,6 @@ def leading_axes(observation: Shaped[Array, "..."], in_shape: Sequence[int]) -> 
 
 
 def floats(observation: Shaped[Array, "*shape"], dtype: Any) -> Float[Array, "*shape"]:
-    """An observation in the type of the weights; bytes, as images are, in [0, 1]."""
+    """An image in the type of the weights; bytes in [0, 1]."""
     numbers = observation.astype(dtype)
     return (1 / 255) * numbers if observation.dtype == jnp.uint8 else numbers

@@ -37,7 +37,8 @@ def mlp(
     by `vmap`.
 
     Args:
-        in_shape: shape of one observation; flattened, and cast to the type of the weights, bytes to [0, 1].
+        in_shape: shape of one observation; flattened, and cast to the type of the weights; the bytes of
+            an image (three axes) to [0, 1].
         out_size: number of outputs.
         hidden: widths of the hidden layers; none at all gives a linear function.
         activation: applied after each hidden layer.
@@ -57,7 +58,8 @@ def mlp(
 
     def apply(params: tuple[Layer, ...], observation: Shaped[Array, "..."]) -> Float[Array, "..."]:
         leading = leading_axes(observation, in_shape)
-        x = floats(observation.reshape(*leading, widths[0]), params[0].weight.dtype)
+        numbers = floats if len(in_shape) == 3 else jnp.astype
+        x = numbers(observation.reshape(*leading, widths[0]), params[0].weight.dtype)
         for layer in params[:-1]:
             x = activation(_affine(layer, x))
         return _affine(params[-1], x)

@@ -206,7 +206,7 @@ class OnlineAgent:
         agent = cls(observations, actions, **facts["asked"], on_event=on_event)
         everything = unpack(agent._everything(), arrays)
         agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
-        agent._memory.count, agent._gap = facts["written"], facts["gap"]
+        agent._memory.count, agent._gap = facts["written"], facts.get("gap", False)
         agent._cut()
         agent._eta, agent._fired = facts["eta"], Counter(facts["fired"])
         agent.steps, agent.updates, agent.dropped = facts["steps"], facts["updates"], facts["dropped"]

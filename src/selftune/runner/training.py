@@ -181,7 +181,6 @@ def _run(
                 if done * per_update - saved >= plan.checkpoint_every and done < updates:
                     save(checkpoints.save)
                     saved = done * per_update
-        save(checkpoints.finish)
     except KeyboardInterrupt as interrupt:
         if _taken(session):
             interrupt.add_note(
@@ -195,6 +194,8 @@ def _run(
             save(checkpoints.finish)
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
         raise
+    else:
+        save(checkpoints.finish)
     finally:
         checkpoints.close()
 

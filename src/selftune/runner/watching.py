@@ -31,7 +31,8 @@ class Watchdog:
     """A thread that calls `on_stall(seconds)`, once, when nothing has beaten or computed for `patience_seconds`.
 
     A process that computes, for a fifth of a processor or more, stands not still: a compiled program may run for hours
-    before it can beat, and a deadlocked one computes nothing. Patience is counted in ticks, a twentieth of it each, and
+    before it can beat, and a deadlock waits (one that spins is not noticed; nor is an accelerator's work, whose chunks
+    must be shorter than the patience). Patience is counted in ticks, a twentieth of it each, and
     no clock on the wall is read: a process that was stopped with Ctrl-Z, or a laptop that slept, has lost one tick and
     no run. A stall is told between one and 1.05 times the patience.
 

@@ -22,7 +22,7 @@ from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import KNOWN, METHODS, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
-from selftune.experiments.records import Records, Row, already_measured
+from selftune.experiments.records import Records, Row
 from selftune.experiments.sweep import Curves
 
 
@@ -156,13 +156,27 @@ class _Bench:
 
     def row(self, name: str) -> Row:
         """The row of that name, measured unless it is there."""
-        known = already_measured(self._records, self._experiment, name, self._cell.steps, self._cell.lab.extent.seeds)
-        if known is not None:
+        known, extent = self._records.find(self._experiment, name, self._cell.steps), self._cell.lab.extent
+        if known is not None and self._is_as_large(known, extent):
             return known
         row = self._written(name, self._measured(name))
         self._records.add(row)
         self._say(f"{self._experiment} {name}: {row.ours:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]")
         return row
+
+    def _is_as_large(self, known: Row, extent: Extent) -> bool:
+        """Whether it need not be measured again, with more seeds and draws than it has.
+
+        Raises:
+            SettingError: It has more than is asked for, and would be written over.
+        """
+        has, asked = (known.seeds, known.details["draws"]), (extent.seeds, extent.draws)
+        if any(more > less for more, less in zip(has, asked, strict=True)):
+            raise SettingError(
+                f"{self._records.path} holds {known.experiment} {known.row} of {has[0]} seeds and {has[1]} draws, and "
+                f"{asked[0]} and {asked[1]} were asked for: it is not written over. Give another file to --out."
+            )
+        return has == asked
 
     def _measured(self, name: str) -> dict[str, Any]:
         match name:
