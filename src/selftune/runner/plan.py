@@ -124,9 +124,10 @@ def planned(config: Mapping[str, Any]) -> Plan:
     try:
         told = config["settings"]
         changes = starts(told["init"]), by_name("settings", told["settings"])
-        if changes[1].get("lifetime") == min(told["steps"], LARGEST):  # it was not asked for, and follows the length
+        length = whole("steps", told["steps"], 1)
+        if changes[1].get("lifetime") == min(length, LARGEST):  # it was not asked for, and follows the length
             del changes[1]["lifetime"]
-        counts = config.get("extended", told["steps"]), config["seed"], told["checkpoint_every"]
+        counts = config.get("extended", length), config["seed"], told["checkpoint_every"]
         drift = read(told["drift"]) if "drift" in told else None
         tuner = told.get("tuner", Plan.tuner)
         return Plan(told["env"], told["agent"], names(told["tune"]), *changes, *counts, drift, tuner)
