@@ -16,7 +16,7 @@ from selftune.agents.senses import CONTEXT, Senses, context, earn, horizons, see
 from selftune.agents.settings import ActorCriticSettings
 from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.networks.choosing import suited
-from selftune.networks.network import floats
+from selftune.networks.network import flat
 from selftune.networks.recurrent import gru
 from selftune.objectives import ActorCritic, Distribution, Gaussian, categorical, gaussian
 from selftune.spaces import Box, Discrete, Space
@@ -90,7 +90,7 @@ def body(observation_space: Space, action_space: Space, settings: ActorCriticSet
     def values(params: Params, batch: Transitions) -> tuple[Float[Array, "T B"], Float[Array, "T B"]]:
         carries = (batch.notes["carry"], batch.notes["carry_after"]) if settings.memory else ((), ())
         moments = zip((batch.observation, batch.next_observation), carries, strict=True)
-        v_tm1, v_t = (critic.apply(params, _beside(*moment))[..., 0] for moment in moments)
+        v_tm1, v_t = (critic.apply(params, _beside(told, *moment))[..., 0] for moment in moments)
         return v_tm1, v_t
 
     def actor(params: Params, known: Senses, eta: Eta) -> Actor:
@@ -159,13 +159,11 @@ def _policy(shape: tuple[int, ...], size: int, settings: ActorCriticSettings) ->
     return _Policy(recurrent.init, unroll, step)
 
 
-def _beside(observation: Array, carry: PyTree) -> Array:
+def _beside(shape: tuple[int, ...], observation: Array, carry: PyTree) -> Array:
     """An observation and what the policy carried, as one vector."""
     if isinstance(carry, tuple):
         return observation
-    numbers = floats if observation.ndim == carry.ndim + 2 else jnp.astype
-    flat = numbers(observation.reshape(*carry.shape[:-1], -1), carry.dtype)
-    return jnp.concatenate([flat, carry], axis=-1)
+    return jnp.concatenate([flat(observation, shape, carry.dtype), carry], axis=-1)
 
 
 def _distribution(space: Space) -> tuple[Distribution, int]:

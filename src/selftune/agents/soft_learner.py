@@ -10,7 +10,7 @@ import optax
 
 from selftune.learning import Learner, LearnerState, Memory, learner
 from selftune.networks import mlp
-from selftune.networks.network import floats
+from selftune.networks.network import flat
 from selftune.objectives.distributions import Gaussian
 from selftune.objectives.soft_actor_critic import SoftActorCritic, soft_actor_critic_loss
 from selftune.objectives.squashing import bounded_gaussian
@@ -48,9 +48,7 @@ def soft_networks(observation_shape: Sequence[int], num_actions: int, hidden: Se
 
     def critics(params: Params, observation: Array, action: Float[Array, "S A"]) -> Float[Array, "2 S"]:
         """Both at once: one batched matrix product a layer."""
-        numbers = floats if observation.ndim == 4 else jnp.astype
-        flat = numbers(observation.reshape(action.shape[0], -1), action.dtype)
-        seen = jnp.concatenate([flat, action], axis=-1)
+        seen = jnp.concatenate([flat(observation, observation_shape, action.dtype), action], axis=-1)
         return jax.vmap(critic.apply, in_axes=(0, None))(params, seen)[..., 0]
 
     return SoftNetworks(init, SoftActorCritic(gaussian, critics))

@@ -1,5 +1,6 @@
 """What a network is to the rest of the package."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,3 +43,13 @@ def floats(observation: Shaped[Array, "*shape"], dtype: Any) -> Float[Array, "*s
     """An image in the type of the weights; bytes in [0, 1]."""
     numbers = observation.astype(dtype)
     return (1 / 255) * numbers if observation.dtype == jnp.uint8 else numbers
+
+
+def flat(observation: Shaped[Array, "..."], in_shape: Sequence[int], dtype: Any) -> Float[Array, "..."]:
+    """Observations [..., *in_shape] as vectors in the type of the weights; the bytes of images (three axes) in [0, 1].
+
+    Raises:
+        SettingError: if the observation does not end in `in_shape`.
+    """
+    vectors = observation.reshape(*leading_axes(observation, in_shape), math.prod(in_shape))
+    return floats(vectors, dtype) if len(in_shape) == 3 else vectors.astype(dtype)

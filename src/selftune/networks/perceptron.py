@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from selftune.networks.network import Network, floats, leading_axes
+from selftune.networks.network import Network, flat
 from selftune.types import PRNGKey
 
 
@@ -57,9 +57,7 @@ def mlp(
         return tuple(map(_init_layer, keys, widths[:-1], widths[1:], scales))
 
     def apply(params: tuple[Layer, ...], observation: Shaped[Array, "..."]) -> Float[Array, "..."]:
-        leading = leading_axes(observation, in_shape)
-        numbers = floats if len(in_shape) == 3 else jnp.astype
-        x = numbers(observation.reshape(*leading, widths[0]), params[0].weight.dtype)
+        x = flat(observation, in_shape, params[0].weight.dtype)
         for layer in params[:-1]:
             x = activation(_affine(layer, x))
         return _affine(params[-1], x)

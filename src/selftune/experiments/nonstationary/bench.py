@@ -165,7 +165,7 @@ class _Bench:
         return row
 
     def _is_as_large(self, known: Row, extent: Extent) -> bool:
-        """Whether it need not be measured again, with more seeds and draws than it has.
+        """Whether it has the seeds and draws that are asked for; with fewer it is measured again, in its place.
 
         Raises:
             SettingError: It has more than is asked for, and would be written over.
