@@ -112,7 +112,7 @@ def _plain(leaf):
 
 def test_runs_on_the_host_tell_what_runs_inside_the_program_do():
     settings = ActorCriticSettings(num_envs=2, rollout_length=16, hidden=(4,))
-    recipe = recipe_for("meta_gradient", "a2c")
+    recipe = recipe_for("kl_adaptive", "a2c")
 
     def agent(init):
         return a2c(ENV.observation_space, ENV.action_space, init=init, settings=settings, recipe=recipe)

@@ -122,3 +122,26 @@ def test_callable_extras_reach_the_rule_as_they_are():
         ETA,
         {"hessian_vector_product": lambda v: jax.tree.map(lambda leaf: 2.0 * leaf, v)},
     )
+
+
+def test_a_rule_that_passed_is_asked_again_only_what_is_new():
+    asked = []
+
+    def rule(eta):
+        asked.append(eta)
+        return optim.adam(eta["lr"], b2=eta["b2"])
+
+    def times(params, eta):
+        asked.clear()
+        learning.probe_rule(rule, params, eta)
+        return len(asked)
+
+    assert times(PARAMS, ETA) > 0
+    assert times(PARAMS, ETA) == 0
+    jax.jit(lambda params: (learning.probe_rule(rule, params, ETA), params)[1])(PARAMS)
+    assert asked == [], "nor inside a program"
+    assert times({"w": jnp.zeros(3)}, ETA) > 0, "of other parameters"
+    assert times(PARAMS, ETA | {"lr": 0.2}) > 0, "with another value"
+    for _ in range(2):
+        with pytest.raises(RuleError):
+            times(PARAMS, ETA | {"lr": float("nan")})

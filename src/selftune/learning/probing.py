@@ -4,11 +4,13 @@ One entry of the gradient that is 0 (a dead unit, a masked head, an unvisited fe
 root at 0 to turn the meta-gradient of every metaparameter into NaN, silently and often only after hours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jaxtyping import Array, PyTree, Shaped
@@ -21,6 +23,9 @@ _CURE = (
     "use adam, adamw or clip_by_global_norm of selftune.optim, or keep zero out of the root, as "
     "optax.adam(..., eps_root=1e-8) does."
 )
+
+_passed: WeakKeyDictionary[Rule, set[Hashable]] = WeakKeyDictionary()
+"""What each rule has passed with: an agent that can start anew begins twice, and would compile the same twice."""
 
 
 def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] | None = None) -> None:
@@ -43,6 +48,9 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
     with jax.ensure_compile_time_eval():
         try:
             values = jax.tree.map(_known, dict(eta))
+            passed, question = _memory_of(rule, extras), _question(params, values)
+            if question in passed:
+                return
             gradient_names, eta_names = map(_names_of_false, _finite(rule, params, values, extras or {}))
         except (jax.errors.UnexpectedTracerError, jax.errors.ConcretizationTypeError) as error:
             raise RuleError(
@@ -50,6 +58,22 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
                 "derivative cannot be probed. Pass the value through eta."
             ) from error
     _refuse(gradient_names, eta_names)
+    passed.add(question)
+
+
+def _memory_of(rule: Rule, extras: Mapping[str, Any] | None) -> set[Hashable]:
+    """Where to note what the rule has passed with: nowhere that lasts, if it cannot be a key or extras are told."""
+    try:
+        return set() if extras else _passed.setdefault(rule, set())
+    except TypeError:
+        return set()
+
+
+def _question(params: Params, values: Eta) -> Hashable:
+    """All that the answer depends on, beside the rule and its extras."""
+    leaves, structure = jax.tree.flatten((params, values))
+    looks = [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
+    return structure, *looks, *(np.asarray(value).tobytes() for value in jax.tree.leaves(values))
 
 
 def _finite(rule: Rule, params: Params, values: Eta, extras: Mapping[str, Any]) -> tuple[PyTree, PyTree]:
