@@ -27,8 +27,8 @@ from selftune.experiments.contest.methods import Method, literature, maker
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.fleet import fleet
 from selftune.experiments.measures import told
-from selftune.experiments.records import Records, Row, circumstances
-from selftune.experiments.robust.scores import fired, returns, six
+from selftune.experiments.records import Records, Row, circumstances, significant
+from selftune.experiments.robust.scores import fired, returns
 from selftune.experiments.sweep import runs
 from selftune.types import Eta, Scalar
 
@@ -127,7 +127,7 @@ def _measured(one: Condition, method: str, env: str, agent: str, draws: int, ste
         f"python benchmarks/scales.py --env {env} --agent {agent} --only {one.group} --draws {draws} "
         f"--steps {steps} --seed {seed}",
         details={
-            "returns": six(finals), "areas": six(found["area"] / one.rewards), "guards": fired(curves),
+            "returns": significant(finals), "areas": significant(found["area"] / one.rewards), "guards": fired(curves),
             "finite": bool(curves.finite.all()), **circumstances(),
         },
     )  # fmt: skip

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from selftune.types import Array, Bool, Float, PyTree, Scalar
+from selftune.types import Array, Bool, PyTree, Scalar
 
 
 def add(left: PyTree, right: PyTree) -> PyTree:
@@ -72,11 +72,6 @@ def strong(tree: PyTree) -> PyTree:
 def path_name(path: tuple[Any, ...]) -> str:
     """`policy/layers/0/weight`: the name of a leaf for people and files."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def named_leaves(tree: PyTree) -> dict[str, Float[Array, "..."]]:
-    """The leaves of a tree by the names of their paths."""
-    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def _none(leaf: Any) -> bool:

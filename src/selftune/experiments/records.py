@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import jax
+import numpy as np
 
 from selftune import __version__
 from selftune.errors import RunFolderError
@@ -94,6 +95,11 @@ def already_measured(records: Records[Row], experiment: str, row: str, steps: in
     """The row, where it was measured with so many seeds or more; one of fewer is to be measured again, in its place."""
     known = records.find(experiment, row, steps)
     return known if known is not None and known.seeds >= seeds else None
+
+
+def significant(values: Any, digits: int = 6) -> list[float]:
+    """Numbers of any shape as one list, to so many digits: as they go to disk."""
+    return [float(f"{value:.{digits}g}") for value in np.asarray(values, float).ravel()]
 
 
 def circumstances() -> dict[str, str]:

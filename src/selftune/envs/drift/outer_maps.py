@@ -16,7 +16,6 @@ REWARD = {"reward_factor": 1.0, "reward_shift": 0.0}
 OBSERVATION = {"observation_factor": 1.0, "observation_shift": 0.0}
 CONTINUOUS = {"action_factor": 1.0}
 DISCRETE = {"action_rotation": 0}
-OUTER = (*REWARD, *OBSERVATION, *CONTINUOUS, *DISCRETE)
 
 
 def neutral(observation_space: Space, action_space: Space) -> dict[str, float | int]:

@@ -21,8 +21,8 @@ from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import KNOWN, METHODS, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
-from selftune.experiments.nonstationary.scoring import References, mean_levels, rounded, scored
-from selftune.experiments.records import Records, Row
+from selftune.experiments.nonstationary.scoring import References, mean_levels, scored
+from selftune.experiments.records import Records, Row, significant
 from selftune.experiments.sweep import Curves
 
 
@@ -183,7 +183,7 @@ class _Bench:
             case "random":
                 levels = self._by_regime(self._cell.random())
                 nothing = np.zeros(len(levels))
-                return {**told(nothing), "scores": rounded(nothing), "levels": rounded(levels.mean(axis=0))}
+                return {**told(nothing), "scores": significant(nothing), "levels": significant(levels.mean(axis=0))}
             case "best_fixed":
                 setting = self._cell.best_setting()
                 curves = self._cell.fixed(setting)
@@ -200,11 +200,11 @@ class _Bench:
         if self._cell.kind == OFF:  # one regime: the oracle is the best fixed setting
             row = self.row("best_fixed")
             scores = np.asarray(row.details["scores"])
-            return {**told(scores), "scores": rounded(scores), "levels": rounded(best)}
+            return {**told(scores), "scores": significant(scores), "levels": significant(best)}
         columns = [self.row(f"{IN_REGIME}{regime}").details["level"] for regime in range(len(best))]
         levels = np.stack(columns, axis=1)
         scores = normalised(levels, random, best, self._shares())
-        return {**told(scores), "scores": rounded(scores), "levels": rounded(levels.mean(axis=0))}
+        return {**told(scores), "scores": significant(scores), "levels": significant(levels.mean(axis=0))}
 
     def _oracle_in(self, regime: int) -> dict[str, Any]:
         """A row of its own, since each regime's search takes as long as that for the best fixed setting."""
@@ -213,7 +213,7 @@ class _Bench:
         everywhere = np.repeat(best[None], len(level), axis=0)
         everywhere[:, regime] = level
         scores = normalised(everywhere, random, best, np.eye(len(best))[regime])
-        return {**told(scores), "scores": rounded(scores), "level": rounded(level)}
+        return {**told(scores), "scores": significant(scores), "level": significant(level)}
 
     def _scored(self, curves: Curves, references: References) -> dict[str, Any]:
         return scored(curves, self._cell.stream, self._cell.lab.continuing, references)

@@ -17,6 +17,7 @@ from selftune.experiments.measures import (
     segments,
     told,
 )
+from selftune.experiments.records import significant
 from selftune.experiments.sweep import Curves
 
 SHOWN = ("learning_rate", "critic_learning_rate", "entropy_cost", "discount", "trace_decay", "clip_range")
@@ -40,11 +41,13 @@ def scored(curves: Curves, stream: Stream, continuing: bool, references: Referen
     scores = normalised(levels, references.random, references.best, shares)
     return {
         **told(scores),
-        "scores": rounded(scores),
-        "levels": rounded(levels.mean(axis=0)),
-        "area": rounded(level.mean(axis=1)),
-        "total_reward": rounded(curves.reward.sum(axis=1)),
-        "final": rounded(level[:, -1] if continuing else final_return(curves.returns, curves.episodes, curves.steps)),
+        "scores": significant(scores),
+        "levels": significant(levels.mean(axis=0)),
+        "area": significant(level.mean(axis=1)),
+        "total_reward": significant(curves.reward.sum(axis=1)),
+        "final": significant(
+            level[:, -1] if continuing else final_return(curves.returns, curves.episodes, curves.steps)
+        ),
         "regret_to_best": float(np.mean(regret(levels, references.best, shares))),
         "regret_to_oracle": float(np.mean(regret(levels, references.oracle, shares))),
         **_recovered(level, curves, stream, references.random),
@@ -60,11 +63,6 @@ def mean_levels(curves: Curves, stream: Stream, continuing: bool) -> Float[np.nd
 def filled(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N P"]:
     """A run without a single episode, or with no number, counts as the worst of the random policy."""
     return np.nan_to_num(level, nan=float(random.min()), posinf=float(random.min()), neginf=float(random.min()))
-
-
-def rounded(values: Any) -> list[float]:
-    """Six digits, as they go to disk."""
-    return [float(f"{value:.6g}") for value in np.asarray(values, float).ravel()]
 
 
 def _recovered(level: np.ndarray, curves: Curves, stream: Stream, random: np.ndarray) -> dict[str, Any]:
@@ -84,5 +82,5 @@ def _around(curves: Curves, level: np.ndarray, stream: Stream) -> Mapping[str, A
     shown = {"level": level, **{name: curves.eta[name] for name in SHOWN if name in curves.eta}}
     means = {name: aligned(values, curves.steps, stream, *window) for name, values in shown.items()}
     return {
-        name: {key: rounded(value) for key, value in mean._asdict().items()} for name, mean in means.items() if mean
+        name: {key: significant(value) for key, value in mean._asdict().items()} for name, mean in means.items() if mean
     }

@@ -21,7 +21,7 @@ from selftune.errors import SettingError, UnsupportedSpaceError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, constants, method, suits
-from selftune.experiments.records import Records, circumstances
+from selftune.experiments.records import Records, circumstances, significant
 from selftune.experiments.robust.scores import (
     DEFAULTS,
     DRAWS,
@@ -33,7 +33,6 @@ from selftune.experiments.robust.scores import (
     numbers,
     paths,
     returns,
-    six,
 )
 from selftune.experiments.sweep import Curves
 from selftune.runner.plan import settled, spoken
@@ -245,8 +244,8 @@ class _Bench:
         values = returns(curves, lab.continuing)[score]
         scores = scale.of(values)
         more = {
-            "scores": six(scores),
-            "returns": six(values),
+            "scores": significant(scores),
+            "returns": significant(values),
             "finite": bool(np.all(curves.finite)),
             "guards": fired(curves),
             **({"curve": curve(curves, lab.continuing)} if score == "area" else {"eta": paths(curves)}),

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from selftune.experiments.measures import final_return, told
+from selftune.experiments.records import significant
 from selftune.experiments.sweep import Curves
 
 SCORES = ("final", "area")
@@ -95,14 +96,19 @@ def curve(curves: Curves, continuing: bool) -> dict[str, list]:
     known = np.isfinite(level).any(axis=0)
     level = np.where(np.isfinite(level), level, np.nan)[:, known]
     low, middle, high = np.nanquantile(level, [0.25, 0.5, 0.75], axis=0).reshape(3, -1)
-    return {"steps": curves.steps[known].tolist(), "low": six(low), "middle": six(middle), "high": six(high)}
+    return {
+        "steps": curves.steps[known].tolist(),
+        "low": significant(low),
+        "middle": significant(middle),
+        "high": significant(high),
+    }
 
 
 def paths(curves: Curves) -> dict[str, Any]:
     """The way of every metaparameter that moved in any run, [N][points], and the steps of the points."""
     chosen = np.unique(np.linspace(0, len(curves.steps) - 1, KEPT).astype(int))
     moved = {name: path for name, path in curves.eta.items() if np.nanmax(np.ptp(path, axis=1), initial=0.0) > 0}
-    ways = {name: [six(row[chosen], 4) for row in path] for name, path in moved.items()}
+    ways = {name: [significant(row[chosen], 4) for row in path] for name, path in moved.items()}
     return {"steps": curves.steps[chosen].tolist(), "ways": ways}
 
 
@@ -110,8 +116,3 @@ def fired(curves: Curves) -> dict[str, float]:
     """How often each guard fired in a run, on average; those that never did are left out."""
     means = {name: float(counts.sum(axis=1).mean()) for name, counts in curves.guards.items()}
     return {name: float(f"{mean:.6g}") for name, mean in means.items() if mean > 0}
-
-
-def six(values: Any, digits: int = 6) -> list[float]:
-    """As numbers go to disk."""
-    return [float(f"{value:.{digits}g}") for value in np.asarray(values, float).ravel()]
