@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from tyro.constructors import PrimitiveConstructorSpec
 
 
-def whole(texts: Sequence[str]) -> int:
+def count(texts: Sequence[str]) -> int:
     """The number that a word says.
 
     Raises:
@@ -31,7 +31,7 @@ def _is_whole(value: Any) -> bool:
 Count = Annotated[
     int,
     PrimitiveConstructorSpec(
-        nargs=1, metavar="INT", instance_from_str=whole, is_instance=_is_whole, str_from_instance=lambda n: [str(n)]
+        nargs=1, metavar="INT", instance_from_str=count, is_instance=_is_whole, str_from_instance=lambda n: [str(n)]
     ),
 ]
 """An `int` on the command line."""

@@ -16,7 +16,7 @@ from selftune.agents.tuners import DEFAULT, TUNERS, recipe_for
 from selftune.agents.vocabulary import VOCABULARY
 from selftune.errors import UnsupportedSpaceError
 from selftune.metaparams import tuned, values
-from selftune.runner.plan import agent_named, spoken
+from selftune.runner.plan import agent_named, as_typed
 from selftune.spaces import Box, Discrete
 
 SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))
@@ -60,7 +60,7 @@ def agent_listing(name: str) -> Group:
         )
     settings, told = _table("setting (--set)", "default", "what it is"), field_docs(type(default))
     for field in fields(default):
-        settings.add_row(field.name, spoken(getattr(default, field.name)) or "none", told.get(field.name, ""))
+        settings.add_row(field.name, as_typed(getattr(default, field.name)) or "none", told.get(field.name, ""))
     tuners = _table("tuner (--tuner)", "what moves")
     for each, choice in TUNERS.items():
         if name in choice.agents:

@@ -16,13 +16,13 @@ def plain_space(space: Any, describe: Callable[[Any], Space]) -> Space:
     return space if isinstance(space, Box | Discrete) else describe(space)
 
 
-def spoken(*spaces: Space) -> list[dict[str, Any]]:
+def spaces_as_json(*spaces: Space) -> list[dict[str, Any]]:
     """Spaces as JSON says them."""
     return [{"kind": type(space).__name__, **space._asdict()} for space in spaces]
 
 
-def heard(told: Mapping[str, Any]) -> Space:
-    """A space that `spoken` said."""
+def space_from_json(told: Mapping[str, Any]) -> Space:
+    """A space that `spaces_as_json` said."""
     kind = {"Box": Box, "Discrete": Discrete}[told["kind"]]
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
     fields.pop("kind")

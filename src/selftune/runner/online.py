@@ -28,7 +28,7 @@ from selftune.runner.arrays import pack, unpack
 from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
-from selftune.runner.handed import earned, flag, heard, plain_space, seen, spoken
+from selftune.runner.handed import earned, flag, plain_space, seen, space_from_json, spaces_as_json
 from selftune.runner.plan import Plan, agent_named, by_name, names, settled, starts, whole
 from selftune.spaces import Box, Discrete, Space
 
@@ -187,7 +187,7 @@ class OnlineAgent:
             CheckpointError: The file cannot be written.
         """
         self._take_over(wait=True)
-        facts = {"asked": self._asked, "spaces": spoken(self.observation_space, self.action_space)}
+        facts = {"asked": self._asked, "spaces": spaces_as_json(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
         facts |= {"eta": self._eta, "fired": dict(self._fired), "gap": self._gap}
         *known, experience = self._everything()
@@ -201,7 +201,7 @@ class OnlineAgent:
             CheckpointError: There is no such file, or it is damaged.
         """
         arrays, facts = read_arrays(Path(path))
-        spaces = map(heard, facts["spaces"])
+        spaces = map(space_from_json, facts["spaces"])
         observations, actions = spaces
         agent = cls(observations, actions, **facts["asked"], on_event=on_event)
         everything = unpack(agent._everything(), arrays)

@@ -106,7 +106,7 @@ class Plan:
         if self.init:
             words += ["--init", *(f"{name}={float(value)!r}" for name, value in self.init.items())]
         if self.settings:
-            words += ["--set", *(f"{name}={spoken(value)}" for name, value in self.settings.items())]
+            words += ["--set", *(f"{name}={as_typed(value)}" for name, value in self.settings.items())]
         if self.drift is not None:
             words += ["--drift", to_json(self.drift)]
         words += ["--steps", str(self.steps), "--seed", str(self.seed)]
@@ -226,7 +226,7 @@ def _read(name: str, default: Any, value: Any) -> Any:
     try:
         read = _parsed(name, default, value)
     except (KeyError, TypeError, ValueError, OverflowError):
-        expected = f"a value such as {spoken(default)} ({type(default).__name__})"
+        expected = f"a value such as {as_typed(default)} ({type(default).__name__})"
         raise SettingError(f"{name} = {_short(value)}: expected {expected}.") from None
     lowest, highest = _RANGES.get(name, (0 if default == 0 else 1, LARGEST))
     for number in read if isinstance(read, tuple) else (read,):
@@ -258,6 +258,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def spoken(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A setting's value as the command line writes it."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

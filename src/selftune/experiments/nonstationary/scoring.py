@@ -36,7 +36,7 @@ class References(NamedTuple):
 
 def scored(curves: Curves, stream: Stream, continuing: bool, references: References) -> dict[str, Any]:
     """Estimate, interval, and the details of a row."""
-    level = filled(curves.level(continuing), references.random)
+    level = lost_as_random(curves.level(continuing), references.random)
     levels, shares = by_regime(level, curves.steps, stream)
     scores = normalised(levels, references.random, references.best, shares)
     return {
@@ -60,7 +60,7 @@ def mean_levels(curves: Curves, stream: Stream, continuing: bool) -> Float[np.nd
     return np.nanmean(by_regime(curves.level(continuing), curves.steps, stream)[0], axis=0)
 
 
-def filled(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N P"]:
+def lost_as_random(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N P"]:
     """A run without a single episode, or with no number, counts as the worst of the random policy."""
     return np.nan_to_num(level, nan=float(random.min()), posinf=float(random.min()), neginf=float(random.min()))
 

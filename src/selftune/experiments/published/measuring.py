@@ -35,17 +35,17 @@ def row_of_runs(
         details: Numbers, arrays or texts.
     """
     runs = np.asarray(scores, float).reshape(-1)
-    told = {key: plain(value) for key, value in (details or {}).items()}
+    told = {key: six_digits(value) for key, value in (details or {}).items()}
     estimate, low, high = bootstrap([runs], mean)
     return Row(experiment, row, steps, len(runs), estimate, low, high, "", published, told)
 
 
-def plain(value: Any) -> Any:
+def six_digits(value: Any) -> Any:
     """A value as JSON takes it, floats with six digits."""
     if isinstance(value, str):
         return value
     if np.ndim(value):
-        return [plain(entry) for entry in value]
+        return [six_digits(entry) for entry in value]
     number = np.asarray(value).item()
     return float(f"{number:.6g}") if isinstance(number, float) and np.isfinite(number) else number
 

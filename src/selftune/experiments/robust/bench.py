@@ -35,7 +35,7 @@ from selftune.experiments.robust.scores import (
     returns,
 )
 from selftune.experiments.sweep import Curves
-from selftune.runner.plan import settled, spoken
+from selftune.runner.plan import as_typed, settled
 
 ENVS = ("cartpole", "acrobot", "pendulum", "catch", "drifting_two_colors", "drifting_cartpole")
 """Of the protocol. Any other environment can be named; `drifting_` before a name lets it change every 100 000 steps."""
@@ -140,7 +140,7 @@ class Asked(NamedTuple):
 
     def changed(self) -> str:
         """The changes to the agent's settings as the command line writes them."""
-        return " ".join(f"{name}={spoken(value)}" for name, value in sorted(self.settings.items()))
+        return " ".join(f"{name}={as_typed(value)}" for name, value in sorted(self.settings.items()))
 
 
 def bench_robust(out: Path, asked: Asked, say: Callable[[str], None] = print) -> list[Score]:

@@ -44,7 +44,9 @@ def learning_curves(rows: Sequence[Score]) -> go.Figure:
 def by_initial_value(rows: Sequence[Score]) -> go.Figure:
     """A panel for each hyperparameter: where does a method start to fail?"""
     names = SEARCHED[rows[0].agent]
-    drawn = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=[spoken(name) for name in names])
+    drawn = make_subplots(
+        rows=1, cols=len(names), shared_yaxes=True, subplot_titles=[axis_title(name) for name in names]
+    )
     chosen = [row for row in rows if row.score == "final" and row.start == DRAWS and _drawn(row.method)]
     for number, row in enumerate(chosen):
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
@@ -67,7 +69,7 @@ def _drawn(name: str) -> bool:
 def paths(row: Score) -> go.Figure:
     """The way of each metaparameter from all starts: do they meet?"""
     steps, eta = row.details["eta"]["steps"], row.details["eta"]["ways"]
-    drawn = make_subplots(rows=1, cols=len(eta), subplot_titles=[spoken(name) for name in eta])
+    drawn = make_subplots(rows=1, cols=len(eta), subplot_titles=[axis_title(name) for name in eta])
     scores = np.asarray(row.details["scores"])
     for place, (name, ways) in enumerate(eta.items()):
         for way, score in zip(ways, scores, strict=True):
@@ -78,7 +80,7 @@ def paths(row: Score) -> go.Figure:
     return drawn.update_layout(template="plotly_white", height=420, showlegend=False)
 
 
-def spoken(name: str) -> str:
+def axis_title(name: str) -> str:
     """What an axis of a metaparameter says."""
     return "1 - discount" if name == "discount" else name.replace("_", " ")
 
