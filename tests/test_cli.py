@@ -1,10 +1,12 @@
 import dataclasses
 import json
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
-import selftune
+import selftune as st
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.tuners import OWN, TUNERS
 from selftune.cli import main
@@ -45,7 +47,7 @@ def test_steps_are_written_as_people_write_them(tmp_path, capsys):
 
 def test_the_version_is_told(capsys):
     main(["--version"])
-    assert capsys.readouterr().out == f"selftune {selftune.__version__}\n"
+    assert capsys.readouterr().out == f"selftune {st.__version__}\n"
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -67,6 +69,16 @@ def test_everything_that_can_be_said_of_an_agent_is_listed(name, monkeypatch, ca
 def test_agents_are_listed(capsys):
     main(["agents"])
     assert set(AGENTS) <= set(capsys.readouterr().out.split())
+
+
+def test_a_setting_of_no_entries_is_said_as_it_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = {"hidden": (), "num_envs": 2, "rollout_length": 4}
+    run = st.train("cartpole", settings=few, steps=16, out="linear", progress=False)
+    words = [word if word != "linear" else "again" for word in shlex.split(run.config["command"])[1:]]
+    assert "hidden=" in words
+    main(words)
+    assert st.Run(Path("again")).config["settings"] == run.config["settings"]
 
 
 @pytest.mark.parametrize(

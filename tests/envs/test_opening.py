@@ -47,3 +47,8 @@ def test_other_names_are_ours_or_gymnasiums():
 def test_what_has_no_pictures_cannot_be_filmed(name):
     with pytest.raises(SettingError, match="cannot be drawn"):
         open_for_filming(name)
+
+
+def test_a_world_that_stands_still_is_the_same_at_any_step():
+    world = open_env("catch", 2, held=3_000_000_000)  # no schedule counts so far, a long run's steps do
+    assert world.physics is open_env("catch", 2).physics

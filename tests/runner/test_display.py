@@ -238,3 +238,19 @@ def test_counts_and_durations_are_short():
     assert [count(value) for value in (0, 950, 12_345, 4e6, 2.5e9)] == ["0", "950", "12.3k", "4M", "2.5G"]
     assert [count(value) for value in (999.4, 999.6, 999_999, 1_230_000_000)] == ["999", "1k", "1M", "1.23G"]
     assert [duration(value) for value in (-1, 42.4, 725, 11525)] == ["0:00", "0:42", "12:05", "3:12:05"]
+
+
+def test_a_run_that_was_taken_up_again_is_summed_up_whole(clock):
+    screen = console()
+    earlier = [row(step, return_mean=reward, wall_time=step / 10) for step, reward in ((0, 10.0), (500, 90.0))]
+    display = Display("CartPole-v1", 1000, screen, earlier=earlier)
+    with display:
+        clock[0] += 5.0
+        display.update(row(1000, return_mean=70.0, wall_time=105.0))
+    start = len(written(screen))
+    display.summary()
+    summary = written(screen)[start:]
+    assert "70 at the end, 90 at best" in summary
+    assert "1e-05 → 0.1" in summary
+    assert "trust region 3" in summary
+    assert "1:45 for 1k steps" in summary, "not the five seconds of this process"

@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 
 import gymnasium as gym
+import jax
 import numpy as np
 import pytest
 
@@ -147,3 +148,22 @@ def test_what_makes_no_sense_is_refused(tmp_path):
     (tmp_path / "no.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError):
         OnlineAgent.load(tmp_path / "no.safetensors")
+
+
+def test_a_caller_may_write_the_next_observation_over_the_last():
+    """A control loop has one array for its sensors."""
+    one, other = agent(), agent()
+    sensors = np.zeros(3, np.float32)
+
+    def read(tick):
+        sensors[:] = tick
+        return sensors
+
+    one.reset(read(0))
+    other.reset(np.zeros(3, np.float32))
+    for tick in range(1, 5):
+        one.step(read(tick), 1.0, False, False)
+        other.step(np.full(3, tick, np.float32), 1.0, False, False)
+    assert one._memory.arrays.observation[:4, 0, 0].tolist() == [0, 1, 2, 3]
+    for mine, theirs in zip(jax.tree.leaves(one._memory.arrays), jax.tree.leaves(other._memory.arrays), strict=True):
+        assert np.array_equal(mine, theirs)

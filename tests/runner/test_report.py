@@ -357,3 +357,12 @@ def test_sentences_bend_to_what_is_known():
     assert comparison([fired, better]).startswith("These runs were made in different worlds")
     alike = RunSeries("d", {"settings": {"env": "cartpole"}}, {"step": np.array([1.0]), "return_mean": np.array([5.0])})
     assert comparison([alike, better]) == "c reached the highest return, 9, against 5 (d)."
+
+
+def test_a_run_that_was_given_another_length_is_measured_by_that(tmp_path):
+    folder = write(tmp_path / "longer", rows(300))
+    folder.extend(40_000)
+    assert "of 30k of 40k planned environment steps" in read(write_report([folder.path], tmp_path / "a.html")).text
+    folder = write(tmp_path / "shorter", rows(10))
+    folder.extend(1000)
+    assert "planned" not in read(write_report([folder.path], tmp_path / "b.html")).text

@@ -1,11 +1,14 @@
 """What all scenarios share: names, the page, the skeleton, the command."""
 
+import io
 import json
 
 import plotly.graph_objects as go
 import pytest
+from rich.console import Console
 
-from selftune.cli import main
+from selftune.cli import main, scenes
+from selftune.cli.scenes import shown
 from selftune.errors import SettingError
 from selftune.scenarios import SCENARIOS, Ask, Picture, Story, Table, eject, tell, write_story
 
@@ -62,3 +65,21 @@ def test_a_skeleton_cannot_go_below_a_file(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SettingError, match="cannot be made"):
         eject("education", tmp_path / "file" / "own")
+
+
+def test_a_scenario_that_ends_without_a_report_leaves_the_earlier_one(tmp_path, monkeypatch):
+    earlier = write_story(STORY, tmp_path, "an earlier one").read_text()
+    console = Console(file=io.StringIO())
+    with pytest.raises(SettingError, match="did you mean 'education'"):
+        shown("educatoin", True, 0, tmp_path / "typo", console)
+    assert not (tmp_path / "typo").exists()
+
+    def broken(*_):
+        assert (tmp_path / "under_way.txt").exists(), "the folder can be written, and says what goes on"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scenes, "tell", broken)
+    with pytest.raises(KeyboardInterrupt):
+        shown("education", True, 0, tmp_path, console)
+    assert (tmp_path / "report.html").read_text() == earlier
+    assert not (tmp_path / "under_way.txt").exists()

@@ -85,7 +85,12 @@ def absorb(known: Senses, batch: Transitions, value_loss: Scalar) -> Senses:
         observation = measure(observation, batch.observation)
     error = jnp.sqrt(2.0 * value_loss)
     error = jnp.where(jnp.isfinite(error), error, known.error)
-    return known._replace(observation=observation, steps=known.steps + batch.reward.size, error=error)
+    return known._replace(observation=observation, steps=_counted(known.steps, batch.reward.size), error=error)
+
+
+def _counted(steps: Int[Array, ""], more: int) -> Int[Array, ""]:
+    """The sum; what cannot be counted in 32 bits stays the last number that can."""
+    return jnp.where(steps > jnp.iinfo(steps.dtype).max - more, steps, steps + more)
 
 
 def earn(known: Senses, batch: Transitions, discount: float) -> tuple[Senses, Transitions]:

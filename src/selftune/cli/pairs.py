@@ -14,7 +14,7 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not (name and equals and value):
+        if not (name and equals):
             raise SettingError(f"{option} got {text!r}, expected NAME=VALUE, such as learning_rate=1e-4.")
         found[name] = value
     return found

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from selftune.runner.replacing import write_whole
-from selftune.scenarios import Ask, eject, tell, write_story
+from selftune.scenarios import Ask, check, eject, tell, write_story
 
 COLUMNS = 5
 """Of a table in a terminal; all are in the report."""
@@ -19,8 +19,13 @@ def shown(name: str, quick: bool, seed: int, out: Path, console: Console) -> Non
     Raises:
         RunFolderError: The folder cannot be written; known before anything runs.
     """
-    write_whole(out / "report.html", b"<!doctype html><title>under way</title>The scenario has not ended yet.")
-    story = tell(name, Ask(quick, seed), lambda line: console.print(line, highlight=False, markup=False))
+    ask = Ask(quick, seed)
+    check(name, ask)
+    under_way = write_whole(out / "under_way.txt", b"The scenario has not ended yet; a report here is older.\n")
+    try:
+        story = tell(name, ask, lambda line: console.print(line, highlight=False, markup=False))
+    finally:
+        under_way.unlink(missing_ok=True)
     words = ["selftune scenario", name, *(["--quick"] if quick else []), *([f"--seed {seed}"] if seed else [])]
     page = write_story(story, out, " ".join(words))
     for told in story.tables:

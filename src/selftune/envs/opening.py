@@ -35,7 +35,7 @@ def open_env(name: str, num_envs: int, drift: Drift | None = None, *, held: int 
     env = open_native(name)
     if env is not None:
         moving = env if drift is None else drifting(env, drift)
-        return moving if held is None else still(moving, held)
+        return moving if held is None or drift is None else still(moving, held)
     match name.split(":", 1):
         case ["envpool", inner]:
             if drift is not None and drift.changes:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,16 @@ class Display:
         title: what is being trained.
         total_steps: environment steps of the whole run.
         console: where to; standard output by default.
+        earlier: rows of the same run from before it was taken up again.
     """
 
-    def __init__(self, title: str, total_steps: int, console: Console | None = None):
+    def __init__(
+        self,
+        title: str,
+        total_steps: int,
+        console: Console | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ):
         self._title = title
         self._total = max(total_steps, 1)
         self._console = console or Console()
@@ -42,7 +49,9 @@ class Display:
         self._step = 0.0
         self._start = time.monotonic()
         self._drawn = -np.inf
-        self._tenth = 0
+        for row in earlier:
+            self._note(dict(row))
+        self._tenth = int(10 * self._step / self._total)
 
     def __enter__(self) -> "Display":
         self._start = time.monotonic()
@@ -78,7 +87,9 @@ class Display:
             way = f"{number(trend.first)} → {number(trend.last)}" + _horizon(name, trend.last)
             table.add_row(Text(self._spell(label(name))), self._spell(way))
         table.add_row("guards", self._spell(self._fired() or "none fired"))
-        table.add_row("time", f"{duration(time.monotonic() - self._start)} for {count(self._step)} steps")
+        spent = finite(self._row.get("wall_time"))
+        spent = spent if np.isfinite(spent) else time.monotonic() - self._start
+        table.add_row("time", f"{duration(spent)} for {count(self._step)} steps")
         self._console.print(table)
 
     def _note(self, row: dict[str, Any]) -> None:

@@ -99,10 +99,11 @@ def evaluate_run(
     if episodes < 1:
         raise SettingError(f"eval got episodes={episodes}; expected at least 1.")
     agent, actor, plan, step = _learned(folder)
-    env = open_env(plan.env, episodes, plan.drift, held=step - 1)
+    last = step - agent.num_envs  # all copies take a step at once
+    env = open_env(plan.env, episodes, plan.drift, held=last)
     try:
         if video is not None:  # first, since what cannot be drawn must not cost the returns
-            film(agent, actor, plan.env, seed, Path(video), plan.drift, step - 1)
+            film(agent, actor, plan.env, seed, Path(video), plan.drift, last)
         return evaluate(agent, actor, env, episodes, seed)
     finally:
         if isinstance(env, HostEnv):

@@ -1,6 +1,7 @@
 """A film of one episode: an animated GIF, where the environment can be drawn."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from selftune.agents import Agent
 from selftune.envs import Environment, HostEnv, native, open_env, open_for_filming
 from selftune.envs.drift import Drift
-from selftune.errors import MissingExtraError, RunFolderError, SettingError
+from selftune.errors import MissingExtraError, SettingError
+from selftune.runner.replacing import write_whole
 from selftune.types import PyTree
 
 LONGEST = 600
@@ -41,12 +43,9 @@ def film(
     else:
         frames = _drawn(_host(agent, actor, open_for_filming(env, drift, held=held), seed))
     images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        images[0].save(file, save_all=True, append_images=images[1:], duration=MILLISECONDS, loop=0)
-    except OSError as error:
-        raise RunFolderError(f"{file} cannot be written ({error}).") from error
-    return file
+    data = BytesIO()
+    images[0].save(data, format="GIF", save_all=True, append_images=images[1:], duration=MILLISECONDS, loop=0)
+    return write_whole(file, data.getvalue())
 
 
 def _drawn(frames: Iterator[Any]) -> Iterator[Any]:

@@ -30,7 +30,7 @@ def space_from_json(told: Mapping[str, Any]) -> Space:
 
 
 def seen(space: Space, observation: Any) -> Shaped[np.ndarray, "1 ..."]:
-    """One observation as networks take it.
+    """One observation as networks take it, in an array of its own: a caller may write the next one over it.
 
     Raises:
         SettingError: It has another shape than the space, or is no such thing at all.
@@ -39,7 +39,7 @@ def seen(space: Space, observation: Any) -> Shaped[np.ndarray, "1 ..."]:
     got = _array("An observation", observation).shape
     if got != shape:
         raise SettingError(f"An observation has the shape {got}, expected {shape}. Give what the space describes.")
-    return encode(space, observation)[None]
+    return np.array(encode(space, observation))[None]
 
 
 def earned(reward: Any) -> float:

@@ -63,4 +63,6 @@ def host_experiment(agent: Agent, env: HostEnv) -> Experiment:
         counts = jax.tree.map(lambda *told: sum(told), *fired)
         return session, Telemetry(*rollout.take(), info, counts)
 
-    return Experiment(begin, example, advance, resume, agent.num_envs * agent.rollout_length, False, env.close)
+    return Experiment(
+        begin, example, advance, resume, agent.num_envs, agent.num_envs * agent.rollout_length, False, env.close
+    )

@@ -103,7 +103,7 @@ def native_experiment(agent: Agent, env: Environment) -> Experiment:
         session, chunk = advance_compiled(session, physics, updates)
         return session, _telemetry(chunk)
 
-    return Experiment(begin, example, advance, _owned, agent.num_envs * agent.rollout_length, True)
+    return Experiment(begin, example, advance, _owned, agent.num_envs, agent.num_envs * agent.rollout_length, True)
 
 
 def _telemetry(chunk: Chunk) -> Telemetry:

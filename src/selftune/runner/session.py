@@ -62,6 +62,8 @@ class Experiment(NamedTuple):
     session that went in is used up, unless this raises."""
     resume: Callable[[Session], Session]
     """What a restored session needs before it can go on: new episodes, where worlds could not be stored."""
+    num_envs: int
+    """Copies of the world, which take each step together, on one clock."""
     steps_per_update: int
     native: bool
     """Whether a chunk of many updates is one program, and a resumed experiment bitwise the one that was stopped; else

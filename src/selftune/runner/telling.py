@@ -67,7 +67,7 @@ def comparison(runs: Sequence[RunSeries]) -> str:
 
 
 def _returned(run: RunSeries) -> str:
-    steps, planned = run.steps[-1], run.settings.get("steps")
+    steps, planned = run.steps[-1], run.config.get("extended", run.settings.get("steps"))
     part = f" of {count(planned)} planned" if isinstance(planned, int | float) and planned > steps else ""
     reached = final_return(run)
     if math.isnan(reached):

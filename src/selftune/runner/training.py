@@ -136,7 +136,7 @@ def _make(
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
     fixed = fixed if plan.tuner == Plan.tuner else f" · {plan.tuner}"
-    display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps)
+    display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps, earlier=folder.rows())
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
         show = display.update if progress else lambda row: None
@@ -175,7 +175,7 @@ def _run(
             rows.include(told)
             beat()
             if done % every == 0 or done == updates:
-                row = rows.take(done) | _drifted(plan, done * per_update)
+                row = rows.take(done) | _drifted(plan, done * per_update - experiment.num_envs)
                 folder.log(row)
                 show(row)
                 if done * per_update - saved >= plan.checkpoint_every and done < updates:
@@ -215,8 +215,8 @@ def updates_per_row(updates: int) -> int:
 
 
 def _drifted(plan: Plan, step: int) -> dict[str, float]:
-    """Where each changing field stood at the last of so many environment steps: a value, or a factor of its own."""
-    levels = {} if plan.drift is None else plan.drift.levels(step - 1)
+    """Where each changing field stood at an environment step: a value, or a factor of its own."""
+    levels = {} if plan.drift is None else plan.drift.levels(step)
     return {f"drift/{name}": float(level) for name, level in levels.items()}
 
 

@@ -4,9 +4,9 @@ story = tell("education", Ask(quick=True))       what was measured, in sentences
 page  = write_story(story, Path("out"), "mine")  report.html and results.json; "mine": what tells it again
 """
 
-from selftune.scenarios.catalogue import SCENARIOS, Scenario, tell
+from selftune.scenarios.catalogue import SCENARIOS, Scenario, check, tell
 from selftune.scenarios.ejecting import eject
 from selftune.scenarios.page import write_story
 from selftune.scenarios.story import Ask, Picture, Story, Table
 
-__all__ = ["SCENARIOS", "Ask", "Picture", "Scenario", "Story", "Table", "eject", "tell", "write_story"]
+__all__ = ["SCENARIOS", "Ask", "Picture", "Scenario", "Story", "Table", "check", "eject", "tell", "write_story"]

@@ -39,13 +39,8 @@ def known(name: str) -> Scenario:
     return SCENARIOS[name]
 
 
-def tell(name: str, ask: Ask, say: Say = print) -> Story:
-    """Run a scenario.
-
-    Args:
-        name: A key of `SCENARIOS`.
-        ask: How much of it.
-        say: Where a line goes whenever something is known.
+def check(name: str, ask: Ask) -> None:
+    """Whether it could run: nothing is said if so.
 
     Raises:
         SettingError: There is no such scenario, or the seed is out of range.
@@ -56,4 +51,18 @@ def tell(name: str, ask: Ask, say: Say = print) -> Story:
         raise SettingError(f"The seed is {ask.seed}; expected a whole number from 0 to 2147483647.")
     for package in scenario.packages:
         require(package, scenario.extra or name)
+
+
+def tell(name: str, ask: Ask, say: Say = print) -> Story:
+    """Run a scenario.
+
+    Args:
+        name: A key of `SCENARIOS`.
+        ask: How much of it.
+        say: Where a line goes whenever something is known.
+
+    Raises:
+        SelftuneError: What `check` raises.
+    """
+    check(name, ask)
     return import_module(f"selftune.scenarios.{name}.telling").tell(ask, say)

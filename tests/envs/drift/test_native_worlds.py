@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import selftune as st
-from selftune.envs import native
+from selftune.envs import native, open_env
 from selftune.envs.drift import Change, Drift, drifting, fields_of, from_json, held, to_json
 from selftune.envs.worlds import world
 from selftune.errors import SettingError
+from selftune.runner import evaluating
 from selftune.runner.native_experiment import native_functions
 from selftune.runner.run_folder import RunFolder
 from selftune.runner.training import resume
@@ -193,3 +194,14 @@ def test_nothing_is_compiled_anew_as_the_physics_drift():
     assert int(session.update) == 8
     assert advance._cache_size() == 1
     assert native.unchanged(env.params, 3) is env.params
+
+
+def test_all_copies_take_a_step_at_once_so_the_last_clock_is_that_of_the_last_round(tmp_path, monkeypatch):
+    # 32 steps in 4 copies: the clock stood at 0, 4, ..., 28, and never in what begins at 30.
+    turned = Drift([Change("force", factors=[1.0, -1.0], every=30)])
+    run = train(tmp_path / "run", steps=32, drift=turned)
+    assert [row["drift/force"] for row in run.rows] == [1.0]
+    asked = []
+    monkeypatch.setattr(evaluating, "open_env", lambda *args, held: asked.append(held) or open_env(*args, held=held))
+    evaluating.evaluate_run(run.path, episodes=1)
+    assert asked == [28]

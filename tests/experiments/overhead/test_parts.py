@@ -50,9 +50,9 @@ def test_updates():
 
 
 def test_agents():
-    [block] = agents.blocks(agents.Size((agents.Case("cartpole", "a2c", SMALL),), rounds=2), print)
+    [block] = agents.blocks(agents.Size((agents.Case("catch", "q_lambda", SMALL),), rounds=2), print)
     assert block.steps == 8
-    row = measured(block)["cartpole a2c"]
+    row = measured(block)["catch q_lambda"]
     assert row.details["flops"] > 1.0
     assert row.details["temporary_mib"] >= row.details["temporary_mib_fixed"]
 

@@ -22,6 +22,6 @@ for name in ("fixed", "meta_gradient"):
     ride = rider(make_agent(ROBOT, name, SETTINGS), ROBOT)
     for seed in SEEDS:
         course = ride(BEGIN, drift, seed, before + after)
-        own = cost(course, before, window=max(1, EPISODE // SETTINGS["rollout_length"]))
+        own = cost(course, before, window=-(-EPISODE // SETTINGS["rollout_length"]))
         told = "did not recover" if not own.recovered else f"recovered after {own.recovery:,.0f} steps"
         print(f"{name}, seed {seed}: {own.before:.2f} m/s, then {own.lowest:.2f}; {told}; reward {own.reward:,.1f}")
