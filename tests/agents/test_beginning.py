@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from selftune.agents import a2c, recipe_for
-from selftune.agents.beginning import begin_with, learned as known_by
+from selftune.agents.beginning import begin_with, go_on_with, learned as known_by
 from selftune.agents.catalogue import AGENTS
 
 from .setting import CHOICES, FORCES, SEEN, rollout
@@ -45,3 +45,18 @@ def _life(agent, updates):
 
 def _changed(default, changes):
     return type(default)(**{name: value for name, value in changes.items() if hasattr(default, name)})
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo"])
+def test_what_waits_for_its_judge_is_not_that_of_networks_that_are_gone(name):
+    make, default = AGENTS[name]
+    settings = _changed(default, {"hidden": (4,), "num_envs": 2, "minibatches": 2})
+    agent = make(SEEN, CHOICES, settings=settings)
+    state, _ = _life(agent, 2)[-1]
+    known = known_by(agent.init(jax.random.key(9)))
+    after = go_on_with(agent, state, known, jax.random.key(1))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, known.params))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after.meta.opt_state, state.meta.opt_state)), "its tuning stays"
+    assert int(after.meta.updates) == int(state.meta.updates)
+    waiting = after.meta.estimator_state if name == "a2c" else after.experience.own.last
+    assert not bool(waiting.ready)

@@ -57,6 +57,13 @@ def test_the_divergence_of_policies():
     np.testing.assert_allclose(slope, [-0.25, 0.25], rtol=1e-12)  # policy - target
 
 
+def test_what_cannot_be_done_does_not_tell_policies_apart():
+    divergence = matching.policy_divergence(lambda params, batch: jnp.append(params, -jnp.inf)[None])
+    value, slope = jax.value_and_grad(divergence, argnums=1)(jnp.zeros(2), jnp.log(jnp.array([0.25, 0.75])), None)
+    np.testing.assert_allclose(value, 0.5 * np.log(2.0) + 0.5 * np.log(2.0 / 3.0), rtol=1e-12)
+    np.testing.assert_allclose(slope, [-0.25, 0.25], rtol=1e-12)
+
+
 def test_another_matching_function_is_another_gradient():
     this = make()
 

@@ -6,11 +6,11 @@ import optax
 import pytest
 
 from selftune.estimators import evolution, forward, truncated
-from selftune.guards import numeric
+from selftune.guards import numeric, range as within, trust_region
 from selftune.metaparams import MetaParam
 from selftune.tuning import tuner
 
-from .setting import KEY, batch, loss, same_bits, start, window
+from .setting import KEY, batch, distance, loss, same_bits, start, window
 
 
 def poisoned(data, value=jnp.nan):
@@ -161,3 +161,14 @@ def test_what_grew_beyond_all_bounds_is_forgotten(estimator):
         state = after
     assert undone > 0
     assert moved > 50, "the learner goes on, long after the first overflow"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_nothing_moves_what_was_put_back_wherever_the_guard_stands_in_the_list(first):
+    others = [trust_region(distance, 0.1, rates=["learning_rate"]), within({"cost": (0.1, 0.2)}, leak=0.5)]
+    tuning, meta, state = start([numeric(), *others] if first else [*others, numeric()])
+    meta, state, info = tuning.update(meta, state, window(1), batch(2), KEY)
+    new_meta, new_state, info = tuning.update(meta, state, poisoned(window(3)), batch(4), KEY)
+    assert culprits(info) & EVERYTHING_MOVING
+    assert same_bits(new_meta.meta_params, meta.meta_params)
+    assert same_bits(new_state, state)

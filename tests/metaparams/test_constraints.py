@@ -138,3 +138,19 @@ def test_the_derivative_is_finite_wherever_a_value_may_start():
                 if np.isfinite(value):
                     x = constraint.inverse(MetaParam(value, constraint, per_parameter).value)
                     assert jnp.isfinite(jax.grad(constraint.forward)(x))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "value"),
+    [
+        (interval(-1.0, 1.0), 1e-3),
+        (interval(-10.0, 1.0), 0.01),
+        (one_minus(1e-3, 1.0), 0.01),
+        (one_minus(1e-3, 1.0), 0.05),
+    ],
+)
+def test_a_value_that_is_small_beside_its_interval_lies_on_no_bound(constraint, value):
+    """The way there and back costs float32 more than a hundred thousandth of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(MetaParam(value, constraint).value) == np.float32(value)

@@ -36,3 +36,10 @@ def test_it_passes_the_probe_of_a_learner_which_the_bare_rule_does_not():
     learner(loss, lambda eta: parameter_free.prodigy()).init(jnp.ones(3), {})
     with pytest.raises(RuleError, match="finite"):
         learner(loss, lambda eta: optax.contrib.prodigy()).init(jnp.ones(3), {})
+
+
+def test_schedule_free_without_momentum_is_finite():
+    rule, x = parameter_free.schedule_free(0.1, b1=0.0), jnp.ones(2)
+    updates, _ = rule.update(x, rule.init(x), x)
+    assert jnp.isfinite(updates).all()
+    assert (updates < 0).all()

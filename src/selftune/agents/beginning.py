@@ -13,7 +13,7 @@ from selftune.agents.senses import Senses
 from selftune.errors import SettingError
 from selftune.metaparams import placed
 from selftune.networks.normalisation import ReturnScale
-from selftune.types import Params, PyTree
+from selftune.types import Params, PRNGKey, PyTree
 
 
 class Learned(NamedTuple):
@@ -36,7 +36,7 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
 
     Args:
         agent: Which. Of its metaparameters those that start where a beginner's do go home.
-        state: As `agent.init(key)` gives it.
+        state: As `agent.init(key)` gives it. An agent with an empty replay still acts as a beginner for its `warm_up`.
         known: Of an agent of the same kind with the same spaces and widths; it may have had another number of
             environments and another tuner.
 
@@ -51,6 +51,20 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
     whole = state.experience._replace(own=experience) if isinstance(state.experience, Watched) else experience
     meta = state.meta._replace(meta_params=placed(agent.spec, state.meta.meta_params, agent.home))
     return AgentState(learner, meta, whole)
+
+
+def go_on_with(agent: Agent, state: AgentState, known: Learned, key: PRNGKey) -> AgentState:
+    """The same of an agent that has already learned: how it is tuned stays, and a replay does.
+
+    What waits to be judged by the next experience was done by networks that are no longer there, and is forgotten.
+
+    Raises:
+        SettingError: The networks have other shapes.
+    """
+    fresh, old = jax.jit(agent.init)(key), state.meta
+    meta = fresh.meta._replace(meta_params=old.meta_params, opt_state=old.opt_state, updates=old.updates)
+    experience = fresh.experience if isinstance(known.senses, Senses) else state.experience
+    return begin_with(agent, AgentState(state.learner, meta, experience), known)
 
 
 def _own(experience: PyTree) -> Any:

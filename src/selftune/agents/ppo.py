@@ -20,7 +20,7 @@ from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
-from selftune.agents.senses import Senses, absorb
+from selftune.agents.senses import Senses, absorb, interrupted
 from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
 from selftune.agents.vocabulary import homes, rates_together
@@ -122,9 +122,15 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
+    def cut(state: AgentState) -> AgentState:
+        own = state.experience
+        return state._replace(experience=own._replace(senses=interrupted(own.senses)))
+
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning(START))
-    agent = Agent("ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
+    agent = Agent(
+        "ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home, cut=cut
+    )
     return recipe.around(recipe, agent)
 
 

@@ -67,7 +67,9 @@ def by_sgd(recipe: "Recipe") -> "Recipe":
     """An actor-critic's own recipe, or a fixed one, whose networks descend by plain SGD.
 
     Rates, their bounds and what is told of them stay those of Adam; a step takes `SGD_FACTOR` times as much. SGD feels
-    the weight of the value loss, so it is tuned as well; it does not feel Adam's constants and `gradient_floor`.
+    the weight of the value loss, so it is tuned as well: its leak brings it home, while its gradient is zero, since the
+    judge reads neither the inner critic nor what that teaches the policy later. SGD does not feel Adam's constants and
+    `gradient_floor`.
 
     a2c(space, actions, recipe=by_sgd(recipe_for("meta_gradient", "a2c")))
     """
@@ -118,8 +120,9 @@ class Recipe:
     """Every metaparameter whose gradient is informative; the weight of a loss with its own network and Adam is not."""
     homing: tuple[str, ...] = ()
     """Those of them that only their leak moves: they find home from any start, and no gradient takes them from there.
-    What the user names in the agent's own argument `tune`, or has depend on the context, the gradient moves; to name
-    all that the recipe tunes, as the record of a run does, is to say nothing."""
+    What the user names in the agent's own argument `tune`, or has depend on the context, the gradient moves, where it
+    is not zero, as that of a `target_mix` is within one update; to name all that the recipe tunes, as the record of a
+    run does, is to say nothing."""
     meta_learning_rate: float = 0.02
     """Step of Adam in unconstrained coordinates: at most about 2 % of a rate, an update."""
     policy_bound: float = 0.01

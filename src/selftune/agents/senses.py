@@ -101,6 +101,13 @@ def earn(known: Senses, batch: Transitions, discount: float) -> tuple[Senses, Tr
     return known._replace(reward=reward), batch._replace(reward=scale_reward(reward, batch.reward))
 
 
+def interrupted(known: Senses) -> Senses:
+    """Where what comes next does not follow on what was seen last: the returns of all episodes begin at 0."""
+    if not isinstance(known.reward, ReturnScale):
+        return known
+    return known._replace(reward=known.reward._replace(returns=jnp.zeros_like(known.reward.returns)))
+
+
 def context(known: Senses, reward: Float[Array, "T B"], lifetime: int) -> Float[Array, " 3"]:
     """Recent rewards, recent errors, the lifetime's fraction; each in [-1, 1]."""
     fraction = 2.0 * jnp.minimum(known.steps / lifetime, 1.0) - 1.0

@@ -12,7 +12,7 @@ from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
-from selftune.agents.senses import Senses, absorb
+from selftune.agents.senses import Senses, absorb, interrupted
 from selftune.agents.settings import UPDATE, ActorCriticSettings
 from selftune.agents.updating import (
     COMMON,
@@ -143,7 +143,13 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
+    def cut(state: AgentState) -> AgentState:
+        own = state.experience
+        return state._replace(experience=own._replace(senses=interrupted(own.senses)))
+
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))
-    agent = Agent(name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
+    agent = Agent(
+        name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home, cut=cut
+    )
     return recipe.around(recipe, agent)

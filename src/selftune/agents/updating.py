@@ -19,11 +19,11 @@ from selftune.agents.vocabulary import bounds, build_spec, priors
 from selftune.errors import SettingError
 from selftune.estimators import truncated
 from selftune.learning import Learner, LearnerState, Memory, learner
-from selftune.metaparams import MetaParam, Spec, contextual
+from selftune.metaparams import MetaParam, Spec, contextual, values
 from selftune.objectives import policy_divergence
 from selftune.objectives.actor_critic import surrogate_value
 from selftune.tuning import Tuner, tuner
-from selftune.types import Eta, Loss, PyTree, Rule, Scalar
+from selftune.types import Eta, Loss, PyTree, Rule, Scalar, Transitions
 
 COMMON = (
     "learning_rate",
@@ -81,7 +81,7 @@ def actor_critic_tuner(
         priors(spec, recipe.returning(own)),
         distance=lambda old, new, batch: far(old, new, rollout_of(batch)),
         part=_policy_only,
-        value=lambda before, after, batch: worth(before.params, after.params, rollout_of(batch)),
+        value=lambda before, after, batch: worth(before.params, after.params, _as_learned(rollout_of(batch), spec)),
         updates=-(-settings.lifetime // (settings.num_envs * settings.length)),
     )
     tuning = tuner(
@@ -94,6 +94,11 @@ def actor_critic_tuner(
         context=lambda batch: rollout_of(batch).notes["context"],
     )
     return learning, tuning
+
+
+def _as_learned(rollout: Transitions, spec: Spec) -> Transitions:
+    """With rewards on the scale that the critics know."""
+    return rollout._replace(reward=values(spec)["reward_scale"] * rollout.reward)
 
 
 def actor_critic_rule(descend: Descent, size: int) -> Rule:

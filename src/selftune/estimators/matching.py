@@ -25,11 +25,13 @@ def policy_divergence(logits: Callable[[Params, Batch], Float[Array, "... A"]]) 
     """Mean Kullback-Leibler divergence from the target's categorical policy to the learner's.
 
     Args:
-        logits: `logits(params, batch)`, [..., A].
+        logits: `logits(params, batch)`, [..., A]; `-inf` for what cannot be done.
     """
 
     def matching(target_params: Params, params: Params, batch: Batch) -> Scalar:
         target, current = (jax.nn.log_softmax(logits(p, batch)) for p in (target_params, params))
-        return (jnp.exp(target) * (target - current)).sum(axis=-1).mean()
+        possible = jnp.isfinite(target)  # 0 log 0 is 0, of the value and of its derivative
+        gained = jnp.where(possible, target, 0.0) - jnp.where(possible, current, 0.0)
+        return (jnp.exp(target) * gained).sum(axis=-1).mean()
 
     return matching

@@ -4,6 +4,7 @@ Their derivative at a gradient of zero is not finite (square roots and quotients
 no meta-gradient passes, and none is needed, because there is no rate to tune.
 """
 
+import jax.numpy as jnp
 import optax
 import optax.contrib
 from jaxtyping import PyTree, ScalarLike
@@ -42,11 +43,11 @@ def schedule_free(
 
     Args:
         learning_rate: Above 0.
-        b1: Weight of the average in those points, in [0, 1).
+        b1: Weight of the average in those points, in [0, 1); below 1e-3 it is 1e-3, since the rule divides by it.
         b2: Decay of the mean squared gradient, in (0, 1).
         eps: Below this size gradients are not normalised.
     """
-    return held_still(optax.contrib.schedule_free_adamw(learning_rate, b1=b1, b2=b2, eps=eps))
+    return held_still(optax.contrib.schedule_free_adamw(learning_rate, b1=jnp.maximum(b1, 1e-3), b2=b2, eps=eps))
 
 
 def held_still(rule: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -167,7 +167,7 @@ class OnlineAgent:
             SettingError: The networks have other shapes.
         """
         self._take_over(wait=True)
-        self._state = beginning.begin_with(self._agent, self._state, jax.tree.map(jnp.array, known))
+        self._state = beginning.go_on_with(self._agent, self._state, jax.tree.map(jnp.array, known), self._learn_key)
         self._actor = self._functions.actor(self._state)
         self._eta |= self._agent.home
 

@@ -177,7 +177,8 @@ def tuner(
             judge.
         estimator: How to differentiate; `truncated(1)` when omitted.
         optimizer: Of the unconstrained coordinates; Adam at 0.01 when omitted.
-        guards: Checked in this order after each update; `[guards.numeric()]` when omitted.
+        guards: Checked in this order after each update, but `numeric` last, so that what it puts back stays there;
+            `[guards.numeric()]` when omitted.
         context: From a batch to the context of contextual metaparameters, [C].
         through: Any of `"eta"`, `"frozen"`: what the judge is differentiated through besides the parameters.
 
@@ -188,7 +189,7 @@ def tuner(
         raise SettingError(f"tuner(through={tuple(through)}): expected any of 'eta', 'frozen'.")
     if not isinstance(learner, Learner) and not callable(learner):
         raise SettingError(f"tuner expects a Learner or a step function, got {type(learner).__name__}.")
-    guards = [numeric()] if guards is None else guards
+    guards = [numeric()] if guards is None else sorted(guards, key=lambda guard: guard.name == "numeric")
     equipped: Learner | BareStep = learner if isinstance(learner, Learner) else BareStep(learner)
     for guard in guards:
         equipped = guard.equip(equipped)
