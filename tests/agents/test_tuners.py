@@ -248,6 +248,20 @@ def test_hoof_searches_what_the_policys_update_depends_on():
     assert float(info.eta["critic_learning_rate"]) == pytest.approx(7e-4)
 
 
+def test_hoof_judges_rewards_on_the_scale_that_its_critics_know():
+    """A world that pays a 64th, at a scale of 64, is the same world, to the last bit."""
+
+    def judged(scale):
+        agent = build("hoof", init={"reward_scale": scale}, settings=replace(SMALL, scale_rewards=False))
+        state, learn = jax.jit(agent.init)(jax.random.key(0)), jax.jit(agent.learn)
+        for update in (0, 1, 2):
+            batch = rollout(agent, state, update)
+            state, info = learn(state, batch._replace(reward=batch.reward / scale), jax.random.key(update))
+        return {name: float(info.eta[name]) for name in info.meta_grad}, float(info.meta_loss)
+
+    assert judged(64.0) == judged(1.0)
+
+
 def test_another_rule_learns_and_tunes_nothing():
     agent = build("prodigy")
     start = jax.jit(agent.init)(jax.random.key(0))
