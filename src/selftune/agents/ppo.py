@@ -122,15 +122,10 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
-    def cut(state: AgentState) -> AgentState:
-        own = state.experience
-        return state._replace(experience=own._replace(senses=interrupted(own.senses)))
-
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning(START))
-    agent = Agent(
-        "ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home, cut=cut
-    )
+    acting = actor, parts.rest, parts.act, parts.decide
+    agent = Agent("ppo", spec, begin, start, *acting, learn, *counts, home=home, cut=interrupted)
     return recipe.around(recipe, agent)
 
 

@@ -143,13 +143,8 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
-    def cut(state: AgentState) -> AgentState:
-        own = state.experience
-        return state._replace(experience=own._replace(senses=interrupted(own.senses)))
-
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))
-    agent = Agent(
-        name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home, cut=cut
-    )
+    acting = actor, parts.rest, parts.act, parts.decide
+    agent = Agent(name, spec, begin, start, *acting, learn, *counts, lag, home, interrupted)
     return recipe.around(recipe, agent)
