@@ -60,3 +60,6 @@ def test_what_waits_for_its_judge_is_not_that_of_networks_that_are_gone(name):
     assert int(after.meta.updates) == int(state.meta.updates)
     waiting = after.meta.estimator_state if name == "a2c" else after.experience.own.last
     assert not bool(waiting.ready)
+    for kept in ("alarm", "so_far"):  # of the worlds, which go on
+        old, new = getattr(state.experience, kept), getattr(after.experience, kept)
+        assert jax.tree.all(jax.tree.map(jnp.array_equal, new, old)), kept

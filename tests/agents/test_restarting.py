@@ -38,17 +38,3 @@ def test_who_tunes_itself_is_watched_and_nobody_else(build):
     assert not watched(tune=[])
     for rival in ("fixed", "held", "kl_adaptive", "hoof"):
         assert not watched(recipe=recipe_for(rival, build.__name__)), rival
-
-
-@pytest.mark.parametrize("build", [a2c, ppo])
-def test_after_a_gap_returns_begin_anew(build):
-    agent = build(SEEN, CHOICES)
-    state = jax.jit(agent.init)(jax.random.key(0))
-    watched = state.experience
-    scale = watched.own.senses.reward
-    known = watched.own.senses._replace(reward=scale._replace(returns=jnp.ones_like(scale.returns)))
-    running = watched._replace(own=watched.own._replace(senses=known), so_far=jnp.ones_like(watched.so_far))
-    after = agent.cut(state._replace(experience=running)).experience
-    assert not after.so_far.any()
-    assert not after.own.senses.reward.returns.any()
-    assert after.own.senses.reward.statistics is scale.statistics, "the scale itself is known as before"

@@ -124,24 +124,30 @@ def test_callable_extras_reach_the_rule_as_they_are():
     )
 
 
-def test_a_rule_that_passed_is_asked_again_only_what_is_new():
+def test_a_learner_asks_its_rule_again_only_what_is_new():
     asked = []
 
     def rule(eta):
         asked.append(eta)
         return optim.adam(eta["lr"], b2=eta["b2"])
 
-    def times(params, eta):
+    def times(params, eta, among):
         asked.clear()
-        learning.probe_rule(rule, params, eta)
+        among.init(params, eta)
         return len(asked)
 
-    assert times(PARAMS, ETA) > 0
-    assert times(PARAMS, ETA) == 0
-    jax.jit(lambda params: (learning.probe_rule(rule, params, ETA), params)[1])(PARAMS)
-    assert asked == [], "nor inside a program"
-    assert times({"w": jnp.zeros(3)}, ETA) > 0, "of other parameters"
-    assert times(PARAMS, ETA | {"lr": 0.2}) > 0, "with another value"
+    def loss(params, frozen, eta, batch):
+        return jnp.zeros(()), None
+
+    one = learning.learner(loss, rule)
+    whole = times(PARAMS, ETA, one)
+    assert whole > 1
+    assert times(PARAMS, ETA, one) == 1, "to begin, no more"
+    assert jax.jit(lambda params: one.init(params, ETA).params)(PARAMS).keys() == PARAMS.keys()
+    assert len(asked) == 2, "nor inside a program"
+    assert times(PARAMS, ETA, learning.learner(loss, rule)) == whole, "what the rule reads may be another by now"
+    assert times({"w": jnp.zeros(3)}, ETA, one) == whole, "of other parameters"
+    assert times(PARAMS, ETA | {"lr": 0.2}, one) == whole, "with another value"
     for _ in range(2):
         with pytest.raises(RuleError):
-            times(PARAMS, ETA | {"lr": float("nan")})
+            one.init(PARAMS, ETA | {"lr": float("nan")})

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from selftune.agents.beginning import learned as known_by
 from selftune.errors import CheckpointError, SettingError, UnsupportedSpaceError
 from selftune.runner.online import OnlineAgent
 from selftune.spaces import Box, Discrete
@@ -167,3 +168,14 @@ def test_a_caller_may_write_the_next_observation_over_the_last():
     assert one._memory.arrays.observation[:4, 0, 0].tolist() == [0, 1, 2, 3]
     for mine, theirs in zip(jax.tree.leaves(one._memory.arrays), jax.tree.leaves(other._memory.arrays), strict=True):
         assert np.array_equal(mine, theirs)
+
+
+def test_nobody_learns_from_what_other_networks_did():
+    one, other = agent(), agent(seed=1)
+    live(one, 11)
+    one.begin_with(known_by(other._state))
+    assert one.steps == 11
+    live(one, 7, seed=1)
+    assert one.updates == 1, "three steps of the old networks were left out of the second rollout of eight"
+    live(one, 1, seed=2)
+    assert one.updates == 2

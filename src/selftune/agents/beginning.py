@@ -48,27 +48,34 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
     experience = _own(state.experience)
     if isinstance(known.senses, Senses):
         experience = experience._replace(senses=_in_these_worlds(experience.senses, known.senses))
-    whole = state.experience._replace(own=experience) if isinstance(state.experience, Watched) else experience
+    whole = _in_place(state.experience, experience)
     meta = state.meta._replace(meta_params=placed(agent.spec, state.meta.meta_params, agent.home))
     return AgentState(learner, meta, whole)
 
 
 def go_on_with(agent: Agent, state: AgentState, known: Learned, key: PRNGKey) -> AgentState:
-    """The same of an agent that has already learned: how it is tuned stays, and a replay does.
+    """The same of an agent that has already learned: how it is tuned stays, and what it remembers of its worlds.
 
     What waits to be judged by the next experience was done by networks that are no longer there, and is forgotten.
 
     Raises:
         SettingError: The networks have other shapes.
     """
-    fresh, old = jax.jit(agent.init)(key), state.meta
-    meta = fresh.meta._replace(meta_params=old.meta_params, opt_state=old.opt_state, updates=old.updates)
-    experience = fresh.experience if isinstance(known.senses, Senses) else state.experience
-    return begin_with(agent, AgentState(state.learner, meta, experience), known)
+    fresh = jax.jit(agent.init)(key)
+    after = begin_with(agent, state, known)
+    meta = after.meta._replace(estimator_state=fresh.meta.estimator_state)
+    own = _own(after.experience)
+    if hasattr(own, "last"):  # PPO's whole round
+        own = own._replace(last=_own(fresh.experience).last)
+    return AgentState(after.learner, meta, _in_place(after.experience, own))
 
 
 def _own(experience: PyTree) -> Any:
     return experience.own if isinstance(experience, Watched) else experience
+
+
+def _in_place(experience: PyTree, own: Any) -> Any:
+    return experience._replace(own=own) if isinstance(experience, Watched) else own
 
 
 def _in_these_worlds(own: Senses, known: Senses) -> Senses:

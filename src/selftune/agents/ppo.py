@@ -20,7 +20,7 @@ from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
-from selftune.agents.senses import Senses, absorb, interrupted
+from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
 from selftune.agents.vocabulary import homes, rates_together
@@ -124,8 +124,7 @@ def ppo(
 
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning(START))
-    acting = actor, parts.rest, parts.act, parts.decide
-    agent = Agent("ppo", spec, begin, start, *acting, learn, *counts, home=home, cut=interrupted)
+    agent = Agent("ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
     return recipe.around(recipe, agent)
 
 

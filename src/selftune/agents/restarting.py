@@ -66,8 +66,7 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
 
         def cut(state: AgentState) -> AgentState:
             inner = agent.cut(_inner(state))
-            so_far = jnp.zeros_like(state.experience.so_far)
-            return inner._replace(experience=state.experience._replace(own=inner.experience, so_far=so_far))
+            return inner._replace(experience=state.experience._replace(own=inner.experience))
 
         return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)), cut=cut)
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from selftune.agents.agent import AgentState
 from selftune.agents.settings import ActorCriticSettings
 from selftune.networks.normalisation import (
     Magnitude,
@@ -100,15 +99,6 @@ def earn(known: Senses, batch: Transitions, discount: float) -> tuple[Senses, Tr
         return known, batch
     reward = follow(known.reward, batch.reward, batch.terminated | batch.truncated, discount)
     return known._replace(reward=reward), batch._replace(reward=scale_reward(reward, batch.reward))
-
-
-def interrupted(state: AgentState) -> AgentState:
-    """An agent with senses, where what comes next does not follow on what it saw last: returns begin at 0."""
-    known: Senses = state.experience.senses
-    if not isinstance(known.reward, ReturnScale):
-        return state
-    reward = known.reward._replace(returns=jnp.zeros_like(known.reward.returns))
-    return state._replace(experience=state.experience._replace(senses=known._replace(reward=reward)))
 
 
 def context(known: Senses, reward: Float[Array, "T B"], lifetime: int) -> Float[Array, " 3"]:

@@ -12,7 +12,7 @@ from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
-from selftune.agents.senses import Senses, absorb, interrupted
+from selftune.agents.senses import Senses, absorb
 from selftune.agents.settings import UPDATE, ActorCriticSettings
 from selftune.agents.updating import (
     COMMON,
@@ -145,6 +145,5 @@ def _build(
 
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))
-    acting = actor, parts.rest, parts.act, parts.decide
-    agent = Agent(name, spec, begin, start, *acting, learn, *counts, lag, home, interrupted)
+    agent = Agent(name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
     return recipe.around(recipe, agent)

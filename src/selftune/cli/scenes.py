@@ -1,5 +1,6 @@
 """`selftune scenario …`: run one, and say what came out; or copy the beginning of a project."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +26,8 @@ def shown(name: str, quick: bool, seed: int, out: Path, console: Console) -> Non
     try:
         story = tell(name, ask, lambda line: console.print(line, highlight=False, markup=False))
     finally:
-        under_way.unlink(missing_ok=True)
+        with suppress(OSError):  # what was told, or why it was not, is worth more
+            under_way.unlink()
     words = ["selftune scenario", name, *(["--quick"] if quick else []), *([f"--seed {seed}"] if seed else [])]
     page = write_story(story, out, " ".join(words))
     for told in story.tables:

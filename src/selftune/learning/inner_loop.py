@@ -6,8 +6,8 @@ The loss takes what is differentiated and what is held still as two arguments, `
 is the gradient with respect to the first. Nothing is cut, so meta-gradients reach every metaparameter in the loss.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ import optax
 
 from selftune import _tree
 from selftune.errors import SettingError, did_you_mean
-from selftune.learning.probing import probe_rule
+from selftune.learning.probing import probe_rule, question
 from selftune.types import Batch, Eta, Frozen, Loss, Params, PyTree, Rule, Scalar
 
 
@@ -80,6 +80,8 @@ class Learner:
     memory: Memory
     extras: tuple[str, ...]
     projection: Projection | None = None
+    _passed: set[Hashable] = field(default_factory=set, repr=False, compare=False)
+    """What the rule was asked and has passed: an agent that can start anew begins twice, and would compile it twice."""
 
     def init(self, params: Params, eta: Eta) -> LearnerState:
         """The state before the first update.
@@ -87,8 +89,10 @@ class Learner:
         Raises:
             RuleError: The rule's derivative at a gradient of exactly zero is not finite.
         """
-        if not self.extras:  # what a rule's extras look like is known at the first batch only
+        asked = question(params, eta)
+        if not self.extras and asked not in self._passed:  # what extras look like is known at the first batch only
             probe_rule(self.rule, params, eta)
+            self._passed.add(asked)
         params = _tree.strong(params)
         return LearnerState(params, _tree.strong(self.rule(eta).init(params)), self.memory.init(params, eta))
 

@@ -6,7 +6,6 @@ root at 0 to turn the meta-gradient of every metaparameter into NaN, silently an
 
 from collections.abc import Hashable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +22,6 @@ _CURE = (
     "use adam, adamw or clip_by_global_norm of selftune.optim, or keep zero out of the root, as "
     "optax.adam(..., eps_root=1e-8) does."
 )
-
-_passed: WeakKeyDictionary[Rule, set[Hashable]] = WeakKeyDictionary()
-"""What each rule has passed with: an agent that can start anew begins twice, and would compile the same twice."""
 
 
 def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] | None = None) -> None:
@@ -48,9 +44,6 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
     with jax.ensure_compile_time_eval():
         try:
             values = jax.tree.map(_known, dict(eta))
-            passed, question = _memory_of(rule, extras), _question(params, values)
-            if question in passed:
-                return
             gradient_names, eta_names = map(_names_of_false, _finite(rule, params, values, extras or {}))
         except (jax.errors.UnexpectedTracerError, jax.errors.ConcretizationTypeError) as error:
             raise RuleError(
@@ -58,22 +51,14 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
                 "derivative cannot be probed. Pass the value through eta."
             ) from error
     _refuse(gradient_names, eta_names)
-    passed.add(question)
 
 
-def _memory_of(rule: Rule, extras: Mapping[str, Any] | None) -> set[Hashable]:
-    """Where to note what the rule has passed with: nowhere that lasts, if it cannot be a key or extras are told."""
-    try:
-        return set() if extras else _passed.setdefault(rule, set())
-    except TypeError:
-        return set()
-
-
-def _question(params: Params, values: Eta) -> Hashable:
-    """All that the answer depends on, beside the rule and its extras."""
-    leaves, structure = jax.tree.flatten((params, values))
+def question(params: Params, eta: Eta) -> Hashable:
+    """All that the answer depends on, beside the rule: shapes and dtypes, and the values of `eta` that are known."""
+    leaves, structure = jax.tree.flatten((params, dict(eta)))
     looks = [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
-    return structure, *looks, *(np.asarray(value).tobytes() for value in jax.tree.leaves(values))
+    known = [None if isinstance(leaf, Tracer) else np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(dict(eta))]
+    return structure, *looks, *known
 
 
 def _finite(rule: Rule, params: Params, values: Eta, extras: Mapping[str, Any]) -> tuple[PyTree, PyTree]:

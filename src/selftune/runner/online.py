@@ -170,6 +170,10 @@ class OnlineAgent:
         self._state = beginning.go_on_with(self._agent, self._state, jax.tree.map(jnp.array, known), self._learn_key)
         self._actor = self._functions.actor(self._state)
         self._eta |= self._agent.home
+        if self._memory.count:  # nobody learns from what other networks did
+            self._memory.take()
+            self._gap = True
+        self._carry = self._agent.rest(1)
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""

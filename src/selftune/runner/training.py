@@ -136,7 +136,9 @@ def _make(
     """Begin or go on, and run to the end with everything that watches over it."""
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
     fixed = fixed if plan.tuner == Plan.tuner else f" · {plan.tuner}"
-    display = Display(f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps, earlier=folder.rows())
+    display = Display(
+        f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps, earlier=folder.rows() if progress else ()
+    )
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
         show = display.update if progress else lambda row: None
