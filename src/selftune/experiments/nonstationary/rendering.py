@@ -61,11 +61,11 @@ def markdown(path: Path) -> str:
 
 def _section(rows: Sequence[Row]) -> list[str]:
     first = rows[0]
-    oracle = next((row.ours for row in rows if row.row == "oracle"), 1.0)
+    oracle = next((f"{bar(row.ours):.2f}" for row in rows if row.row == "oracle"), "not known before the oracle")
     told = f"{first.steps:,} steps, {first.seeds} seeds, {first.details.get('agent', '')}"
     commands = ", ".join(f"`{command}`" for command in dict.fromkeys(row.command for row in rows))
     world, kind = first.experiment.split(" ", 1)
-    goal = "1, lower end of the interval at least 0.95" if kind == "none" else f"{bar(oracle):.2f}"
+    goal = "1, lower end of the interval at least 0.95" if kind == "none" else oracle
     lines = [
         f"## {world}, {kind}",
         "",
