@@ -1,6 +1,8 @@
 """One world, one kind of change: everything that competes there, and what it is measured by."""
 
 import functools
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -28,6 +30,7 @@ from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.measures import Stream
 from selftune.experiments.population import populations
 from selftune.experiments.ray_population import ray_population
+from selftune.experiments.records import significant
 from selftune.experiments.sweep import Curves, Physics, runs
 
 Measure: TypeAlias = Callable[[Curves], Float[np.ndarray, " N"]]
@@ -73,8 +76,6 @@ class Lab:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Changes to the agent's own settings."""
     fleets: dict[str, Fleet] = field(default_factory=dict)
-    oracles: dict[bytes, Float[np.ndarray, " S"]] = field(default_factory=dict)
-    """By the physics of a standing world: the levels of its best setting."""
 
     @property
     def native(self) -> bool:
@@ -184,12 +185,20 @@ class Cell:
 
         A regime on the way from one state to another stands still in the middle of the way.
         """
-        still = standing(self._physics, middles(self._drift, self.steps)[regime])
-        key = b"" if self.lab.native else self.kind.encode()
-        key += b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(still(0.0)))
-        if key not in self.lab.oracles:
-            self.lab.oracles[key] = self._area(self.fixed(self.best_setting(still), still))
-        return self.lab.oracles[key]
+        still = self._standing(regime)
+        return self._area(self.fixed(self.best_setting(still), still))
+
+    def standing(self, regime: int) -> str:
+        """A fingerprint of the world that an oracle learns in: regimes of other kinds of change may have the same."""
+        if self.lab.native:
+            told = [significant(leaf) for leaf in jax.tree.leaves(self._standing(regime)(0.0))]
+        else:
+            levels = self._drift.levels(middles(self._drift, self.steps)[regime])
+            told = {name: significant(level) for name, level in levels.items()}
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    def _standing(self, regime: int) -> Physics:
+        return standing(self._physics, middles(self._drift, self.steps)[regime])
 
     def method(self, name: str, starts: Mapping[str, Float[np.ndarray, " S"]] | None = None) -> Curves:
         """One method, or a population, which draws its members' settings.
@@ -223,7 +232,7 @@ class Cell:
     def _through_ray(self, strategy: str) -> Curves:
         """A population whose members are processes, once for each of the test's seeds."""
         lab, extent, names = self.lab, self.lab.extent, SEARCHED[self.lab.agent]
-        opened = functools.partial(_opened, replace(lab, fleets={}, oracles={}), self.kind, self._drift)
+        opened = functools.partial(_opened, replace(lab, fleets={}), self.kind, self._drift)
         parts = [
             ray_population(
                 opened, self._physics, strategy, names, seed, self.steps, extent.members, self._points, lab.continuing
