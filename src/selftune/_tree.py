@@ -1,12 +1,13 @@
 """Arithmetic on pytrees. Leaves that are not floating point (step counters, say) pass through untouched."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from selftune.types import Array, Bool, PyTree, Scalar
+from selftune.types import Array, Bool, Int, PyTree, Scalar
 
 
 def add(left: PyTree, right: PyTree) -> PyTree:
@@ -54,9 +55,14 @@ def squared_norm(tree: PyTree) -> Scalar:
     return dot(floats, floats)
 
 
-def first(tree: PyTree) -> PyTree:
-    """The entry 0 of the leading axis of every leaf."""
-    return jax.tree.map(lambda leaf: leaf[0], tree)
+def entry(tree: PyTree, number: int | Int[Array, ""]) -> PyTree:
+    """One entry of the leading axis of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+def stacked(trees: Sequence[PyTree]) -> PyTree:
+    """Trees of equal structure as one, with a leading axis in every leaf."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def constant(tree: PyTree) -> PyTree:

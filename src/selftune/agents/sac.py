@@ -169,7 +169,7 @@ def sac(
     def draw(experience: Replay, key: PRNGKey) -> SoftBatch:
         row_key, noise_key = jax.random.split(key)
         noise = jax.random.normal(noise_key, (2, settings.batch_size, num_actions))
-        return SoftBatch(_tree.first(replay.sample(experience, row_key, settings.batch_size)), noise)
+        return SoftBatch(_tree.entry(replay.sample(experience, row_key, settings.batch_size), 0), noise)
 
     def unseen(experience: Replay, rollout: Transitions, key: PRNGKey) -> SoftBatch:
         return draw(experience, key)

@@ -93,7 +93,7 @@ def unroll(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Ba
 def scan(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False) -> tuple[Any, Any]:
     """`jax.lax.scan`, without the loop where there is a single step: compilers share work across the body then."""
     if length(xs) == 1:
-        carry, out = body(carry, _tree.first(xs))
+        carry, out = body(carry, _tree.entry(xs, 0))
         return carry, jax.tree.map(lambda leaf: leaf[None], out)
     return jax.lax.scan(body, carry, xs, reverse=reverse)
 

@@ -70,7 +70,7 @@ def hoof(
         validation: Batch | None,
         key: PRNGKey,
     ) -> Estimate:
-        batch = _tree.first(batches)
+        batch = _tree.entry(batches, 0)
         proposals = propose(meta_params, key)
 
         def attempt(proposal: MetaParams) -> tuple[PyTree, StepInfo, Scalar]:

@@ -100,7 +100,7 @@ def _nothing_pending(problem: Problem, meta_params: MetaParams, state: PyTree, b
         lambda meta_params, state, batch: take(problem, learner, meta_params, state, batch)[2],
         meta_params,
         state,
-        _tree.first(batches),
+        _tree.entry(batches, 0),
     )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return Pending(jnp.asarray(False), meta_params, zeros._replace(state=state))
@@ -116,7 +116,7 @@ def _judged_by_the_next_batch(
             "an example of the batches. Start it with tuner.init(state, batches)."
         )
     learner = needs_learner(problem, "truncated(1) with validation=None")
-    batch = _tree.first(batches)
+    batch = _tree.entry(batches, 0)
 
     def judged(variables: tuple[MetaParams, PyTree]) -> tuple:
         return problem.judge(*variables, unpack(batch)[0])

@@ -60,10 +60,10 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         for number in range(len(keys)):
             env = open_envs()
             open_now.append((env, Rollout(env, act, agent.rollout_length)))
-            begun.append(start(_of(settings, number), keys[number]))
+            begun.append(start(_tree.entry(settings, number), keys[number]))
             words = np.ravel(jax.random.key_data(keys[number])).tolist()
             open_now[-1][1].begin(int(np.random.SeedSequence(words).generate_state(1)[0]))
-        return _stacked(begun)
+        return _tree.stacked(begun)
 
     def one(settings: Settings, session: Session, rollout: Rollout, updates: int) -> tuple[Session, Told]:
         fired, info = Counter[str](), None
@@ -85,16 +85,9 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         moved = []
         for number, (env, rollout) in enumerate(open_now):
             env.go_to(max(0, round(physics - updates * per_update / 2)))
-            moved.append(one(_of(settings, number), _of(sessions, number), rollout, updates))
+            moved.append(one(_tree.entry(settings, number), _tree.entry(sessions, number), rollout, updates))
         after, told = zip(*moved, strict=True)
-        return _stacked(after), _stacked(told)
+        return _tree.stacked(after), _tree.stacked(told)
 
     return Fleet(begin, advance, per_update)
 
-
-def _of(tree: PyTree, number: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[number], tree)
-
-
-def _stacked(trees: Any) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

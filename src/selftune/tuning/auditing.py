@@ -90,7 +90,7 @@ def audit(tuner: Tuner, meta: Meta, state: PyTree, batches: Batch) -> Audit:
         raise SettingError(f"audit got {length(batches)} batches; expected at least 3 to say anything about noise.")
     problem = tuner.problem(state)
     grads, links = jax.jit(lambda meta_params: _follow(problem, learner, meta_params, state, batches))(meta.meta_params)
-    eta = problem.eta(meta.meta_params, _tree.first(batches))
+    eta = problem.eta(meta.meta_params, _tree.entry(batches, 0))
     return Audit(tuple(_finding(name, eta[name], grads[name], links[name]) for name in names))
 
 
