@@ -90,4 +90,3 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         return _tree.stacked(after), _tree.stacked(told)
 
     return Fleet(begin, advance, per_update)
-
