@@ -76,6 +76,23 @@ def test_an_oracle_serves_every_kind_of_change_that_stands_at_its_place(name, ag
         assert Cell(Lab(name, agent, False, TINY), "abrupt reward").standing(0) == there["abrupt"][0]
 
 
+@pytest.mark.parametrize("change", [{"seeds": 3}, {"draws": 5}, {"seed": 1}, {"steps": 4096}])
+def test_an_oracle_of_another_extent_is_another(change):
+    mine, other = (
+        Cell(Lab("cartpole", "a2c", False, extent), "abrupt dynamics") for extent in (TINY, replace(TINY, **change))
+    )
+    assert mine.standing(0) != other.standing(0)
+
+
+def test_an_oracle_of_another_agent_is_another():
+    labs = [
+        Lab("cartpole", "a2c", False, TINY),
+        Lab("cartpole", "ppo", False, TINY),
+        Lab("cartpole", "a2c", False, TINY, SMALL),
+    ]
+    assert len({Cell(lab, "abrupt reward").standing(0) for lab in labs}) == 3
+
+
 def test_a_bench_goes_on_where_it_stopped(tmp_path, monkeypatch):
     out, said = tmp_path / "drift.json", []
     whole = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
@@ -97,6 +114,8 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path, monkeypatch):
     again = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert again == whole, "deterministic"
     assert len(said) == 10, "only what was missing"
+    taken = Records(out).find("cartpole abrupt dynamics", f"{IN_REGIME}1", 2048)
+    assert taken.details["measured_in"] == "cartpole gradual dynamics"
     with pytest.raises(SettingError, match=r"of \d+ seeds and \d+ draws.*not written over"):
         bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seeds=1), settings=SMALL)
 

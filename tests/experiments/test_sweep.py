@@ -10,8 +10,7 @@ from selftune.agents.tuners import recipe_for
 from selftune.envs import make
 from selftune.envs.worlds import world
 from selftune.errors import SettingError
-from selftune.experiments import fleet as fleets
-from selftune.experiments.fleet import apart, fleet, mapped
+from selftune.experiments.fleet import fleet
 from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
 from selftune.experiments.sweep import filled, keys, plan, runs
@@ -52,28 +51,13 @@ def test_a_run_among_others_is_the_run_alone(small):
     assert curves.eta["learning_rate"][:, -1] == pytest.approx(starts["learning_rate"])
 
 
-def test_runs_that_are_too_few_or_too_many_use_the_same_program(monkeypatch):
-    monkeypatch.setattr(fleets, "cores", lambda: 3)
-    made = []
-    traced = fleet(lambda init: made.append(init) or _agent(init), ENV, apart)
-    made.clear()
-    curves = runs(traced, _physics, {}, [0, 1, 2, 3, 4], 256, points=2, width=3)
-    assert len(made) == 2, "one to begin and one to go on, though three threads called it first"
-    alone = runs(traced, _physics, {}, [4], 256, points=2, width=3)
-    assert len(made) == 2
+def test_runs_that_are_too_few_or_too_many_use_the_same_program(small):
+    before = small.advance._cache_size()  # pyright: ignore
+    curves = runs(small, _physics, {}, [0, 1, 2, 3, 4], 256, points=2, width=3)
+    alone = runs(small, _physics, {}, [4], 256, points=2, width=3)
     assert curves.returns.shape == (5, 2)
     assert curves.returns[4].tolist() == alone.returns[0].tolist()
-
-
-def test_runs_are_the_same_in_one_program_and_in_programs_of_their_own():
-    starts = {"learning_rate": np.array([1e-3, 1e-1, 1e-2])}
-    together, alone = (
-        runs(fleet(_agent, ENV, many), _physics, starts, [3, 4, 5], 512, points=2) for many in (mapped, apart)
-    )
-    assert np.unique(alone.returns[:, 0]).size == 3
-    for one, other in zip(together[:4], alone[:4], strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
-    assert together.eta["discount"] == pytest.approx(alone.eta["discount"])
+    assert small.advance._cache_size() == before + 1  # pyright: ignore
 
 
 @pytest.mark.parametrize("strategy", [RANDOM_SEARCH, PBT, PB2])

@@ -58,10 +58,11 @@ def mlp(
 
     def apply(params: tuple[Layer, ...], observation: Shaped[Array, "..."]) -> Float[Array, "..."]:
         # One axis of samples: with two, weight gradients on a CPU are products of copies, a quarter of the time of PPO.
-        x = flat(observation, in_shape, params[0].weight.dtype).reshape(-1, widths[0])
+        axes = leading_axes(observation, in_shape)
+        x = flat(observation, in_shape, params[0].weight.dtype).reshape(math.prod(axes), widths[0])
         for layer in params[:-1]:
             x = activation(_affine(layer, x))
-        return _affine(params[-1], x).reshape(*leading_axes(observation, in_shape), out_size)
+        return _affine(params[-1], x).reshape(*axes, out_size)
 
     return Network(init, apply)
 

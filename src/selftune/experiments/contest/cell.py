@@ -183,19 +183,23 @@ class Cell:
     def oracle(self, regime: int) -> Float[np.ndarray, " S"]:
         """The level of the best setting of one regime, trained in that regime alone, as long as a whole run.
 
-        A regime on the way from one state to another stands still in the middle of the way.
+        A regime on the way from one state to another stands still in the middle of the way; on the host it moves to and
+        fro about it by half a chunk.
         """
         still = self._standing(regime)
         return self._area(self.fixed(self.best_setting(still), still))
 
     def standing(self, regime: int) -> str:
-        """A fingerprint of the world that an oracle learns in: regimes of other kinds of change may have the same."""
+        """A fingerprint of all that an oracle depends on; regimes of other kinds of change may have the same."""
         if self.lab.native:
-            told = [significant(leaf) for leaf in jax.tree.leaves(self._standing(regime)(0.0))]
+            world: Any = [significant(leaf) for leaf in jax.tree.leaves(self._standing(regime)(0.0))]
         else:
             levels = self._drift.levels(middles(self._drift, self.steps)[regime])
-            told = {name: significant(level) for name, level in levels.items()}
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+            world = {name: significant(level) for name, level in levels.items()}
+        lab, extent = self.lab, self.lab.extent
+        settings = {name: str(value) for name, value in lab.settings.items()}
+        run = lab.name, lab.agent, lab.continuing, settings, self.steps, extent.seeds, extent.draws, extent.seed
+        return hashlib.sha256(json.dumps([world, run], sort_keys=True).encode()).hexdigest()[:16]
 
     def _standing(self, regime: int) -> Physics:
         return standing(self._physics, middles(self._drift, self.steps)[regime])

@@ -207,24 +207,19 @@ class _Bench:
         return {**told(scores), "scores": significant(scores), "levels": significant(levels.mean(axis=0))}
 
     def _oracle_in(self, regime: int) -> dict[str, Any]:
-        """A row of its own, since each regime's search takes as long as that for the best fixed setting."""
+        """A row of its own, since each regime's search takes as long as that for the best fixed setting.
+
+        Where the same world stood still in a regime of another kind of change, the level is that row's.
+        """
         random, best = self._levels("random"), self._levels("best_fixed")
         world = self._cell.standing(regime)
-        level = self._oracle_known(world)
-        level = self._cell.oracle(regime) if level is None else level
+        known = next((row for row in self._records.rows if row.details.get("world") == world), None)
+        level = self._cell.oracle(regime) if known is None else np.asarray(known.details["level"])
         everywhere = np.repeat(best[None], len(level), axis=0)
         everywhere[:, regime] = level
         scores = normalised(everywhere, random, best, np.eye(len(best))[regime])
-        return {**told(scores), "scores": significant(scores), "level": significant(level), "world": world}
-
-    def _oracle_known(self, world: str) -> np.ndarray | None:
-        """What the same standing world gave, in a regime of whatever kind of change."""
-        lab, mine = self._cell.lab, (self._cell.steps, self._cell.lab.extent.seeds, self._cell.lab.extent.draws)
-        for row in self._records.rows:
-            has = row.steps, row.seeds, row.details.get("draws")
-            if row.experiment.startswith(f"{lab.name} ") and row.details.get("world") == world and has == mine:
-                return np.asarray(row.details["level"])
-        return None
+        source = {} if known is None else {"measured_in": known.experiment}
+        return {**told(scores), "scores": significant(scores), "level": significant(level), "world": world, **source}
 
     def _scored(self, curves: Curves, references: References) -> dict[str, Any]:
         return scored(curves, self._cell.stream, self._cell.lab.continuing, references)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from selftune.envs import Environment, open_env
-from selftune.experiments.fleet import Fleet, fleet, mapped
+from selftune.experiments.fleet import Fleet, fleet
 from selftune.experiments.sweep import keys
 from selftune.runner.plan import Plan
 from selftune.types import PyTree
@@ -18,7 +18,7 @@ def side_by_side(env: str, agent: str) -> tuple[Fleet, PyTree]:
     world = open_env(env, 1)
     assert isinstance(world, Environment), "seeds are side by side in worlds written in JAX"
     built = Plan(env, agent).build(world)[0]
-    return fleet(lambda settings: built, world, mapped), jax.tree.map(jnp.asarray, world.params)
+    return fleet(lambda settings: built, world), jax.tree.map(jnp.asarray, world.params)
 
 
 def lap(of: tuple[Fleet, PyTree], seeds: int, sharding: jax.sharding.Sharding | None = None) -> Callable[[], float]:
