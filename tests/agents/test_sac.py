@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from selftune import _tree
+from selftune.agents.beginning import begin_with, learned as known_by
 from selftune.agents.sac import NAMES, RECIPE, SACSettings, sac
 from selftune.errors import NotDifferentiableError, SettingError, UnsupportedSpaceError
 from selftune.spaces import Box, Discrete
@@ -93,6 +94,18 @@ def test_actions_are_uniform_until_then_and_of_the_policy_afterwards(everything)
     assert jnp.abs(decided).max() < 0.2, "the first policy is centred"
 
 
+def test_who_begins_with_what_another_was_taught_acts_by_it_at_once(everything):
+    """At random it would throw a robot about that can already walk; it learns once its own replay is full enough."""
+    agent, states, _, step = everything
+    begun = begin_with(agent, states[0], known_by(states[-1]))
+    seen, first = jnp.zeros((4, 3)), jnp.zeros(4, bool)
+    for begins, taught in ((begun, states[-1]), (begin_with(agent, states[0], known_by(states[1])), states[1])):
+        acted, meant = (agent.act(agent.actor(s), (), seen, first, jax.random.key(1)).action for s in (begins, taught))
+        assert (acted == meant).all()
+    after, _ = step(begun, rollout(0), jax.random.key(0))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner, begun.learner))
+
+
 def test_every_metaparameter_is_reached(everything):
     agent, _, info, _ = everything
     assert set(info.meta_grad) == set(NAMES) >= set(RECIPE.tune)
@@ -130,9 +143,11 @@ def test_a_fixed_agent_learns_and_keeps_its_settings(fixed):
 def test_targets_follow_the_critics_by_the_mix(fixed):
     """At a mix of 1 they are the critics; at the smallest they have hardly left where the critics began."""
     (_, _, quick, _), (first, _, slow, _) = fixed
-    np.testing.assert_array_equal(quick.learner.memory[0].weight, quick.learner.params["critics"][0].weight)
-    np.testing.assert_allclose(slow.learner.memory[0].weight, first.learner.params["critics"][0].weight, atol=1e-6)
-    assert not np.allclose(slow.learner.memory[0].weight, slow.learner.params["critics"][0].weight, atol=1e-4)
+    began, quickly, slowly = (state.learner.params["critics"][0].weight for state in (first, quick, slow))
+    at_once, hardly = (state.learner.memory.target_critics[0].weight for state in (quick, slow))
+    np.testing.assert_array_equal(at_once, quickly)
+    np.testing.assert_allclose(hardly, began, atol=1e-6)
+    assert not np.allclose(hardly, slowly, atol=1e-4)
 
 
 def test_the_critics_rate_begins_at_the_policys():

@@ -36,7 +36,8 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
 
     Args:
         agent: Which. Of its metaparameters those that start where a beginner's do go home.
-        state: As `agent.init(key)` gives it. An agent with an empty replay still acts as a beginner for its `warm_up`.
+        state: As `agent.init(key)` gives it. It acts at once as the other was taught; with an empty replay it learns
+            nothing before its own `warm_up` is over.
         known: Of an agent of the same kind with the same spaces and widths; it may have had another number of
             environments and another tuner.
 

@@ -52,7 +52,7 @@ class SACSettings:
     replay_capacity: int = 1_000_000
     """Steps that are remembered, over all environments."""
     warm_up: int = 1_000
-    """Steps, over all environments, that are taken at random before anything is learned."""
+    """Steps, over all environments, before anything is learned; a beginner takes them at random."""
     outer_discount: float = 0.99
     """Discount of the judge: how far ahead the user cares."""
 
@@ -154,14 +154,15 @@ def sac(
         return experience.size >= min(capacity, -(-settings.warm_up // settings.num_envs))
 
     def actor(state: AgentState) -> PyTree:
-        return {"policy": state.learner.params["policy"], "ready": ready(state.experience)}
+        knows = state.learner.memory.ever | ready(state.experience)
+        return {"policy": state.learner.params["policy"], "knows": knows}
 
     def act(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"], key: PRNGKey) -> Choice:
         noise_key, random_key = jax.random.split(key)
         parameters = model.policy(actor["policy"], observation)
         drawn, _ = squashed_gaussian(parameters, jax.random.normal(noise_key, parameters.mean.shape))
         random = jax.random.uniform(random_key, drawn.shape, minval=-1.0, maxval=1.0)
-        return Choice(jnp.where(actor["ready"], drawn, random))
+        return Choice(jnp.where(actor["knows"], drawn, random))
 
     def decide(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"]) -> Choice:
         return Choice(squashed_mode(model.policy(actor["policy"], observation)))

@@ -15,7 +15,7 @@ from selftune.objectives.distributions import Gaussian
 from selftune.objectives.soft_actor_critic import SoftActorCritic, soft_actor_critic_loss
 from selftune.objectives.squashing import bounded_gaussian
 from selftune.optim import adam
-from selftune.types import Array, Eta, Float, Params, PRNGKey, PyTree, Scalar
+from selftune.types import Array, Bool, Eta, Float, Params, PRNGKey, PyTree, Scalar
 
 
 class SoftNetworks(NamedTuple):
@@ -24,6 +24,16 @@ class SoftNetworks(NamedTuple):
     init: Callable[[PRNGKey], Params]
     """Parameters `policy`, `critics` (two, stacked along a leading axis) and `log_temperature`."""
     model: SoftActorCritic
+
+
+class Taught(NamedTuple):
+    """What SAC's updates leave behind beside its networks."""
+
+    target_critics: Params
+    """Polyak averages of the critics."""
+    ever: Bool[Array, ""]
+    """Whether there was any update. Who was never taught acts at random, whatever the replay holds; who begins with
+    what another has learned does not."""
 
 
 def soft_networks(observation_shape: Sequence[int], num_actions: int, hidden: Sequence[int]) -> SoftNetworks:
@@ -56,7 +66,7 @@ def soft_networks(observation_shape: Sequence[int], num_actions: int, hidden: Se
 
 def soft_learner(model: SoftActorCritic) -> Learner:
     """SAC's inner update: one Adam with a rate for the critics and another for policy and temperature."""
-    return learner(soft_actor_critic_loss(model), _rule, freeze=_freeze, memory=_TARGETS)
+    return learner(soft_actor_critic_loss(model), _rule, freeze=_freeze, memory=Memory(_begin, _follow))
 
 
 def policy_only(factor: Scalar) -> PyTree:
@@ -70,12 +80,14 @@ def _rule(eta: Eta) -> optax.GradientTransformation:
     return adam(rates, eta["adam_b1"], eta["adam_b2"], eta["adam_eps"])
 
 
-_TARGETS = Memory(
-    init=lambda params, eta: params["critics"],
-    update=lambda eta, targets, params, batch: optax.incremental_update(params["critics"], targets, eta["target_mix"]),
-)
-"""Polyak averages of the critics."""
+def _begin(params: Params, eta: Eta) -> Taught:
+    return Taught(params["critics"], jnp.zeros((), bool))
+
+
+def _follow(eta: Eta, memory: Taught, params: Params, batch: PyTree) -> Taught:
+    targets = optax.incremental_update(params["critics"], memory.target_critics, eta["target_mix"])
+    return Taught(targets, jnp.ones((), bool))
 
 
 def _freeze(state: LearnerState) -> PyTree:
-    return {**state.params, "target_critics": state.memory}
+    return {**state.params, "target_critics": state.memory.target_critics}
