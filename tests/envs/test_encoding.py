@@ -28,6 +28,15 @@ def test_describe_actions():
     assert describe_actions(spaces.Discrete(3, start=1)) == Discrete(3, 1)
 
 
+@pytest.mark.parametrize(("low", "high"), [([0, -1], [3000, np.inf]), ([-10, 0], [10, 0])])
+def test_actions_with_bounds_for_some_of_their_numbers_are_refused(low, high):
+    """An agent's [-1, 1] would reach the environment as it is, for all of them."""
+    space = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
+    with pytest.raises(UnsupportedSpaceError, match="room between them for every number"):
+        describe_actions(space)
+    assert describe_observations(space) == Box((2,))
+
+
 def test_one_hot_counts_from_start():
     assert encode(Discrete(3, start=1), [1, 3]).tolist() == [[1, 0, 0], [0, 0, 1]]
 

@@ -44,8 +44,10 @@ def test_worlds_of_both_kinds_agree(run):
 
 
 def test_no_episodes_are_refused(run):
-    with pytest.raises(SettingError, match="at least 1"):
+    with pytest.raises(SettingError, match="episodes = 0: expected a whole number from 1 on"):
         evaluate_run(run.path, episodes=0)
+    with pytest.raises(SettingError, match="seed = -1: expected a whole number from 0 on"):
+        evaluate_run(run.path, seed=-1)
 
 
 def test_a_film_is_an_animated_gif(run, tmp_path):

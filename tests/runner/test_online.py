@@ -139,6 +139,8 @@ def test_no_stretch_of_a_replay_goes_over_a_gap(tmp_path):
 def test_what_makes_no_sense_is_refused(tmp_path):
     with pytest.raises(SettingError, match="a2c"):
         agent(agent="a3c")
+    with pytest.raises(SettingError, match="num_envs = 4: expected 1"):
+        agent(settings=SMALL | {"num_envs": 4})
     with pytest.raises(UnsupportedSpaceError, match="Dict"):
         OnlineAgent(gym.spaces.Dict(a=gym.spaces.Discrete(2)), gym.spaces.Discrete(2))
     one = agent()
@@ -179,3 +181,35 @@ def test_nobody_learns_from_what_other_networks_did():
     assert one.updates == 1, "three steps of the old networks were left out of the second rollout of eight"
     live(one, 1, seed=2)
     assert one.updates == 2
+
+
+def test_an_interrupt_while_it_learns_takes_nothing_away(tmp_path, monkeypatch):
+    """Ctrl-C, and then `save`: what was being learned is accepted there."""
+    one, result, interrupts = agent(), Future.result, iter([True])
+
+    def interrupted(self, *given):
+        if next(interrupts, False):
+            raise KeyboardInterrupt
+        return result(self, *given)
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        live(one, 8)
+    assert one.updates == 0
+    other = OnlineAgent.load(one.save(tmp_path / "agent.safetensors"))
+    assert (one.updates, other.updates) == (1, 1)
+    live(one, 16)
+    assert one.updates == 3
+
+
+def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
+    def failing(kind, facts):
+        raise ValueError(kind)
+
+    one = agent(on_event=failing)
+    live(one, 7)
+    one.reset(np.zeros(3))
+    with pytest.raises(ValueError, match="learned"):
+        one.step(np.zeros(3), 0.0)
+    one.step(np.zeros(3), 0.0)
+    assert (one.steps, one.updates) == (9, 1)

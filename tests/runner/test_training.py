@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 import signal
+from contextlib import suppress
 
 import jax
 import numpy as np
@@ -11,9 +12,11 @@ import selftune as st
 from selftune.agents import Recipe
 from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
 from selftune.runner import checkpointing, native_experiment, rollouts, training
+from selftune.runner.arrays import pack
 from selftune.runner.checkpointing import read_arrays
 from selftune.runner.plan import Plan, planned
 from selftune.runner.run_folder import RunFolder
+from selftune.spaces import Box, Discrete
 
 CLOCK = {"wall_time", "steps_per_second"}
 SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (16,)}
@@ -141,6 +144,38 @@ def test_a_run_that_breaks_loses_nothing_and_goes_on(tmp_path, monkeypatch, fail
     assert int(kept["update"]) == 2
     resumed = training.resume(path, progress=False)
     assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_stops_within_a_row_tells_of_all_it_did(tmp_path, monkeypatch, failure):
+    calls, collect = iter(range(100)), rollouts.Rollout.collect
+
+    def broken(self, *given):
+        if next(calls) == 3:
+            raise failure("within the second row of two updates")
+        return collect(self, *given)
+
+    monkeypatch.setattr(training, "ROWS", 2)
+    monkeypatch.setattr(rollouts.Rollout, "collect", broken)
+    with suppress(RuntimeError):
+        train(tmp_path / "run")
+    assert [row["step"] for row in st.Run(tmp_path / "run").rows] == [1024, 1536]
+    resumed = training.resume(tmp_path / "run", progress=False)
+    assert [row["step"] for row in resumed.rows] == [1024, 1536, 2048]
+
+
+def test_an_agent_online_goes_on_with_what_a_run_has_learned(run, tmp_path):
+    agent = st.OnlineAgent(Box((4,)), Discrete(2))
+    agent.begin_with(run.learned())
+    kept, own = last_checkpoint(run.path), pack(agent._state)
+    networks = [name for name in own if name.startswith("learner/params")]
+    assert networks
+    assert all(np.array_equal(kept[f"agent/{name}"], own[name]) for name in networks)
+    with pytest.raises(CheckpointError, match="begin_with"):
+        st.OnlineAgent.load(max((run.path / "checkpoints").glob("step-*.safetensors")))
+    st.export_policy(run.path, tmp_path)
+    with pytest.raises(CheckpointError, match="bears no SHA-256"):
+        st.OnlineAgent.load(next(tmp_path.rglob("*.safetensors")))
 
 
 @pytest.mark.parametrize("moment", ["advance", "begin"])

@@ -37,7 +37,8 @@ def describe_actions(space: Any) -> Space:
         space: `gymnasium.spaces.Discrete`, or a `gymnasium.spaces.Box` of one axis.
 
     Raises:
-        UnsupportedSpaceError: for any other space.
+        UnsupportedSpaceError: for any other space, and for a Box with bounds for some of its numbers only, or without
+            room between them.
     """
     from gymnasium import spaces
 
@@ -45,7 +46,14 @@ def describe_actions(space: Any) -> Space:
         case spaces.Discrete():
             return _discrete(space)
         case spaces.Box() if len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
-            return _box(space)
+            described = _box(space)
+            if described.low is None and (np.isfinite(space.low).any() or np.isfinite(space.high).any()):
+                raise UnsupportedSpaceError(
+                    f"Got the action space {space} with the bounds {space.low} and {space.high}, expected two finite "
+                    "bounds with room between them for every number, or none for all of them. Give it such bounds with "
+                    "gymnasium.wrappers.TransformAction, and register the wrapped environment under an id of its own."
+                )
+            return described
     raise UnsupportedSpaceError(
         f"Got the action space {space}, expected Discrete, or a Box of real numbers with one axis. Flatten a "
         "MultiDiscrete, a Dict or a Tuple into one Discrete by a wrapper of your own, and register the wrapped "

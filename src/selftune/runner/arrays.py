@@ -92,7 +92,7 @@ def _compare(expected: Mapping[str, str], got: Mapping[str, str]) -> None:
         more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
         raise CheckpointError(
             f"The checkpoint is of another kind of run ({'; '.join(shown + more)}). It was made by another version or "
-            "with other settings: go on with those, which the run's config.json names, or begin a new run."
+            "with other settings: go on with those (of a run config.json in its folder names them), or begin anew."
         )
 
 

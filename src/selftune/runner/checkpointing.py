@@ -209,6 +209,11 @@ def read_arrays(file: Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], dict[
             f"{file} is damaged ({error}); expected what selftune saved. Take an earlier one."
         ) from error
     form, about = metadata.get("format", ""), metadata.get("about", "")
+    if "sha256" not in metadata:
+        raise _DamagedError(
+            f"{file} bears no SHA-256: it is damaged, or no checkpoint and nothing that OnlineAgent.save wrote. "
+            "Take one of these."
+        )
     if metadata.get("sha256") != _digest(form, about, arrays):
         raise _DamagedError(f"{file} is damaged (its SHA-256 is not that of its contents). Take an earlier one.")
     if form != FORMAT:

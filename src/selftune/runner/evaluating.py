@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from selftune.agents import Agent
+from selftune.agents import Agent, AgentState
 from selftune.envs import Environment, HostEnv, native, open_env
-from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.filming import film
-from selftune.runner.plan import Plan, planned
+from selftune.runner.plan import Plan, planned, whole
 from selftune.runner.run_folder import RunFolder
 from selftune.types import PRNGKey, PyTree
 
@@ -94,11 +93,11 @@ def evaluate_run(
 
     Raises:
         RunFolderError: There is no run, or no whole checkpoint.
-        SettingError: No episodes, or an environment that cannot be drawn.
+        SettingError: No episodes, a negative seed, or an environment that cannot be drawn.
     """
-    if episodes < 1:
-        raise SettingError(f"eval got episodes={episodes}; expected at least 1.")
-    agent, actor, plan, step = _learned(folder)
+    episodes, seed = whole("episodes", episodes, 1), whole("seed", seed, 0)
+    agent, state, plan, step = last_state(folder)
+    actor = agent.actor(state)
     last = step - agent.num_envs  # all copies take a step at once
     env = open_env(plan.env, episodes, plan.drift, held=last)
     try:
@@ -112,12 +111,17 @@ def evaluate_run(
 
 def learned(folder: Path | str) -> tuple[Agent, PyTree, Plan]:
     """The agent of a run, what it needs to act, and how the run was made."""
-    agent, actor, plan, _ = _learned(folder)
-    return agent, actor, plan
+    agent, state, plan, _ = last_state(folder)
+    return agent, agent.actor(state), plan
 
 
-def _learned(folder: Path | str) -> tuple[Agent, PyTree, Plan, int]:
-    """The same, and the environment steps of the training."""
+def last_state(folder: Path | str) -> tuple[Agent, AgentState, Plan, int]:
+    """The agent of a run and its state in the last checkpoint, how the run was made, and the steps it has taken.
+
+    Raises:
+        RunFolderError: There is no run.
+        CheckpointError: There is no whole checkpoint.
+    """
     opened = RunFolder.open(folder)
     plan = planned(opened.config)
     agent, experiment, _ = plan.build()
@@ -125,4 +129,4 @@ def _learned(folder: Path | str) -> tuple[Agent, PyTree, Plan, int]:
         session = Checkpoints(opened.path).latest(experiment.example()).tree
     finally:
         experiment.close()
-    return agent, agent.actor(session.agent), plan, int(session.update) * experiment.steps_per_update
+    return agent, session.agent, plan, int(session.update) * experiment.steps_per_update

@@ -6,7 +6,8 @@
         action = agent.step(observation, reward, terminated, truncated)
 
 A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full the
-agent learns, in the calling thread or in one of its own, so that memory is bounded and a control loop keeps its rate.
+agent learns, while the step waits or while steps go on, so that memory is bounded and a control loop keeps its rate.
+Either way a thread of its own does it: an interrupt of the calling one, such as Ctrl-C, takes nothing of it away.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ import numpy as np
 from selftune.agents import AgentState, Choice, beginning, recipe_for
 from selftune.envs import describe_actions, describe_observations
 from selftune.envs.native import stretch
-from selftune.errors import SettingError
+from selftune.errors import CheckpointError, SettingError
 from selftune.metaparams import tuned
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.checkpointing import read_arrays, write_arrays
@@ -72,14 +73,14 @@ class OnlineAgent:
             tune: Metaparameters to learn; the recipe's when omitted or when they are the same; none when empty.
             init: Where metaparameters start, by name.
             settings: Changes to the agent's settings.
-            learning: `"inline"`: the step that fills the memory also learns. `"background"`: another thread learns,
-                and steps go on with the policy as it was; experience that comes faster than it can be learned from is
-                let go and counted.
+            learning: `"inline"`: the step that fills the memory waits until it is learned from. `"background"`: steps
+                go on with the policy as it was; experience that comes faster than it can be learned from is let go and
+                counted.
             on_event: Called with a kind and facts: `"learned"` (metaparameters, guards that fired), `"guard"` (those
-                that fired), `"dropped"`. It is called from the thread that calls `step`.
+                that fired), `"dropped"`. It is called from the thread that calls `step`, when all else is done.
 
         Raises:
-            SettingError: A setting that makes no sense.
+            SettingError: A setting that makes no sense, or more than one environment.
             UnsupportedSpaceError: A space that the agent cannot handle.
         """
         make, default = agent_named(agent)
@@ -93,11 +94,18 @@ class OnlineAgent:
         self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
         self._asked |= {"settings": settings, "tuner": tuner}
         chosen = settled(default, {"num_envs": 1, "minibatches": 1, **settings}, {"minibatches"})
+        if chosen.num_envs != 1:
+            raise SettingError(
+                f"num_envs = {chosen.num_envs}: expected 1, as it is when left out: an OnlineAgent lives in one world."
+            )
         spaces, recipe = (self.observation_space, self.action_space), recipe_for(tuner, agent)
         self._agent = make(*spaces, tune=tune, init=init, settings=chosen, recipe=recipe)
         self._functions = compiled(self._agent)
-        self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
+        self._pool: ThreadPoolExecutor | None = None
+        self._waits = learning == "inline"
+        """Whether a step waits for what is being learned."""
         self._on_event = on_event
+        self._events: list[tuple[str, Mapping[str, Any]]] = []
         self._key, self._learn_key, init_key = jax.random.split(jax.random.key(seed), 3)
         self._state = jax.jit(self._agent.init)(init_key)
         self._actor, self._carry = self._functions.actor(self._state), self._agent.rest(1)
@@ -140,13 +148,14 @@ class OnlineAgent:
         self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
         self.steps += 1
         self._first = terminated or truncated
-        self._take_over()
+        self._take_over(self._waits)
         if self._memory.full:
             self._learn()
+        action = None if self._first else self._act(then)
         if self._first:
             self._choice = None
-            return None
-        return self._act(then)
+        self._tell()
+        return action
 
     @property
     def eta(self) -> dict[str, float]:
@@ -174,6 +183,7 @@ class OnlineAgent:
             self._memory.take()
             self._gap = True
         self._carry = self._agent.rest(1)
+        self._tell()
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""
@@ -181,6 +191,8 @@ class OnlineAgent:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+        self._waits = True
+        self._tell()
 
     def save(self, path: Path | str) -> Path:
         """Write everything that is known to one file; an earlier file of that name stays whole until then.
@@ -195,16 +207,23 @@ class OnlineAgent:
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
         facts |= {"eta": self._eta, "fired": dict(self._fired), "gap": self._gap}
         *known, experience = self._everything()
-        return write_arrays(Path(path), pack((*known, jax.tree.map(_finite, experience))), facts)
+        written = write_arrays(Path(path), pack((*known, jax.tree.map(_finite, experience))), facts)
+        self._tell()
+        return written
 
     @classmethod
     def load(cls, path: Path | str, *, on_event: OnEvent | None = None) -> "OnlineAgent":
         """The agent as it was saved, ready for `reset`: the episode that was going on then is over.
 
         Raises:
-            CheckpointError: There is no such file, or it is damaged.
+            CheckpointError: There is no such file, it is damaged, or something else wrote it.
         """
         arrays, facts = read_arrays(Path(path))
+        if "asked" not in facts:
+            raise CheckpointError(
+                f"{path} is the checkpoint of a run, expected what OnlineAgent.save wrote. To go on with what a run "
+                "has learned: agent.begin_with(selftune.Run(folder).learned())."
+            )
         spaces = map(space_from_json, facts["spaces"])
         observations, actions = spaces
         agent = cls(observations, actions, **facts["asked"], on_event=on_event)
@@ -221,7 +240,7 @@ class OnlineAgent:
         first = np.array([self._first])
         choice, self._key = self._functions.act(self._actor, self._carry, observation, first, self._key)
         self._observation, self._choice, self._carry = observation, choice, choice.carry
-        action = np.asarray(choice.action)
+        action = np.array(choice.action)
         space = self.action_space
         return int(action[0]) + space.start if isinstance(space, Discrete) else stretch(space, action, np)[0]
 
@@ -237,38 +256,46 @@ class OnlineAgent:
         batch = self._memory.take()
         if self._learning is not None:
             self.dropped, self._gap = self.dropped + 1, True
-            self._tell("dropped", {"dropped": self.dropped})
+            self._events.append(("dropped", {"dropped": self.dropped}))
             return
         if self._gap:
             self._state, self._gap = self._functions.cut(self._state), False
         key = jax.random.fold_in(self._learn_key, self.updates)
-        if self._pool is None:
-            self._accept(self._learned(self._state, batch, key))
-        else:
-            self._learning = self._pool.submit(self._learned, self._state, batch, key)
+        self._pool = self._pool or ThreadPoolExecutor(1, "selftune-learning")
+        self._learning = self._pool.submit(self._learned, self._state, batch, key)
+        self._take_over(self._waits)
 
     def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
         state, actor, told = self._functions.improve(state, batch, key)
         return state, actor, told.fetch()
 
     def _take_over(self, wait: bool = False) -> None:
-        """Accept what the thread has learned, if it is done or is to be waited for."""
-        if self._learning is not None and (wait or self._learning.done()):
-            learning, self._learning = self._learning, None
-            self._accept(learning.result())
+        """Accept what the thread has learned, if it is done or is to be waited for.
 
-    def _accept(self, learned: Learned) -> None:
+        It is let go only when it has been accepted: whoever is interrupted while waiting takes it over later.
+        """
+        if self._learning is None or not (wait or self._learning.done()):
+            return
+        try:
+            learned = self._learning.result()
+        except Exception:
+            self._learning = None
+            raise
         self._state, self._actor, (self._eta, guards) = learned
+        self._learning = None
         self.updates += 1
         fired = {name: count for name, count in guards.items() if count}
         self._fired.update(fired)
         if fired:
-            self._tell("guard", fired)
-        self._tell("learned", {"update": self.updates, "guards": fired, "eta": dict(self._eta)})
+            self._events.append(("guard", fired))
+        self._events.append(("learned", {"update": self.updates, "guards": fired, "eta": dict(self._eta)}))
 
-    def _tell(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def _tell(self) -> None:
+        """Tell what has happened: last, so that a function that raises leaves an agent that can go on."""
+        events, self._events = self._events, []
         if self._on_event is not None:
-            self._on_event(kind, facts)
+            for kind, facts in events:
+                self._on_event(kind, facts)
 
     def _warm_up(self) -> None:
         """Compile everything on what comes to nothing, so that no step has to wait for a compiler."""

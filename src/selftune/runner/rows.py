@@ -31,6 +31,11 @@ class Rows:
         """One more chunk."""
         self._told.append(told)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything has been told since the last row."""
+        return bool(self._told)
+
     def take(self, update: int) -> dict[str, Any]:
         """The row about everything since the last one."""
         told, self._told = self._told, []

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selftune.runner.reporting import write_report
 from selftune.runner.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from selftune.agents.beginning import Learned
 
 
 class Run:
@@ -56,6 +59,17 @@ class Run:
         late = [row.get("reward_mean") for row in self.rows if row["step"] > 0.8 * end]
         known = [reward for reward in late if reward is not None]
         return sum(known) / len(known) if known else None
+
+    def learned(self) -> "Learned":
+        """What its last checkpoint knows, for `OnlineAgent.begin_with`: networks and running statistics.
+
+        Raises:
+            CheckpointError: There is no whole checkpoint.
+        """
+        from selftune.agents.beginning import learned  # who only reads a run does not load JAX
+        from selftune.runner.evaluating import last_state
+
+        return learned(last_state(self.path)[1])
 
     def report(self, out: Path | str | None = None) -> Path:
         """Write one self-contained HTML page; `report.html` in the run folder when no name is given."""

@@ -169,6 +169,16 @@ def _run(
         update = int(session.update)
         write(update * per_update, session, {"update": update, "wall_time": rows.wall_time()})
 
+    def log() -> None:
+        row = rows.take(done) | _drifted(plan, done * per_update - experiment.num_envs)
+        folder.log(row)
+        show(row)
+
+    def finish() -> None:
+        save(checkpoints.finish)
+        if rows.waiting:  # on the host a run can stop within a row
+            log()
+
     try:
         while done < updates and not stopped():
             chunk = min(every - done % every, updates - done) if experiment.native else 1
@@ -177,9 +187,7 @@ def _run(
             rows.include(told)
             beat()
             if done % every == 0 or done == updates:
-                row = rows.take(done) | _drifted(plan, done * per_update - experiment.num_envs)
-                folder.log(row)
-                show(row)
+                log()
                 if done * per_update - saved >= plan.checkpoint_every and done < updates:
                     save(checkpoints.save)
                     saved = done * per_update
@@ -190,14 +198,14 @@ def _run(
                 f"selftune resume {folder.path}"
             )
             raise
-        save(checkpoints.finish)
+        finish()
     except BaseException as error:
         with suppress(Exception):  # the failure itself is what must be told
-            save(checkpoints.finish)
+            finish()
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
         raise
     else:
-        save(checkpoints.finish)
+        finish()
     finally:
         checkpoints.close()
 

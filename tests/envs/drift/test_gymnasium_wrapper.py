@@ -70,6 +70,29 @@ def test_constants_change_before_the_step_and_come_back_at_the_end():
     assert bare.masspole == 0.1
 
 
+class Slippery(gymnasium.Env):
+    """Sets its own constant at every beginning."""
+
+    observation_space, action_space = gymnasium.spaces.Box(0.0, 1.0, (1,)), gymnasium.spaces.Discrete(2)
+    slip = 0.1
+
+    def reset(self, *, seed=None, options=None):
+        self.slip = 0.1
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.array([self.slip], np.float32), 0.0, False, False, {}
+
+
+def test_what_an_environment_sets_anew_at_a_beginning_changes_all_the_same():
+    env = Drifting(Slippery(), Drift([Change("slip", values=[0.1, 0.9], every=4)]))
+    env.reset(seed=0)
+    seen = [env.step(0)[0].item() for _ in range(5)]
+    env.reset()
+    seen += [env.step(0)[0].item() for _ in range(2)]
+    assert seen == pytest.approx([0.1] * 4 + [0.9] * 3)
+
+
 def test_maps_and_announcements_around_an_environment():
     changes = [
         Change("reward_factor", values=[-2.0]),

@@ -63,6 +63,7 @@ class Drifting(gymnasium.Wrapper):
         """Begin an episode in the world as it is now."""
         with self._turn():
             observation, info = self.env.reset(seed=seed, options=options)
+        self._turned = {}  # an environment may set its constants anew
         return self._see(observation), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
