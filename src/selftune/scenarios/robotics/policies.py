@@ -32,7 +32,10 @@ def trained(env: str) -> Learned:
         CheckpointError: The file is damaged, or belongs to other networks.
     """
     if not comes_with(env):
-        raise SettingError(f"No trained policy of {env} comes with selftune; train one and pass what it has learned.")
+        raise SettingError(
+            f"No trained policy of {env} comes with selftune; train one (`selftune train {env} --agent ppo`) and pass "
+            "`selftune.Run(folder).learned()`."
+        )
     agent = ppo(*spaces_of(env))
     with resources.as_file(_trained() / f"{env}.safetensors") as file:
         arrays, _ = read_arrays(file)
