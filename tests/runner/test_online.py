@@ -1,6 +1,7 @@
 """The agent in the user's own loop."""
 
 from concurrent.futures import Future
+from contextlib import suppress
 
 import gymnasium as gym
 import jax
@@ -203,13 +204,23 @@ def test_an_interrupt_while_it_learns_takes_nothing_away(tmp_path, monkeypatch):
 
 
 def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
+    """Also in the step that fills the memory, just as the thread is done."""
+
     def failing(kind, facts):
         raise ValueError(kind)
 
-    one = agent(on_event=failing)
+    one = agent(on_event=failing, learning="background")
+    live(one, 8)
+    learned, one._learning = one._learning, Future()
     live(one, 7)
+    one._learning = learned
+    learned.result()
     one.reset(np.zeros(3))
     with pytest.raises(ValueError, match="learned"):
         one.step(np.zeros(3), 0.0)
-    one.step(np.zeros(3), 0.0)
-    assert (one.steps, one.updates) == (9, 1)
+    assert (one.steps, one.updates) == (16, 1)
+    with suppress(ValueError):  # the thread may be as quick
+        one.close()
+    with suppress(ValueError):
+        one.step(np.zeros(3), 0.0)
+    assert (one.steps, one.updates) == (17, 2)
