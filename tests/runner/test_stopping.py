@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from selftune.runner.stopping import stop_requests
+from selftune.runner.stopping import stop_requests, uninterrupted
 
 TERMINATED = """
 import signal
@@ -26,6 +26,22 @@ def test_the_first_is_noted_and_the_second_interrupts(usual_ctrl_c):
         assert stopped()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_not_to_be_interrupted_is_once_it_has_ended(usual_ctrl_c):
+    done = []
+
+    def interrupted(times):
+        with uninterrupted():
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            done.append(times)
+
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(times)
+    assert done == [1], "a second one interrupts at once"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -1,5 +1,6 @@
 """From Gymnasium's spaces to ours, and from observations to what a network takes."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,19 +47,33 @@ def describe_actions(space: Any) -> Space:
         case spaces.Discrete():
             return _discrete(space)
         case spaces.Box() if len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating):
-            described = _box(space)
-            if described.low is None and (np.isfinite(space.low).any() or np.isfinite(space.high).any()):
-                raise UnsupportedSpaceError(
-                    f"Got the action space {space} with the bounds {space.low} and {space.high}, expected two finite "
-                    "bounds with room between them for every number, or none for all of them. Give it such bounds with "
-                    "gymnasium.wrappers.TransformAction, and register the wrapped environment under an id of its own."
-                )
-            return described
+            if np.isfinite(space.low).any() or np.isfinite(space.high).any():
+                return bounded(_box(space)._replace(low=tuple(space.low.tolist()), high=tuple(space.high.tolist())))
+            return _box(space)
     raise UnsupportedSpaceError(
         f"Got the action space {space}, expected Discrete, or a Box of real numbers with one axis. Flatten a "
         "MultiDiscrete, a Dict or a Tuple into one Discrete by a wrapper of your own, and register the wrapped "
         "environment under an id of its own."
     )
+
+
+def bounded(actions: Box) -> Box:
+    """A Box of actions as it is, if it has no bounds or bounds that [-1, 1] can be stretched to.
+
+    Raises:
+        UnsupportedSpaceError: It has bounds for some of its numbers only, or no room between them.
+    """
+    if actions.low is None and actions.high is None:
+        return actions
+    low, high = actions.low or (), actions.high or ()
+    apart = [math.isfinite(one) and math.isfinite(other) and one < other for one, other in zip(low, high, strict=False)]
+    if not len(low) == len(high) == math.prod(actions.shape) or not all(apart):
+        raise UnsupportedSpaceError(
+            f"Got the action space {actions}, expected two finite bounds with room between them for every number, or "
+            "none for all of them. gymnasium.wrappers.TransformAction gives an environment such bounds; register it "
+            "under an id of its own."
+        )
+    return actions
 
 
 MANY = 1_000_000

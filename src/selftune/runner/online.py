@@ -6,8 +6,8 @@
         action = agent.step(observation, reward, terminated, truncated)
 
 A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full the
-agent learns, while the step waits or while steps go on, so that memory is bounded and a control loop keeps its rate.
-Either way a thread of its own does it: an interrupt of the calling one, such as Ctrl-C, takes nothing of it away.
+agent learns, in the calling thread or in one of its own, so that memory is bounded and a control loop keeps its rate.
+Ctrl-C waits for the end of a call: inside an update what was learned is in no one's hands.
 """
 
 from collections import Counter
@@ -22,6 +22,7 @@ import numpy as np
 
 from selftune.agents import AgentState, Choice, beginning, recipe_for
 from selftune.envs import describe_actions, describe_observations
+from selftune.envs.encoding import bounded
 from selftune.envs.native import stretch
 from selftune.errors import CheckpointError, SettingError
 from selftune.metaparams import tuned
@@ -31,6 +32,7 @@ from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, plain_space, seen, space_from_json, spaces_as_json
 from selftune.runner.plan import Plan, agent_named, by_name, names, settled, starts, whole
+from selftune.runner.stopping import uninterrupted
 from selftune.spaces import Box, Discrete, Space
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
@@ -73,11 +75,12 @@ class OnlineAgent:
             tune: Metaparameters to learn; the recipe's when omitted or when they are the same; none when empty.
             init: Where metaparameters start, by name.
             settings: Changes to the agent's settings.
-            learning: `"inline"`: the step that fills the memory waits until it is learned from. `"background"`: steps
-                go on with the policy as it was; experience that comes faster than it can be learned from is let go and
-                counted.
+            learning: `"inline"`: the step that fills the memory also learns. `"background"`: another thread learns,
+                and steps go on with the policy as it was; experience that comes faster than it can be learned from is
+                let go and counted.
             on_event: Called with a kind and facts: `"learned"` (metaparameters, guards that fired), `"guard"` (those
-                that fired), `"dropped"`. It is called from the thread that calls `step`, when all else is done.
+                that fired), `"dropped"`. It is called from the thread that calls `step`, when all else is done; if it
+                raises, that step has counted: begin an episode.
 
         Raises:
             SettingError: A setting that makes no sense, or more than one environment.
@@ -90,6 +93,8 @@ class OnlineAgent:
             raise SettingError(f"on_event = {on_event!r}: expected a function of a kind and facts.")
         self.observation_space: Space = plain_space(observation_space, describe_observations)
         self.action_space: Space = plain_space(action_space, describe_actions)
+        if isinstance(self.action_space, Box):
+            bounded(self.action_space)
         tune, init, settings = names(tune), starts(init), by_name("settings", settings)
         self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
         self._asked |= {"settings": settings, "tuner": tuner}
@@ -101,9 +106,7 @@ class OnlineAgent:
         spaces, recipe = (self.observation_space, self.action_space), recipe_for(tuner, agent)
         self._agent = make(*spaces, tune=tune, init=init, settings=chosen, recipe=recipe)
         self._functions = compiled(self._agent)
-        self._pool: ThreadPoolExecutor | None = None
-        self._waits = learning == "inline"
-        """Whether a step waits for what is being learned."""
+        self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
         self._on_event = on_event
         self._events: list[tuple[str, Mapping[str, Any]]] = []
         self._key, self._learn_key, init_key = jax.random.split(jax.random.key(seed), 3)
@@ -145,15 +148,16 @@ class OnlineAgent:
             raise SettingError("step came before reset: call reset(observation) at the start of every episode.")
         then, reward = seen(self.observation_space, observation), earned(reward)
         terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
-        self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
-        self.steps += 1
-        self._first = terminated or truncated
-        self._take_over(self._waits)
-        if self._memory.full:
-            self._learn()
-        action = None if self._first else self._act(then)
-        if self._first:
-            self._choice = None
+        with uninterrupted():
+            self._take_over()
+            self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
+            self.steps += 1
+            self._first = terminated or truncated
+            if self._memory.full:
+                self._learn()
+            action = None if self._first else self._act(then)
+            if self._first:
+                self._choice = None
         self._tell()
         return action
 
@@ -175,7 +179,8 @@ class OnlineAgent:
         Raises:
             SettingError: The networks have other shapes.
         """
-        self._take_over(wait=True)
+        with uninterrupted():
+            self._take_over(wait=True)
         self._state = beginning.go_on_with(self._agent, self._state, jax.tree.map(jnp.array, known), self._learn_key)
         self._actor = self._functions.actor(self._state)
         self._eta |= self._agent.home
@@ -187,11 +192,11 @@ class OnlineAgent:
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""
-        self._take_over(wait=True)
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-        self._waits = True
+        with uninterrupted():
+            self._take_over(wait=True)
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.shutdown()
         self._tell()
 
     def save(self, path: Path | str) -> Path:
@@ -202,7 +207,8 @@ class OnlineAgent:
         Raises:
             CheckpointError: The file cannot be written.
         """
-        self._take_over(wait=True)
+        with uninterrupted():
+            self._take_over(wait=True)
         facts = {"asked": self._asked, "spaces": spaces_as_json(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
         facts |= {"eta": self._eta, "fired": dict(self._fired), "gap": self._gap}
@@ -221,8 +227,8 @@ class OnlineAgent:
         arrays, facts = read_arrays(Path(path))
         if "asked" not in facts:
             raise CheckpointError(
-                f"{path} is the checkpoint of a run, expected what OnlineAgent.save wrote. To go on with what a run "
-                "has learned: agent.begin_with(selftune.Run(folder).learned())."
+                f"{path} is not what OnlineAgent.save wrote, but perhaps the checkpoint of a run. To go on with what a "
+                "run has learned: agent.begin_with(selftune.Run(folder).learned())."
             )
         spaces = map(space_from_json, facts["spaces"])
         observations, actions = spaces
@@ -253,36 +259,35 @@ class OnlineAgent:
 
     def _learn(self) -> None:
         """Learn from the memory, now or in the thread; it is empty afterwards."""
-        batch = self._memory.take()
+        batch, gap, self._gap = self._memory.take(), self._gap, True
         if self._learning is not None:
-            self.dropped, self._gap = self.dropped + 1, True
+            self.dropped += 1
             self._events.append(("dropped", {"dropped": self.dropped}))
             return
-        if self._gap:
-            self._state, self._gap = self._functions.cut(self._state), False
+        if gap:
+            self._state = self._functions.cut(self._state)
         key = jax.random.fold_in(self._learn_key, self.updates)
-        self._pool = self._pool or ThreadPoolExecutor(1, "selftune-learning")
-        self._learning = self._pool.submit(self._learned, self._state, batch, key)
-        self._take_over(self._waits)
+        if self._pool is None:
+            self._accept(self._learned(self._state, batch, key))
+        else:
+            self._learning = self._pool.submit(self._learned, self._state, batch, key)
+        self._gap = False
 
     def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
         state, actor, told = self._functions.improve(state, batch, key)
         return state, actor, told.fetch()
 
     def _take_over(self, wait: bool = False) -> None:
-        """Accept what the thread has learned, if it is done or is to be waited for.
-
-        It is let go only when it has been accepted: whoever is interrupted while waiting takes it over later.
-        """
-        if self._learning is None or not (wait or self._learning.done()):
-            return
-        try:
-            learned = self._learning.result()
-        except Exception:
+        """Accept what the thread has learned, if it is done or is to be waited for."""
+        if self._learning is not None and (wait or self._learning.done()):
+            learned = self._learning.exception() or self._learning.result()
             self._learning = None
-            raise
+            if isinstance(learned, BaseException):
+                raise learned
+            self._accept(learned)
+
+    def _accept(self, learned: Learned) -> None:
         self._state, self._actor, (self._eta, guards) = learned
-        self._learning = None
         self.updates += 1
         fired = {name: count for name, count in guards.items() if count}
         self._fired.update(fired)
@@ -292,9 +297,9 @@ class OnlineAgent:
 
     def _tell(self) -> None:
         """Tell what has happened: last, so that a function that raises leaves an agent that can go on."""
-        events, self._events = self._events, []
-        if self._on_event is not None:
-            for kind, facts in events:
+        while self._events:
+            kind, facts = self._events.pop(0)
+            if self._on_event is not None:
                 self._on_event(kind, facts)
 
     def _warm_up(self) -> None:

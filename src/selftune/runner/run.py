@@ -56,15 +56,23 @@ class Run:
     def final_reward(self) -> float | None:
         """Mean reward of a step in the rows of the last fifth of the steps; `None` if no row tells it."""
         end = self.rows[-1]["step"] if self.rows else 0
-        late = [row.get("reward_mean") for row in self.rows if row["step"] > 0.8 * end]
-        known = [reward for reward in late if reward is not None]
-        return sum(known) / len(known) if known else None
+        begins = [0, *(row["step"] for row in self.rows)]
+        late = [(begin, row) for begin, row in zip(begins, self.rows, strict=False) if row["step"] > 0.8 * end]
+        told = [(row["step"] - begin, row.get("reward_mean")) for begin, row in late]
+        known = [(steps, reward) for steps, reward in told if reward is not None]
+        taken = sum(steps for steps, _ in known)
+        return sum(steps * reward for steps, reward in known) / taken if taken else None
 
     def learned(self) -> "Learned":
         """What its last checkpoint knows, for `OnlineAgent.begin_with`: networks and running statistics.
 
+        The run's environment is opened, for its spaces. Where it is not installed, load there what an `OnlineAgent`
+        that began with this has saved.
+
         Raises:
             CheckpointError: There is no whole checkpoint.
+            SettingError: The environment is not here, or
+            MissingExtraError: needs a package that is not.
         """
         from selftune.agents.beginning import learned  # who only reads a run does not load JAX
         from selftune.runner.evaluating import last_state

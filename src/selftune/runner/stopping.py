@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to end between two updates: inside one, what was learned is in no one's hands."""
+"""Ctrl-C and SIGTERM wait for the end of an update: inside one, what was learned is in no one's hands."""
 
 import os
 import signal
@@ -10,6 +10,33 @@ from typing import Any
 USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 """Handlers that are replaced; a program that has others of its own keeps them."""
 TOLD = b"\nEnding after this update, with everything saved; Ctrl-C once more ends at once.\n"
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """While this is open a first Ctrl-C waits for its end; a second one interrupts at once.
+
+    Only in the main thread, which alone is ever interrupted, and where Python's own handler or one of the program's is
+    in charge.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    noted: list[tuple[int, Any]] = []
+
+    def note(number: int, frame: Any) -> None:
+        noted.append((number, frame))
+        if len(noted) > 1:
+            usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if noted:
+            usual(*noted[-1])
 
 
 @contextmanager

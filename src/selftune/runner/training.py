@@ -174,10 +174,13 @@ def _run(
         folder.log(row)
         show(row)
 
+    def close_row() -> None:
+        if rows.waiting:  # on the host a run can stop within one
+            log()
+
     def finish() -> None:
         save(checkpoints.finish)
-        if rows.waiting:  # on the host a run can stop within a row
-            log()
+        close_row()
 
     try:
         while done < updates and not stopped():
@@ -201,8 +204,9 @@ def _run(
         finish()
     except BaseException as error:
         with suppress(Exception):  # the failure itself is what must be told
-            finish()
+            save(checkpoints.finish)
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
+            close_row()
         raise
     else:
         finish()

@@ -71,13 +71,16 @@ def test_constants_change_before_the_step_and_come_back_at_the_end():
 
 
 class Slippery(gymnasium.Env):
-    """Sets its own constant at every beginning."""
+    """Sets its own constant at every beginning, to what comes next."""
 
     observation_space, action_space = gymnasium.spaces.Box(0.0, 1.0, (1,)), gymnasium.spaces.Discrete(2)
-    slip = 0.1
+
+    def __init__(self, *slips):
+        self.slips = iter(slips)
+        self.slip = 0.1
 
     def reset(self, *, seed=None, options=None):
-        self.slip = 0.1
+        self.slip = next(self.slips)
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
@@ -85,12 +88,20 @@ class Slippery(gymnasium.Env):
 
 
 def test_what_an_environment_sets_anew_at_a_beginning_changes_all_the_same():
-    env = Drifting(Slippery(), Drift([Change("slip", values=[0.1, 0.9], every=4)]))
-    env.reset(seed=0)
-    seen = [env.step(0)[0].item() for _ in range(5)]
-    env.reset()
-    seen += [env.step(0)[0].item() for _ in range(2)]
-    assert seen == pytest.approx([0.1] * 4 + [0.9] * 3)
+    def seen(drift, *slips):
+        env = Drifting(Slippery(*slips), Drift([drift]))
+        given = []
+        for _ in slips:
+            env.reset()
+            given += [env.step(0)[0].item() for _ in range(3)]
+        return given
+
+    a, b, c = 0.1, 0.2, 0.3  # drawn, say: what is drawn stays its own, and factors are factors of it
+    assert seen(Change("slip", values=[a, 0.9], every=4), a, a) == pytest.approx([a] * 4 + [0.9] * 2)
+    assert seen(Change("slip", factors=[1, 1], every=99), a, b, c) == pytest.approx([a] * 3 + [b] * 3 + [c] * 3)
+    assert seen(Change("slip", factors=[1, 2], every=4), a, b, c) == pytest.approx(
+        [a] * 3 + [b, 2 * b, 2 * b] + [2 * c] * 2 + [c]
+    )
 
 
 def test_maps_and_announcements_around_an_environment():

@@ -62,8 +62,9 @@ class Drifting(gymnasium.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in the world as it is now."""
         with self._turn():
+            before = {name: knob.read() for name, knob in self._knobs.items() if not knob.shared}
             observation, info = self.env.reset(seed=seed, options=options)
-        self._turned = {}  # an environment may set its constants anew
+            self._take_as_own(before)
         return self._see(observation), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -81,6 +82,14 @@ class Drifting(gymnasium.Wrapper):
             knob.turn(knob.own)
         self._turned = {}
         super().close()
+
+    def _take_as_own(self, before: dict[str, Any]) -> None:
+        """What the environment has set anew in `reset`, drawn perhaps, is its own in this episode."""
+        for name, value in before.items():
+            now = self._knobs[name].read()
+            if not np.array_equal(now, value):
+                self._knobs[name] = self._knobs[name]._replace(own=now)
+                self._turned.pop(name, None)
 
     @contextmanager
     def _turn(self) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,8 @@ class Knob(NamedTuple):
     """What it was when it was found; a number, or an array of its own."""
     turn: Callable[[Any], None]
     """Set it, to a value of the same shape."""
+    read: Callable[[], Any]
+    """What it is now."""
     shared: bool = False
     """Whether other environments see it too, so that it must be turned back after each step."""
 
@@ -70,7 +72,8 @@ def find(env: Any, name: str, known: dict[str, Knob]) -> Knob | None:
     except IndexError as error:
         shape = np.shape(known[field].own)
         raise SettingError(f"There is no {name!r}: {field} has the shape {list(shape)} ({error}).") from error
-    return Knob(own, partial(_turn_part, _array(bare.model, field), place, _refresh(bare, field)))
+    array = _array(bare.model, field)
+    return Knob(own, partial(_turn_part, array, place, _refresh(bare, field)), partial(_part, array, place))
 
 
 def _place(model: Any, field: str, part: str, axis: int) -> Any:
@@ -97,18 +100,23 @@ def _of_the_model(bare: Any) -> dict[str, Knob]:
     for name in dir(model):
         array = None if name.startswith(("_", *_LOOKS)) else getattr(model, name)
         if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.size:
-            found[name] = Knob(array.copy(), partial(_turn_part, array, (), _refresh(bare, name)))
+            turn = partial(_turn_part, array, (), _refresh(bare, name))
+            found[name] = Knob(array.copy(), turn, array.copy)
     for name in _OPTIONS:
         value = getattr(model.opt, name, None)
         if isinstance(value, np.ndarray):
-            found[f"opt.{name}"] = Knob(value.copy(), partial(_turn_part, value, (), _nothing))
+            found[f"opt.{name}"] = Knob(value.copy(), partial(_turn_part, value, (), _nothing), value.copy)
         elif isinstance(value, float):
-            found[f"opt.{name}"] = Knob(value, partial(setattr, model.opt, name))
+            found[f"opt.{name}"] = Knob(value, partial(setattr, model.opt, name), partial(getattr, model.opt, name))
     return found
 
 
 def _array(model: Any, field: str) -> np.ndarray:
     return getattr(model.opt, field[4:]) if field.startswith("opt.") else getattr(model, field)
+
+
+def _part(array: np.ndarray, place: tuple) -> np.ndarray:
+    return np.array(array[place])
 
 
 def _turn_part(array: np.ndarray, place: tuple, refresh: Callable[[], None], value: Any) -> None:
@@ -138,9 +146,9 @@ def _attributes(bare: Any) -> dict[str, Knob]:
             continue
         value = getattr(bare, name)
         if _number(value):
-            found[name] = Knob(value, partial(_turn_attribute, bare, name))
+            found[name] = Knob(value, partial(_turn_attribute, bare, name), partial(getattr, bare, name))
         elif isinstance(value, list) and value and all(map(_number, value)):
-            found[name] = Knob(np.array(value), partial(_turn_list, bare, name))
+            found[name] = Knob(np.array(value), partial(_turn_list, bare, name), partial(_list, bare, name))
     return found
 
 
@@ -155,25 +163,34 @@ def _turn_list(bare: Any, name: str, value: np.ndarray) -> None:
     setattr(bare, name, value.tolist())
 
 
+def _list(bare: Any, name: str) -> np.ndarray:
+    return np.array(getattr(bare, name))
+
+
 def _constants(bare: Any) -> dict[str, Knob]:
     """Upper-case numbers of the module in which the environment is written."""
     module = sys.modules[type(bare).__module__]
     found = {name: value for name, value in vars(module).items() if name.isupper() and _number(value)}
-    return {name: Knob(value, partial(setattr, module, name), shared=True) for name, value in found.items()}
+    return {
+        name: Knob(value, partial(setattr, module, name), partial(getattr, module, name), shared=True)
+        for name, value in found.items()
+    }
 
 
 def _gravity(bare: Any) -> dict[str, Knob]:
     """The vertical gravity of a Box2D world, which some environments make anew in each episode from an attribute."""
-    own = getattr(getattr(bare, "world", None), "gravity", None)
-    if own is None:
+    if getattr(getattr(bare, "world", None), "gravity", None) is None:
         return {}
+
+    def read() -> float:
+        return float(bare.world.gravity[1])
 
     def turn(value: Any) -> None:
         bare.world.gravity = (bare.world.gravity[0], float(value))
         if hasattr(bare, "gravity"):
             bare.gravity = float(value)
 
-    return {"gravity": Knob(float(own[1]), turn)}
+    return {"gravity": Knob(read(), turn, read)}
 
 
 def _number(value: Any) -> bool:
