@@ -75,6 +75,11 @@ def strong(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.result_type(leaf)), tree)
 
 
+def typed(tree: PyTree, example: PyTree) -> PyTree:
+    """The same values in the types of an example; with 64-bit numbers enabled worlds and samplers give wider ones."""
+    return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), tree, example)
+
+
 def path_name(path: tuple[Any, ...]) -> str:
     """`policy/layers/0/weight`: the name of a leaf for people and files."""
     return jax.tree_util.keystr(path, simple=True, separator="/")

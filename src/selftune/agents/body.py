@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from selftune import _tree
 from selftune.agents.agent import Choice
 from selftune.agents.senses import CONTEXT, Senses, context, earn, horizons, see, senses
 from selftune.agents.settings import ActorCriticSettings
@@ -101,7 +102,8 @@ def body(observation_space: Space, action_space: Space, settings: ActorCriticSet
         notes = dict(batch.notes) | {"context": context(known, batch.reward, settings.lifetime)}
         seen = (see(actor.observation, actor.horizons, o) for o in (batch.observation, batch.next_observation))
         observation, next_observation = seen
-        return known, batch._replace(observation=observation, next_observation=next_observation, notes=notes)
+        batch = batch._replace(observation=observation, next_observation=next_observation, notes=notes)
+        return known, _tree.typed(batch, example)
 
     def step(actor: Actor, carry: PyTree, observation: PyTree, first: Array) -> tuple[PyTree, PyTree, PyTree]:
         seen = see(actor.observation, actor.horizons, observation)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from selftune import _tree
 from selftune.agents.agent import Agent, AgentState, current
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
 from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_network, q_spec, q_tuner
@@ -95,17 +96,18 @@ def q_lambda(
     learning, judge = q_learner(q_lambda_loss(network.apply)), q_lambda_meta_loss(network.apply, settings.judge)
     tuning = q_tuner(spec, recipe.returning(START), learning, judge, truncated(1), recipe)
 
+    example = nothing_seen(observation_space, (1, settings.rollout_length, settings.num_envs))
+
     def start(params: Params) -> LearnerState:
         return learning.init(params, values(spec))
 
     def begin(key: PRNGKey) -> AgentState:
         net_key, meta_key = jax.random.split(key)
         state = start(network.init(net_key))
-        example = nothing_seen(observation_space, (1, settings.rollout_length, settings.num_envs))
         return AgentState(state, tuning.init(state, example, meta_key))
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        batches = jax.tree.map(lambda leaf: leaf[None], batch._replace(notes=()))
+        batches = _tree.typed(jax.tree.map(lambda leaf: leaf[None], batch._replace(notes=())), example)
         meta, learned, info = tuning.update(state.meta, state.learner, batches, None, key)
         return AgentState(learned, meta), info
 
