@@ -7,7 +7,7 @@
 
 A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full the
 agent learns, in the calling thread or in one of its own, so that memory is bounded and a control loop keeps its rate.
-Ctrl-C waits for the end of a call: inside an update what was learned is in no one's hands.
+Ctrl-C waits for the end of an update: inside one what was learned is in no one's hands.
 """
 
 from collections import Counter
@@ -148,16 +148,15 @@ class OnlineAgent:
             raise SettingError("step came before reset: call reset(observation) at the start of every episode.")
         then, reward = seen(self.observation_space, observation), earned(reward)
         terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
-        with uninterrupted():
-            self._take_over()
-            self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
-            self.steps += 1
-            self._first = terminated or truncated
-            if self._memory.full:
-                self._learn()
-            action = None if self._first else self._act(then)
-            if self._first:
-                self._choice = None
+        self._take_over()
+        self._learn_if_full()  # where an interrupt came in between
+        self._memory.write(self._observation, self._choice, reward, terminated, truncated, then)
+        self.steps += 1
+        self._first = terminated or truncated
+        self._learn_if_full()
+        action = None if self._first else self._act(then)
+        if self._first:
+            self._choice = None
         self._tell()
         return action
 
@@ -257,6 +256,11 @@ class OnlineAgent:
         else:
             self._gap = True
 
+    def _learn_if_full(self) -> None:
+        if self._memory.full:
+            with uninterrupted():
+                self._learn()
+
     def _learn(self) -> None:
         """Learn from the memory, now or in the thread; it is empty afterwards."""
         batch, gap, self._gap = self._memory.take(), self._gap, True
@@ -280,11 +284,12 @@ class OnlineAgent:
     def _take_over(self, wait: bool = False) -> None:
         """Accept what the thread has learned, if it is done or is to be waited for."""
         if self._learning is not None and (wait or self._learning.done()):
-            learned = self._learning.exception() or self._learning.result()
+            failure = self._learning.exception()
+            if failure is None:
+                self._accept(self._learning.result())
             self._learning = None
-            if isinstance(learned, BaseException):
-                raise learned
-            self._accept(learned)
+            if failure is not None:
+                raise failure
 
     def _accept(self, learned: Learned) -> None:
         self._state, self._actor, (self._eta, guards) = learned
