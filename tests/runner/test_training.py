@@ -287,6 +287,13 @@ def test_older_rows_without_rewards_are_read(run, tmp_path):
     assert "reward" not in st.Run(tmp_path / "old").report().read_text().split("Losses and diagnostics")[0][-2000:]
 
 
+def test_rows_of_the_final_reward_weigh_as_many_steps_as_they_tell_of(run):
+    """Of 1000 steps those after 800: 190 at 1 and 10 at 20 are 390 in 200 steps."""
+    one = st.Run(run.path)
+    one.rows = [{"step": step, "reward_mean": reward} for step, reward in ((800, 9.0), (990, 1.0), (1000, 20.0))]
+    assert one.final_reward == pytest.approx(390 / 200)
+
+
 def test_a_world_without_episodes_tells_the_reward_of_a_step(tmp_path, capsys):
     run = train(tmp_path / "run", "two_colors", settings=SMALL, steps=320, progress=True)
     assert run.final_return is None
