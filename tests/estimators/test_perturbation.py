@@ -114,3 +114,12 @@ def test_a_step_that_nothing_can_differentiate():
 def test_settings_out_of_range_are_refused(arguments):
     with pytest.raises(EstimatorError, match="expected a kind in"):
         inspect.unwrap(evolution)(**arguments)
+
+
+@pytest.mark.parametrize("kind", ["es", "pes", "nres"])
+def test_a_metaparameter_keeps_its_precision(kind):
+    this = make()
+    halves = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), this.meta_params)
+    gradient, _, carried, _ = this.estimate(evolution(kind, 1, 2), meta_params=halves)
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
+    assert kind == "es" or carried.total.dtype == jnp.float32

@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from selftune.errors import EstimatorError
+from selftune.errors import EstimatorError, UnknownMetaParamError
 from selftune.estimators import hoof, undifferentiated
 from selftune.estimators.searching import select
+from selftune.guards import measured
 
 from .setting import loss, make
 
@@ -24,9 +25,22 @@ def test_the_best_within_the_bound_is_chosen():
     assert int(select(jnp.ones(2), jnp.array([jnp.nan, 5.0]), 0.01)) == 1
 
 
+def measuring(setting):
+    """Every update tells the square of the way that it went."""
+    guard = measured(lambda old, new, batch: jnp.square(new["w"] - old["w"]).sum())
+    return setting._replace(problem=setting.problem._replace(learner=guard.equip(setting.problem.learner)))
+
+
+def test_a_learner_that_measures_nothing_is_refused_and_so_is_a_range_of_nothing():
+    with pytest.raises(EstimatorError, match="tell no distance"):
+        make().estimate(hoof(fit, RANGES, 0.01))
+    with pytest.raises(UnknownMetaParamError, match="did you mean 'learning_rate'"):
+        measuring(make()).estimate(hoof(fit, {"learning_rat": RANGES["learning_rate"]}, 0.01))
+
+
 def test_the_state_is_that_of_the_chosen_settings_which_beat_the_present_ones():
-    setting = make()
-    step, state, _, info = setting.estimate(hoof(fit, RANGES, 0.01, candidates=16))
+    setting = measuring(make())
+    step, state, _, info = setting.estimate(hoof(fit, RANGES, 1.0, candidates=16))
     chosen = jax.tree.map(lambda now, way: now - way, setting.meta_params, step)
     batch = jax.tree.map(lambda leaf: leaf[0], setting.batches)
     again, _ = setting.problem.step(chosen, setting.state, batch)
@@ -34,6 +48,14 @@ def test_the_state_is_that_of_the_chosen_settings_which_beat_the_present_ones():
     assert again.params["w"].tolist() == pytest.approx(state.params["w"].tolist(), rel=1e-4)
     assert float(fit(setting.state, state, batch)) > float(fit(setting.state, present, batch))
     assert float(info.meta_loss) == pytest.approx(-float(fit(setting.state, state, batch)), rel=1e-4)
+
+
+def test_the_chosen_update_went_no_further_than_the_bound():
+    setting = measuring(make())
+    _, state, _, info = setting.estimate(hoof(fit, RANGES, 0.01, candidates=16))
+    moved = float(jnp.square(state.params["w"] - setting.state.params["w"]).sum())
+    assert 0.0 < moved <= 0.01
+    assert float(info.steps.distance[0]) == pytest.approx(moved, rel=1e-5)
 
 
 def test_without_differentiation_the_updates_are_the_same_and_the_judge_is_never_asked():

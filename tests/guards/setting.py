@@ -48,7 +48,7 @@ def start(guards, rate: float = 0.05, estimator=None, loss=loss) -> tuple[Tuner,
     inner = learner(loss, lambda eta: momentum(eta["learning_rate"]))
     state = inner.init(PARAMS, values(spec))
     tuning = tuner(spec, inner, meta_loss, estimator, optax.adam(0.1), guards)
-    return tuning, tuning.init(state, window(1)), state
+    return tuning, tuning.init(state, window(*range(1, tuning.estimator.window + 1))), state
 
 
 def same_bits(left, right) -> bool:

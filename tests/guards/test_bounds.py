@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from selftune.errors import SettingError, UnknownMetaParamError
+from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import Attempt, Position, range as range_guard
-from selftune.metaparams import MetaParam, bind, contextual, free, one_minus, per_layer, positive, unit
+from selftune.metaparams import MetaParam, bind, contextual, free, one_minus, per_layer, positive, simplex, unit
 
 PARAMS = {"policy": jnp.zeros(2), "critic": jnp.zeros(2)}
 
@@ -90,3 +90,9 @@ def test_settings_that_make_no_sense_are_refused(arguments):
 def test_a_bound_for_what_is_not_tuned_is_refused():
     with pytest.raises(UnknownMetaParamError, match="did you mean 'rate'"):
         check(range_guard({"rat": (0.1, 1.0)}), {"rate": MetaParam(0.5)}, {"rate": jnp.asarray(0.0)})
+
+
+def test_an_entry_of_a_simplex_has_no_bounds_of_its_own():
+    spec = {"mix": MetaParam([0.2, 0.3, 0.5], simplex)}
+    with pytest.raises(ConstraintError, match=r"bounds \(0.2, 0.6\) on a simplex"):
+        check(range_guard({"mix": (0.2, 0.6)}), spec, {"mix": jnp.zeros(3)})

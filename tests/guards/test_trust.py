@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from selftune.errors import EstimatorError, SettingError
+from selftune.errors import EstimatorError, SettingError, UnknownMetaParamError
 from selftune.guards import adaptive_rate, numeric, trust_region
 from selftune.guards.trust import SLACK
 from selftune.learning import learner
@@ -162,3 +162,15 @@ def test_what_makes_no_sense_is_refused():
             start([trust_region(distance, BOUND), other])
     with pytest.raises(EstimatorError, match="needs a Learner, got a bare step function"):
         inspect.unwrap(tuner)({"rate": MetaParam(0.1)}, lambda *a: a, meta_loss, guards=[trust_region(distance, BOUND)])
+
+
+@pytest.mark.parametrize("guard", [trust_region, adaptive_rate])
+def test_a_rate_of_another_name_is_refused(guard):
+    with pytest.raises(UnknownMetaParamError, match=r"has no 'rate'; did you mean 'learning_rate'"):
+        update([guard(distance, BOUND, rates=("rate",))])
+    update([guard(distance, BOUND, rates=())])
+
+
+def update(guards):
+    tuning, meta, state = start(guards)
+    return tuning.update(meta, state, window(1), batch(2), KEY)

@@ -118,6 +118,29 @@ class TestExtras:
         state, _ = inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
         np.testing.assert_allclose(state.params["w"], [0.0, -3.0], rtol=1e-6)
 
+    def test_a_rule_is_asked_when_they_are_known(self):
+        def rooted(eta):
+            def update(updates, state, params=None, *, error, **extra_args):
+                return jax.tree.map(lambda u: u / jnp.sqrt((u**2).sum()) * error.mean(), updates), state
+
+            return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+        inner = learner(td, rooted, extras=["error"])
+        with pytest.raises(RuleError, match="the gradient of w"):
+            inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
+
+    def test_what_init_was_given_stands_for_what_a_trace_does_not_tell(self):
+        def narrow(eta):  # no derivative below 0.7, and the stand-in for what is not known is 0.5
+            def update(updates, state, params=None, *, error, **extra_args):
+                return jax.tree.map(lambda u: jnp.sqrt(eta["discount"] - 0.7) * u, updates), state
+
+            return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+        inner = learner(td, narrow, extras=["error"])
+        state = inner.init(PARAMS, ETA)
+        moved, _ = jax.jit(inner.step)(ETA, state, BATCH)
+        assert jnp.isfinite(moved.params["w"]).all()
+
     def test_a_missing_one_is_refused_by_name(self):
         inner = learner(td, self.rule, extras=["eror"])
         with pytest.raises(SettingError, match=r"needs 'eror' from the loss's aux.*did you mean 'error'"):
@@ -181,3 +204,16 @@ def test_a_bare_step_is_judged_as_a_whole():
     bare = BareStep(lambda eta, state, batch: (state + batch, "info"))
     assert bare.step(ETA, jnp.asarray(1.0), jnp.asarray(2.0)) == (3.0, "info")
     assert bare.split("state") == ("state", "state")
+
+
+class TestLoss:
+    def test_a_number_alone_is_refused(self):
+        inner = learner(lambda *arguments: td(*arguments)[0], sgd)
+        with pytest.raises(SettingError, match=r"expected a pair `\(value, aux\)`"):
+            inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
+
+    def test_a_misspelt_name_is_told_with_those_that_are(self):
+        inner = learner(lambda params, frozen, eta, batch: (eta["gama"] * params["w"].sum(), {}), sgd)
+        with pytest.raises(KeyError, match="gama") as caught:
+            inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
+        assert "it holds discount, mix, rate" in caught.value.__notes__[0]

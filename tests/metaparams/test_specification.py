@@ -15,10 +15,13 @@ from selftune.metaparams import (
     check_names,
     contextual,
     one_minus,
+    per_layer,
+    per_parameter,
     placed,
     positive,
     simplex,
     tuned,
+    unit,
     values,
 )
 
@@ -122,3 +125,20 @@ for wrong in ({"constraint": st.one_minus}, {"constraint": "positive"}, {"scope"
 def test_a_constraint_or_scope_of_another_kind_is_refused():
     """As a user meets it: in a process of its own, where annotations are not checked at run time."""
     subprocess.run([sys.executable, "-c", WRONG_KINDS], check=True)
+
+
+def test_values_may_be_the_trees_that_rules_will_see():
+    params = {"policy": {"w": jnp.zeros((2, 3)), "b": jnp.zeros(3)}, "critic": {"w": jnp.zeros(2)}}
+    spec = {
+        "each": MetaParam(0.1, positive, per_parameter),
+        "layer": MetaParam(0.2, positive, per_layer),
+        "context": MetaParam(0.5, unit, contextual(2)),
+        "constant": 0.9,
+    }
+    told = values(spec, params)
+    shapes = jax.tree.map(jnp.shape, told["each"])
+    assert shapes == {"policy": {"w": (2, 3), "b": (3,)}, "critic": {"w": (2,)}}
+    assert jax.tree.structure(told["layer"]) == jax.tree.structure(params)
+    np.testing.assert_allclose(told["layer"]["policy"]["w"], 0.2, rtol=1e-6)
+    assert float(told["context"]) == 0.5
+    assert jax.tree.map(jnp.shape, values(spec)) == dict.fromkeys(spec, ())

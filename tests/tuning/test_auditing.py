@@ -137,3 +137,10 @@ def test_what_cannot_be_audited_is_refused():
     bare = tuner({"rate": MetaParam(0.1)}, lambda eta, state, data: (state, None), meta_loss)
     with pytest.raises(EstimatorError, match="got a bare step function, or nothing tuned"):
         audit(bare, bare.init(PARAMS), PARAMS, batches(1, 2, 3))
+
+
+def test_equal_batches_have_no_noise():
+    tuning, meta, state = start()
+    report = audit(tuning, meta, state, batches(1, 1, 1, 1))
+    assert [finding.signal_to_noise for finding in report.findings] == [np.inf, np.inf]
+    assert " inf" in str(report)

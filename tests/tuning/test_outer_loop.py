@@ -314,3 +314,28 @@ def test_a_window_of_another_length_is_refused(given, got):
 def test_what_is_neither_learner_nor_step_is_refused():
     with pytest.raises(SettingError, match="expects a Learner or a step function, got float"):
         inspect.unwrap(tuner)(spec(), 0.1, meta_loss)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"estimator": truncated}, "an estimator such as .*, got the function truncated, not called"),
+        ({"estimator": "truncated"}, "got 'truncated'"),
+        ({"optimizer": optax.adam}, "an optimizer such as .*, got the function adam, not called"),
+        ({"guards": [numeric]}, "guards such as .*, got the function numeric, not called"),
+    ],
+)
+def test_what_was_not_called_is_refused(arguments, message):
+    with pytest.raises(SettingError, match=message):
+        inspect.unwrap(tuner)(spec(), learner(loss, rule), meta_loss, **arguments)
+
+
+def test_parameters_are_no_state():
+    tuning, _, _ = start()
+    with pytest.raises(SettingError, match=r"expects the state that learner\.init gave, got dict"):
+        tuning.init(PARAMS)
+
+
+def test_an_example_of_one_batch_is_refused():
+    with pytest.raises(EstimatorError, match="got leading axes of length 6"):
+        start(batch(1))

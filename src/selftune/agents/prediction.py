@@ -7,7 +7,7 @@ A predictor acts on nothing. Its `learn` is the body of a scan over a stream, or
     state, info = jax.lax.scan(partial(predictor.learn, predictor.eta), state, stream)
 
 Everything in `eta` may be a traced value: nothing recompiles when it moves, and all of it can be tuned by gradients
-through `predictor.learner`.
+through `predictor.learner`, but for `initial_step_size`, which only the beginning reads.
 """
 
 import math

@@ -78,14 +78,13 @@ def evolution(
         )
     life = 1 if kind == "es" else lifetime
 
-    def born(state: PyTree, count: int) -> Particles:
+    def born(state: PyTree, flat: Float[Array, " M"]) -> Particles:
         states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, population, *jnp.shape(leaf))), state)
-        zeros = jnp.zeros((population, count))
+        zeros = jnp.zeros((population, flat.size), flat.dtype)
         return Particles(states, zeros, zeros, jnp.asarray(0))
 
     def init(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:
-        count = ravel_pytree(meta_params)[0].size
-        return () if kind == "es" else born(state, count)
+        return () if kind == "es" else born(state, ravel_pytree(meta_params)[0])
 
     def estimate(
         problem: Problem,
@@ -98,7 +97,7 @@ def evolution(
     ) -> Estimate:
         validation = needs_validation(validation, f"evolution({kind!r})")
         flat, unravel = ravel_pytree(meta_params)
-        particles = born(state, flat.size) if kind == "es" else estimator_state
+        particles = born(state, flat) if kind == "es" else estimator_state
         fresh = sigma * jax.random.normal(key, (population, flat.size), flat.dtype)
         noise = jnp.where(particles.age > 0, particles.noise, fresh) if kind == "nres" else fresh
         total = noise if kind == "nres" else particles.total + noise
@@ -110,7 +109,7 @@ def evolution(
 
         states, losses = jax.vmap(jax.vmap(live))(jnp.stack([noise, -noise]), particles.states)
         slopes = (losses[0] - losses[1]) / (2.0 * sigma**2)
-        meta_grad = unravel((slopes[:, None] * total).mean(axis=0))
+        meta_grad = unravel((slopes[:, None] * total).mean(axis=0).astype(flat.dtype))
 
         state, infos = unroll_steps(problem, meta_params, state, batches)
         value, aux = problem.judge(meta_params, state, validation)
@@ -119,10 +118,10 @@ def evolution(
             return meta_grad, state, estimator_state, info
         aged = Particles(states, noise, total, particles.age + 1)
         if life is not None:
-            aged = _tree.where(aged.age >= life, born(state, flat.size), aged)
+            aged = _tree.where(aged.age >= life, born(state, flat), aged)
         return meta_grad, state, aged, info
 
     def forget(particles: PyTree, state: PyTree) -> PyTree:
-        return () if kind == "es" else born(state, particles.noise.shape[1])
+        return () if kind == "es" else born(state, particles.noise[0])
 
     return Estimator(f"evolution({kind})", init, estimate, unroll, forget)

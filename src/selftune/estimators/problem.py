@@ -12,7 +12,7 @@ import jax
 
 from selftune import _tree
 from selftune.errors import EstimatorError
-from selftune.learning import Acted, BareStep, Learner
+from selftune.learning import Acted, BareStep, Learner, judged
 from selftune.types import Array, Batch, Bool, Eta, Float, Loss, MetaParams, PRNGKey, PyTree, Scalar
 
 
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
         eta = self.eta(meta_params, validation)
         held_frozen = frozen if "frozen" in self.through else _tree.constant(frozen)
         held_eta = eta if "eta" in self.through else _tree.constant(eta)
-        return self.meta_loss(params, held_frozen, held_eta, data)
+        return judged(self.meta_loss, params, held_frozen, held_eta, data)
 
 
 class EstimateInfo(NamedTuple):

@@ -13,11 +13,17 @@ import jax.numpy as jnp
 from selftune import _tree
 from selftune.errors import EstimatorError
 from selftune.estimators.problem import Estimate, EstimateInfo, Estimator, Problem, stateless, unpack
-from selftune.learning import StepInfo
+from selftune.learning import Learner, StepInfo
+from selftune.metaparams import check_names
 from selftune.types import Array, Batch, Float, MetaParams, PRNGKey, PyTree, Scalar
 
 Value: TypeAlias = Callable[[PyTree, PyTree, Batch], Scalar]
 """`value(before, after, batch)`: what the state after an update is worth, estimated on the batch of the update."""
+
+_NO_DISTANCE = (
+    "hoof chooses among updates that went no further than its bound, and this learner's infos tell no distance: give "
+    "the tuner guards=[selftune.guards.measured(distance), ...]."
+)
 
 
 def hoof(
@@ -40,13 +46,15 @@ def hoof(
 
     Args:
         value: How candidates are ranked, higher first.
-        ranges: `{name: (lowest, highest)}` in unconstrained coordinates, of metaparameters that are one number.
+        ranges: `{name: (lowest, highest)}` in unconstrained coordinates, of tuned metaparameters that are one number.
         bound: The largest distance of an update that may be chosen, above 0.
         candidates: How many, at least 2.
         spread: Standard deviation of the perturbations.
 
     Raises:
-        EstimatorError: A setting out of range, or a learner whose infos tell no distance.
+        EstimatorError: A setting out of range, or a learner whose infos tell no distance: give the tuner
+            `guards.measured(distance)`.
+        UnknownMetaParamError: A range for a metaparameter that is not tuned.
     """
     if candidates < 2 or not bound > 0 or not spread >= 0:
         raise EstimatorError(
@@ -70,13 +78,16 @@ def hoof(
         validation: Batch | None,
         key: PRNGKey,
     ) -> Estimate:
+        if isinstance(problem.learner, Learner) and problem.learner.projection is None:
+            raise EstimatorError(_NO_DISTANCE)
+        check_names(ranges, meta_params)
         batch = _tree.entry(batches, 0)
         proposals = propose(meta_params, key)
 
         def attempt(proposal: MetaParams) -> tuple[PyTree, StepInfo, Scalar]:
             after, info = problem.step(proposal, state, batch)
             if not isinstance(info, StepInfo):
-                raise EstimatorError("hoof needs a learner whose infos are StepInfos with a measured distance.")
+                raise EstimatorError(_NO_DISTANCE)
             return after, info, value(state, after, unpack(batch)[0])
 
         states, infos, values = jax.vmap(attempt)(proposals)

@@ -12,7 +12,7 @@ import optax
 
 from selftune.errors import SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
-from selftune.guards.trust import Distance, projected
+from selftune.guards.trust import Distance, check_rates, projected
 from selftune.learning import BareStep, Learner, Projection, StepInfo
 from selftune.metaparams import MetaParam, Spec, tuned
 from selftune.types import Array, Batch, Eta, Float, Params, PyTree, Scalar
@@ -34,12 +34,13 @@ def adaptive_rate(
         distance: `distance(old_params, new_params, batch) -> scalar`; for agents the mean Kullback-Leibler divergence
             of the policy, [nats].
         target: What an update should come to, above 0.
-        rates: Metaparameters that are moved, where they are tuned.
+        rates: Metaparameters or constants of the spec; those that are tuned are moved.
         factor: Above 1.
         limits: `(lowest, highest)` value that a rate is moved to; a move in either direction ends within them.
 
     Raises:
         SettingError: A setting out of range.
+        UnknownMetaParamError: A rate that the spec has not.
     """
     if not (target > 0 and factor > 1 and 0 < limits[0] < limits[1]):
         raise SettingError(
@@ -50,6 +51,7 @@ def adaptive_rate(
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         steps = attempt.info.steps
         assert isinstance(steps, StepInfo)
+        check_rates("adaptive_rate", rates, spec)
         far = steps.distance[-1]
         down, up = far > 2.0 * target, far < 0.5 * target
         moving, meta_params = tuned(spec), dict(attempt.after.meta_params)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from selftune import _tree
-from selftune.errors import EstimatorError, SettingError
+from selftune.errors import EstimatorError, SettingError, UnknownMetaParamError, did_you_mean
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.learning import BareStep, Learner, Projection, StepInfo
 from selftune.metaparams import MetaParam, Spec, tuned
@@ -46,10 +46,11 @@ def trust_region(
         bound: The largest distance of one update, above 0.
         part: From the factor to a tree prefix of the parameters, to scale the policy's part and leave the critic's
             alone.
-        rates: Metaparameters that the factor is multiplied into, where they are tuned.
+        rates: Metaparameters or constants of the spec; the factor is multiplied into those that are tuned.
 
     Raises:
         SettingError: The bound is not positive, or another guard of the tuner measures its updates.
+        UnknownMetaParamError: A rate that the spec has not.
         EstimatorError: The tuner has only a bare step function.
     """
     if not bound > 0:
@@ -82,6 +83,7 @@ def trust_region(
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         steps = attempt.info.steps
         assert isinstance(steps, StepInfo)
+        check_rates("trust_region", rates, spec)
         factors = jnp.stack([jnp.asarray(leaf).min() for leaf in jax.tree.leaves(steps.scale)]).min()
         moving = tuned(spec)
         meta_params = dict(attempt.after.meta_params)
@@ -92,6 +94,20 @@ def trust_region(
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("trust_region", check, equip)
+
+
+def check_rates(guard: str, rates: Sequence[str], spec: Spec) -> None:
+    """Refuse rates that the spec has not: a guard that moves them would hold nothing.
+
+    Raises:
+        UnknownMetaParamError: The spec has no such name.
+    """
+    for name in rates:
+        if name not in spec:
+            raise UnknownMetaParamError(
+                f"{guard}(rates={tuple(rates)}): the spec has no {name!r}; {did_you_mean(name, spec)} Name the rates "
+                "that are to be moved, or none: rates=()."
+            )
 
 
 def projected(learner: Learner, projection: Projection) -> Learner:

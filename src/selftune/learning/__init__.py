@@ -8,6 +8,7 @@ from selftune.learning.inner_loop import (
     Memory,
     Projection,
     StepInfo,
+    judged,
     learner,
 )
 from selftune.learning.probing import probe_rule
@@ -20,6 +21,7 @@ __all__ = [
     "Memory",
     "Projection",
     "StepInfo",
+    "judged",
     "learner",
     "probe_rule",
 ]

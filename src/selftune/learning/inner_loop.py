@@ -6,7 +6,8 @@ The loss takes what is differentiated and what is held still as two arguments, `
 is the gradient with respect to the first. Nothing is cut, so meta-gradients reach every metaparameter in the loss.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import optax
 
 from selftune import _tree
 from selftune.errors import SettingError, did_you_mean
-from selftune.learning.probing import probe_rule, question
+from selftune.learning.probing import probe_rule, question, traced
 from selftune.types import Batch, Eta, Frozen, Loss, Params, PyTree, Rule, Scalar
 
 
@@ -82,19 +83,28 @@ class Learner:
     projection: Projection | None = None
     _passed: set[Hashable] = field(default_factory=set, repr=False, compare=False)
     """What the rule was asked and has passed: an agent that can start anew begins twice, and would compile it twice."""
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The values that `init` was given, for a rule that is asked later, when its extras are known."""
 
     def init(self, params: Params, eta: Eta) -> LearnerState:
         """The state before the first update.
 
         Raises:
-            RuleError: The rule's derivative at a gradient of exactly zero is not finite.
+            RuleError: The rule's derivative at a gradient of exactly zero is not finite. A rule with extras is asked
+                at its first update, when they are known.
         """
-        asked = question(params, eta)
-        if not self.extras and asked not in self._passed:  # what extras look like is known at the first batch only
-            probe_rule(self.rule, params, eta)
-            self._passed.add(asked)
+        if self.extras:
+            self._known.update({name: value for name, value in eta.items() if not traced(value)})
+        else:
+            self._ask(params, eta, {})
         params = _tree.strong(params)
         return LearnerState(params, _tree.strong(self.rule(eta).init(params)), self.memory.init(params, eta))
+
+    def _ask(self, params: Params, eta: Eta, extras: Mapping[str, Any]) -> None:
+        asked = question(params, eta, extras)
+        if asked not in self._passed:
+            probe_rule(self.rule, params, eta, extras)
+            self._passed.add(asked)
 
     def split(self, state: LearnerState) -> tuple[Params, Frozen]:
         """The two arguments of a loss: what is judged or differentiated, and what is held still."""
@@ -102,7 +112,8 @@ class Learner:
 
     def gradient(self, eta: Eta, state: LearnerState, batch: Batch) -> tuple[PyTree, tuple[Scalar, Any]]:
         """The gradient of the loss with respect to the parameters; also `(loss, aux)`."""
-        (loss, aux), gradient = jax.value_and_grad(self.loss, has_aux=True)(*self.split(state), eta, batch)
+        judge = functools.partial(judged, self.loss)
+        (loss, aux), gradient = jax.value_and_grad(judge, has_aux=True)(*self.split(state), eta, batch)
         return gradient, (loss, aux)
 
     def apply(
@@ -128,6 +139,8 @@ class Learner:
             The new state, and the scale and distance of the projection.
         """
         extras = {name: _entry(aux, name) for name in self.extras}
+        if extras:
+            self._ask(state.params, {**eta, **self._known}, extras)
         transformation = optax.with_extra_args_support(self.rule(eta))
         updates, opt_state = transformation.update(gradient, state.opt_state, state.params, **extras)
         distance = jnp.zeros(())
@@ -175,6 +188,25 @@ def learner(
                 "of the metaparameters: `lambda eta: selftune.optim.adam(eta['learning_rate'])`."
             )
     return Learner(loss, rule, freeze, memory, tuple(extras))
+
+
+def judged(loss: Loss, params: Params, frozen: Frozen, eta: Eta, batch: Batch) -> tuple[Scalar, Any]:
+    """What a loss says, inner or outer.
+
+    Raises:
+        SettingError: It is not a pair.
+    """
+    try:
+        told = loss(params, frozen, eta, batch)
+    except KeyError as error:
+        error.add_note(f"In the loss. If that was asked of eta: it holds {', '.join(sorted(eta))}.")
+        raise
+    if not isinstance(told, tuple) or len(told) != 2:
+        raise SettingError(
+            f"The loss returned a {type(told).__name__}; expected a pair `(value, aux)`. Where nothing is to be told "
+            "beside the value: `return value, {}`."
+        )
+    return told
 
 
 def _entry(aux: Any, name: str) -> Any:

@@ -53,12 +53,17 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
     _refuse(gradient_names, eta_names)
 
 
-def question(params: Params, eta: Eta) -> Hashable:
+def question(params: Params, eta: Eta, extras: Mapping[str, Any]) -> Hashable:
     """All that the answer depends on, beside the rule: shapes and dtypes, and the values of `eta` that are known."""
-    leaves, structure = jax.tree.flatten((params, dict(eta)))
-    looks = [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
-    known = [None if isinstance(leaf, Tracer) else np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(dict(eta))]
+    leaves, structure = jax.tree.flatten((params, dict(eta), dict(extras)))
+    looks = [leaf if callable(leaf) else (jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
+    known = [None if traced(leaf) else np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(dict(eta))]
     return structure, *looks, *known
+
+
+def traced(tree: PyTree) -> bool:
+    """Whether any leaf has no value yet."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def _finite(rule: Rule, params: Params, values: Eta, extras: Mapping[str, Any]) -> tuple[PyTree, PyTree]:

@@ -78,7 +78,16 @@ class Constraint(NamedTuple):
         return inside
 
     def coordinates(self, ends: tuple[float, float]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """An interval of a number, in coordinates, the lower end first (`one_minus` falls as they rise)."""
+        """An interval of a number, in coordinates, the lower end first (`one_minus` falls as they rise).
+
+        Raises:
+            ConstraintError: The entries of a simplex lean on one another: none has coordinates of its own.
+        """
+        if self.name == "simplex":
+            raise ConstraintError(
+                f"bounds {ends} on a simplex: each entry depends on the coordinates of all, so none can be held by "
+                "its own. Leave it out of the bounds, or declare the weights apart, each in an interval."
+            )
         lowest, highest = jnp.sort(self.inverse(jnp.asarray(ends, jnp.result_type(float))))
         return lowest, highest
 

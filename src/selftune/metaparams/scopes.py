@@ -42,7 +42,8 @@ def _per_layer_expand(coordinates: PyTree, params: Params, context: Float[Array,
 
 
 per_layer = Scope("per_layer", _per_layer_init, _per_layer_expand)
-"""One number for each layer: the leaves of `params` that share a parent (a weight and its bias) share it."""
+"""One number for each layer: the leaves of `params` that share a parent (a weight and its bias) share it; those that
+have none, as in a flat dictionary, have one each."""
 
 per_parameter = Scope(
     "per_parameter",

@@ -22,6 +22,11 @@ TUNABLE = (
     "a weight, an optimizer's constant."
 )
 
+CONSTANT = (
+    "as the constants of a spec are, which loss and rule see as arrays. A whole number that sizes something, or a "
+    "choice, belongs into the function itself."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class MetaParam:
@@ -73,9 +78,21 @@ def tuned(spec: Spec) -> dict[str, MetaParam]:
     return {name: entry for name, entry in spec.items() if isinstance(entry, MetaParam)}
 
 
-def values(spec: Spec) -> dict[str, Float[Array, "..."]]:
-    """The initial, constrained value of every entry: what `learner.init` takes as `eta`."""
-    return {name: _initial(name, entry) for name, entry in spec.items()}
+def values(spec: Spec, params: Params | None = None) -> Eta:
+    """The initial, constrained value of every entry: what `learner.init` takes as `eta`.
+
+    Args:
+        spec: Metaparameters by name.
+        params: Parameters, or anything of their shapes, for a rule that takes a `per_layer` or `per_parameter` entry
+            for the tree it will be; without them each is the number that was declared, which suits all of
+            `selftune.optim`.
+    """
+    declared = {name: _initial(name, entry) for name, entry in spec.items()}
+    if params is None:
+        return declared
+    spread = {name: entry for name, entry in tuned(spec).items() if not entry.scope.reads_context}
+    space = bind(spread, params)
+    return {**declared, **space.resolve(space.init(jax.random.key(0)), None)}
 
 
 def placed(spec: Spec, meta_params: MetaParams, at: Mapping[str, float]) -> MetaParams:
@@ -145,15 +162,13 @@ def bind(spec: Spec, params: Params) -> MetaSpace:
 
 
 def _initial(name: str, entry: MetaParam | Any) -> Float[Array, "..."]:
-    return entry.value if isinstance(entry, MetaParam) else _real(entry, name)
+    return entry.value if isinstance(entry, MetaParam) else _real(entry, name, CONSTANT)
 
 
-def _real(value: Any, name: str) -> Float[Array, "..."]:
+def _real(value: Any, name: str, hint: str = f"so no gradient can move it. {TUNABLE}") -> Float[Array, "..."]:
     """A strongly typed floating-point array; integers, booleans and everything else are refused."""
     dtype = value.dtype if eqx.is_array(value) else getattr(value, "dtype", np.asarray(value).dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise NotDifferentiableError(
-            f"{name} = {value!r} is not a real number, so no gradient can move it. {TUNABLE} Write 1.0, not 1."
-        )
+        raise NotDifferentiableError(f"{name} = {value!r} is not a real number, {hint} Write 1.0, not 1.")
     keep = dtype if eqx.is_array(value) else jnp.result_type(float)
     return jnp.asarray(value, dtype=keep)

@@ -35,7 +35,7 @@ class Finding(NamedTuple):
     sign_stability: float
     """How often its sign agrees with the sign of its mean, from 0.5 (noise) to 1."""
     signal_to_noise: float
-    """Norm of the mean over the norm of the standard deviation."""
+    """Norm of the mean over the norm of the standard deviation; infinite where batches agree exactly, as one does."""
     reached: bool
     """Whether any meta-gradient arrives."""
     reason: str
@@ -153,10 +153,15 @@ def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
         float(values.mean()),
         float(np.linalg.norm(flat, axis=1).mean()),
         float((np.sign(flat) == np.sign(mean)).mean()) if reached else 0.0,
-        float(np.linalg.norm(mean) / max(np.linalg.norm(spread), 1e-30)) if reached else 0.0,
+        _ratio(np.linalg.norm(mean), np.linalg.norm(spread)) if reached else 0.0,
         reached,
         "" if reached else _reason(jax.tree.map(np.max, jax.device_get(links))),
     )
+
+
+def _ratio(signal: np.floating, noise: np.floating) -> float:
+    """Infinite where there is no noise: of one batch, or of equal ones."""
+    return float(signal / noise) if noise > 0 else np.inf
 
 
 NOT_FINITE = (

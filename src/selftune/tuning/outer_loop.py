@@ -18,7 +18,7 @@ from selftune import _tree
 from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import Estimator, Problem, truncated
 from selftune.guards import Attempt, Guard, Position, numeric
-from selftune.learning import Acted, BareStep, Learner
+from selftune.learning import Acted, BareStep, Learner, LearnerState
 from selftune.metaparams import Spec, bind
 from selftune.types import Array, Batch, Eta, Float, Int, Loss, MetaParams, PRNGKey, PyTree, Scalar
 
@@ -73,8 +73,19 @@ class Tuner:
             state: The learner's state.
             batches: An example of what `update` will be given, for `truncated(1)` with `validation=None`.
             key: For the networks of contextual metaparameters.
+
+        Raises:
+            SettingError: The state is not the learner's.
+            EstimatorError: The leading axis of the batches is not the estimator's window.
         """
         key = jax.random.key(0) if key is None else key
+        if isinstance(self.learner, Learner) and not isinstance(state, LearnerState):
+            raise SettingError(
+                f"tuner.init expects the state that learner.init gave, got {type(state).__name__}: "
+                "tuner.init(learner.init(params, selftune.values(spec)))."
+            )
+        if batches is not None:
+            self._check_window(batches)
         meta_params = _tree.strong(bind(self.spec, self.learner.split(state)[0]).init(key))
         estimator_state = self.estimator.init(self.problem(state), meta_params, state, batches)
         return Meta(meta_params, self.optimizer.init(meta_params), estimator_state, jnp.asarray(0))
@@ -148,7 +159,7 @@ class Tuner:
     def _check_window(self, batches: Batch) -> None:
         shapes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batches)}
         if shapes != {(self.estimator.window,)}:
-            got = ", ".join(str(shape[0]) if shape else "none" for shape in sorted(shapes))
+            got = ", ".join(str(shape[0]) if shape else "none" for shape in sorted(shapes)) or "none (no arrays)"
             raise EstimatorError(
                 f"{self.estimator.name} takes {self.estimator.window} batches an update, stacked along a leading "
                 f"axis of that length in every leaf; got leading axes of length {got}. For a single batch: "
@@ -183,12 +194,19 @@ def tuner(
         through: Any of `"eta"`, `"frozen"`: what the judge is differentiated through besides the parameters.
 
     Raises:
-        SettingError: An unknown entry in `through`, or a learner that is neither a `Learner` nor a function.
+        SettingError: An unknown entry in `through`, a learner that is neither a `Learner` nor a function, or an
+            estimator, optimizer or guard that is none.
     """
     if not set(through) <= {"eta", "frozen"}:
         raise SettingError(f"tuner(through={tuple(through)}): expected any of 'eta', 'frozen'.")
     if not isinstance(learner, Learner) and not callable(learner):
         raise SettingError(f"tuner expects a Learner or a step function, got {type(learner).__name__}.")
+    estimator = truncated(1) if estimator is None else estimator
+    optimizer = optax.adam(1e-2) if optimizer is None else optimizer
+    _check("an estimator", estimator, Estimator, "selftune.truncated(1)")
+    _check("an optimizer", optimizer, optax.GradientTransformation, "optax.adam(0.01)")
+    for guard in guards or ():
+        _check("guards", guard, Guard, "selftune.guards.numeric()")
     guards = [numeric()] if guards is None else sorted(guards, key=lambda guard: guard.name == "numeric")
     equipped: Learner | BareStep = learner if isinstance(learner, Learner) else BareStep(learner)
     for guard in guards:
@@ -197,9 +215,15 @@ def tuner(
         spec,
         equipped,
         meta_loss,
-        truncated(1) if estimator is None else estimator,
-        optax.adam(1e-2) if optimizer is None else optimizer,
+        estimator,
+        optimizer,
         tuple(guards),
         context,
         frozenset(through),
     )
+
+
+def _check(what: str, got: Any, kind: type, example: str) -> None:
+    if not isinstance(got, kind):
+        named = f"the function {got.__name__}, not called" if hasattr(got, "__name__") else repr(got)
+        raise SettingError(f"tuner expects {what} such as {example}, got {named}.")
