@@ -1,7 +1,9 @@
 import dataclasses
 import json
 import shlex
+import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import selftune as st
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.tuners import OWN, TUNERS
 from selftune.cli import main
+from selftune.runner import training
 
 
 def test_train_and_report(tmp_path, capsys):
@@ -95,6 +98,12 @@ def test_a_setting_of_no_entries_is_said_as_it_is_recorded(tmp_path, monkeypatch
         (["train", "MountainCarContinuous-v0", "--agent", "dqn"], "Discrete"),
         (["train", "CartPole-v1", "--agent", "sac"], "Box"),
         (["train", "CartPole-v1", "--set", "hiden=8"], "did you mean 'hidden'"),
+        (["train", "CartPole-v1", "--set", "discount=.9"], "It is a metaparameter: give where it starts"),
+        (["train", "cartpole", "--set", "num_envs=8", "--set", "hidden=32"], "--set was given 2 times"),
+        (["train", "cartpole", "--init", "discount=.8", "discount=.9"], "discount twice, '.8' and '.9'"),
+        (["train", "cartpole", "--out", ""], "Got an empty word"),
+        (["train", "cartpole", "--out="], "Got an empty word"),
+        (["train", "cartpole", "--drift", "{}"], "A drift has no changes"),
         (["resume", "nowhere"], "nowhere"),
         (["eval", "nowhere"], "nowhere"),
         (["train", "cartpol"], "Near names: cartpole"),
@@ -119,3 +128,48 @@ def test_mistakes_end_in_one_clear_message(tmp_path, monkeypatch, capsys, words,
     assert message in printed
     assert "Traceback" not in printed
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_option_that_is_a_metaparameter_is_met_with_a_hint(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "cartpole", "--learning-rate", "0.1"])
+    assert "--init learning_rate=VALUE" in " ".join(capsys.readouterr().err.split())
+
+
+def test_names_may_be_told_apart_by_commas(tmp_path):
+    main(["train", "cartpole", "--tune", "learning_rate,discount", "--steps", "600", "--out", str(tmp_path / "run")])
+    assert set(st.Run(tmp_path / "run").eta) == {"learning_rate", "discount"}
+
+
+def test_a_run_that_was_stopped_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+    def impatient():
+        yield lambda: True
+
+    monkeypatch.setattr(training, "stop_requests", contextmanager(impatient))
+    out = str(tmp_path / "run")
+    with pytest.raises(SystemExit) as end:
+        main(["train", "cartpole", "--steps", "600", "--out", out])
+    assert end.value.code == 130
+    assert f"stopped early; to go on: selftune resume {out}" in capsys.readouterr().out.replace("\n", "")
+    main(["eval", out, "--episodes", "1"])
+    assert "(the run has taken 0 of 600 steps)" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.undo()
+    main(["resume", out])
+    assert "stopped early" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["resume", out, "--steps", "100"])
+    assert "has taken 1,024; expected more than that" in " ".join(capsys.readouterr().err.split())
+
+
+def test_who_stops_reading_does_not_stop_the_run(tmp_path):
+    code = (
+        "import sys, selftune as st\n"
+        "run = st.train('cartpole', steps=20_000, out=sys.argv[1])\n"
+        "print(run.finished, file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "run")]
+    made = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert made.stdout is not None
+    made.stdout.close()
+    assert made.communicate()[1].splitlines()[-1] == "True"
+    assert made.returncode == 0

@@ -254,3 +254,12 @@ def test_a_run_that_was_taken_up_again_is_summed_up_whole(clock):
     assert "1e-05 → 0.1" in summary
     assert "trust region 3" in summary
     assert "1:45 for 1k steps" in summary, "not the five seconds of this process"
+
+
+def test_metaparameters_began_where_they_were_told_to(clock):
+    screen = console()
+    with Display("run", 1000, screen, starts={"learning_rate": 1e-5}) as display:
+        display.update(row(500))
+    display.summary()
+    assert "1e-05 → 0.001" in written(screen)
+    assert "0.95 → 0.95" in written(screen), "of what was not told: its first row"

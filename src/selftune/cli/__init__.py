@@ -15,12 +15,15 @@ selftune --version
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from selftune import __version__
@@ -29,13 +32,17 @@ from selftune.cli.counting import Count
 from selftune.cli.pairs import pairs
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.compile_cache import keep_compiled
+from selftune.runner.displaying import lasting_console
 from selftune.runner.plan import Plan
 from selftune.runner.reporting import write_report
+from selftune.runner.run import Run
 from selftune.runner.training import resume as resume_training, train as run_training
+
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 
 
 def train(
-    env: Annotated[str, tyro.conf.Positional],
+    env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ENV")],
     agent: str = "a2c",
     tuner: str = Plan.tuner,
     tune: tuple[str, ...] | None = None,
@@ -55,17 +62,19 @@ def train(
         tuner: How they are tuned: meta_gradient, fixed, annealed, kl_adaptive, hoof, prodigy …
         tune: Metaparameters to learn, by name; omitted, or all those that the recipe tunes, the recipe says how; "none"
             for a fixed agent.
-        init: Where metaparameters start, as NAME=VALUE.
-        set: Changes to the agent's settings, as NAME=VALUE, such as num_envs=8 hidden=128,128.
-        steps: Environment steps, summed over parallel environments.
+        init: Where metaparameters start, as NAME=VALUE, one or more: learning_rate=1e-4 discount=.9.
+        set: Changes to the agent's settings, as NAME=VALUE, one or more: num_envs=8 hidden=128,128; `selftune agents
+            NAME` lists both kinds.
+        steps: Environment steps, summed over parallel environments; rounded up to whole updates.
         seed: Of all randomness.
         drift: How the environment changes: a file of JSON, or the JSON itself; see `selftune envs --drift`.
         checkpoint_every: Environment steps between two checkpoints.
-        out: The run folder.
+        out: The run folder; runs/ENV-AGENT-NUMBER when omitted.
     """
     if tune == ():
         raise SettingError("--tune got no name; give names, or none for a fixed agent, or leave --tune out.")
-    names = None if tune is None else [] if list(tune) == ["none"] else list(tune)
+    named = None if tune is None else [name for word in tune for name in word.split(",") if name]
+    names = [] if named == ["none"] else named
     run = run_training(
         env,
         agent,
@@ -79,22 +88,33 @@ def train(
         checkpoint_every=checkpoint_every,
         out=out,
     )
-    Console().print(f"report: {run.report()}", highlight=False)
+    _made(run)
 
 
-def resume(folder: Annotated[Path, tyro.conf.Positional], steps: Count | None = None) -> None:
+def _made(run: Run) -> None:
+    """Name the report; a run that was stopped ends as a program does that Ctrl-C stops."""
+    _tell(f"report: {run.report()}")
+    if not run.finished:
+        sys.exit(130)
+
+
+def _tell(line: str) -> None:
+    """One line for people, where it can be written."""
+    lasting_console().print(Text(line), soft_wrap=True)
+
+
+def resume(folder: Folder, steps: Count | None = None) -> None:
     """Take up a run where its last checkpoint was made.
 
     Args:
         folder: The run folder.
         steps: A new length of the run; as planned when omitted.
     """
-    run = resume_training(folder, steps=steps)
-    Console().print(f"report: {run.report()}", highlight=False)
+    _made(resume_training(folder, steps=steps))
 
 
 def evaluate(
-    folder: Annotated[Path, tyro.conf.Positional],
+    folder: Folder,
     episodes: Count = 20,
     seed: Count = 1_000_000,
     video: Path | None = None,
@@ -113,10 +133,17 @@ def evaluate(
 
     returns = evaluate_run(folder, episodes=episodes, seed=seed, video=video)
     told = f"return {returns.mean():.6g} on average of {len(returns)} episodes, {returns.min():.6g} at worst, "
-    Console().print(f"{told}{returns.max():.6g} at best", highlight=False)
+    _tell(f"{told}{returns.max():.6g} at best{_unfinished(folder)}")
+    if video is not None:
+        _tell(f"film: {video}")
 
 
-def export(folder: Annotated[Path, tyro.conf.Positional], out: Path | None = None) -> None:
+def _unfinished(folder: Path) -> str:
+    run = Run(folder)
+    return "" if run.finished else f" (the run has taken {run.steps:,} of {run.config['settings']['steps']:,} steps)"
+
+
+def export(folder: Folder, out: Path | None = None) -> None:
     """Write the learned policy so that it runs without selftune.
 
     Args:
@@ -125,7 +152,7 @@ def export(folder: Annotated[Path, tyro.conf.Positional], out: Path | None = Non
     """
     from selftune.runner.exporting import export_policy
 
-    Console().print(f"exported: {export_policy(folder, out or folder / 'export')}", highlight=False)
+    _tell(f"exported: {export_policy(folder, out or folder / 'export')}{_unfinished(folder)}")
 
 
 def envs(
@@ -142,7 +169,7 @@ def envs(
 
     if env is not None and not drift:
         raise SettingError(f"envs got {env!r}; expected --drift as well: selftune envs --drift {env}")
-    Console().print(drift_listing(env) if drift else listing())
+    lasting_console().print(drift_listing(env) if drift else listing())
 
 
 def agents(agent: Annotated[str | None, tyro.conf.Positional] = None) -> None:
@@ -153,7 +180,7 @@ def agents(agent: Annotated[str | None, tyro.conf.Positional] = None) -> None:
     """
     from selftune.runner.agent_listing import agent_listing, agents_listing
 
-    Console().print(agents_listing() if agent is None else agent_listing(agent), highlight=False)
+    lasting_console().print(agents_listing() if agent is None else agent_listing(agent), highlight=False)
 
 
 def report(
@@ -169,7 +196,7 @@ def report(
     if not folders:
         raise SettingError("report got no run folder; expected one or more, such as runs/cartpole.")
     page = write_report(list(folders), out or folders[0] / ("comparison.html" if folders[1:] else "report.html"))
-    Console().print(f"report: {page}", highlight=False)
+    _tell(f"report: {page}")
 
 
 def scenario(
@@ -190,7 +217,7 @@ def scenario(
     """
     from selftune.cli.scenes import ejected, shown
 
-    console = Console()
+    console = lasting_console()
     if eject is not None:
         ejected(name, eject, console)
     else:
@@ -224,17 +251,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
     words = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an arrow that a terminal has not is no reason to end
     if words == ["--version"]:
         print(f"selftune {__version__}")
         return
     keep_compiled()
     try:
+        _check(words)
         _commands().cli(
             prog="selftune",
             description="Agents that tune their own hyperparameters. Its version: selftune --version",
             args=words,
             sort_subcommands=False,
         )
+    except SystemExit as end:
+        if end.code == 2:
+            _hint(words)
+        raise
     except SelftuneError as error:
         Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(error)}", highlight=False)
         sys.exit(1)
@@ -242,6 +277,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told = "\n".join(["interrupted.", *getattr(interrupt, "__notes__", ())])
         Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(told)}", highlight=False)
         sys.exit(130)
+
+
+def _check(words: Sequence[str]) -> None:
+    """Refuse what would be read as something else: of an option that comes twice only the last is seen."""
+    options = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    for option, times in options.items():
+        if times > 1:
+            raise SettingError(f"{option} was given {times} times; expected once, with all its values after it.")
+    for word in words:
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise SettingError(f"Got an empty word ({word!r}); expected a value. Is a variable of the shell not set?")
+
+
+def _hint(words: Sequence[str]) -> None:
+    """What somebody may have meant by an option that there is not."""
+    from selftune.agents.vocabulary import VOCABULARY
+
+    for word in words:
+        name = word.partition("=")[0].lstrip("-").replace("-", "_")
+        if word.startswith("--") and name in VOCABULARY:
+            told = f"{name} is a metaparameter; where it starts: --init {name}=VALUE, after ENV."
+            Console(stderr=True).print(f"[bold red]selftune:[/] {told}", highlight=False)
 
 
 def _escaped(error: SelftuneError | str) -> str:

@@ -1,5 +1,7 @@
 """A run in the terminal while it goes: the return, the metaparameters, what the guards did, the time left."""
 
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,6 +21,20 @@ from selftune.runner.readable import count, duration, finite, has_horizon, label
 from selftune.runner.terminal_charts import Trend, curve, sparkline
 
 
+class _LastingConsole(Console):
+    """A console whose reader may leave, as `| head` does: whoever writes goes on, unheard."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+
+
+def lasting_console() -> Console:
+    """Standard output, for what must not end because nobody reads it any more."""
+    return _LastingConsole()
+
+
 class Display:
     """Shows rows as they are logged: animated in a terminal, one plain line now and then anywhere else.
 
@@ -27,6 +43,7 @@ class Display:
         total_steps: environment steps of the whole run.
         console: where to; standard output by default.
         earlier: rows of the same run from before it was taken up again.
+        starts: where metaparameters began, by name.
     """
 
     def __init__(
@@ -35,15 +52,17 @@ class Display:
         total_steps: int,
         console: Console | None = None,
         earlier: Iterable[Mapping[str, Any]] = (),
+        starts: Mapping[str, float] | None = None,
     ):
         self._title = title
         self._total = max(total_steps, 1)
-        self._console = console or Console()
+        self._console = console or lasting_console()
         plain = self._console.is_dumb_terminal or self._console.options.ascii_only
         animated = self._console.is_terminal and not plain
         self._live = Live(console=self._console, auto_refresh=False) if animated else None
         self._returns, self._rewards = Trend(self._total), Trend(self._total)
         self._etas: dict[str, Trend] = {}
+        self._starts = dict(starts or {})
         self._guards: Counter[str] = Counter()
         self._row: dict[str, Any] = {}
         self._step = 0.0
@@ -59,7 +78,7 @@ class Display:
             self._live.start()
             self._draw()
         else:
-            self._say(f"{self._title}: {count(self._total)} steps")
+            self.say(f"{self._title}: {count(self._total)} steps; compiling the first update")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +94,7 @@ class Display:
         if self._live and now - self._drawn >= 0.1:
             self._draw()
         elif not self._live and (now - self._drawn >= 10 or tenth > self._tenth):
-            self._say(self._line())
+            self.say(self._line())
             self._drawn, self._tenth = now, tenth
 
     def summary(self) -> None:
@@ -102,9 +121,15 @@ class Display:
             kind, _, name = key.partition("/")
             fired = finite(value)
             if kind == "eta" and name:
-                self._etas.setdefault(name, Trend(self._total)).add(self._step, finite(value))
+                self._course(name).add(self._step, finite(value))
             elif kind == "guard" and name and fired > 0:
                 self._guards[name] += round(fired)
+
+    def _course(self, name: str) -> Trend:
+        if name not in self._etas:
+            self._etas[name] = Trend(self._total)
+            self._etas[name].add(0, self._starts.get(name, np.nan))
+        return self._etas[name]
 
     def _draw(self) -> None:
         assert self._live is not None
@@ -178,7 +203,8 @@ class Display:
     def _fired(self) -> str:
         return "  ".join(f"{label(name)} {times}" for name, times in self._guards.most_common())
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print one line."""
         self._console.print(Text(self._spell(line)), soft_wrap=True)
 
     def _spell(self, text: str) -> str:

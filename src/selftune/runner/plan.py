@@ -9,6 +9,7 @@ from typing import Any
 
 from selftune.agents import Agent, recipe_for
 from selftune.agents.catalogue import AGENTS
+from selftune.agents.vocabulary import VOCABULARY
 from selftune.envs import Environment, HostEnv, open_env
 from selftune.envs.drift import Drift, plain, read, to_json
 from selftune.errors import RunFolderError, SettingError, did_you_mean
@@ -217,7 +218,10 @@ def settled(default: Any, changes: Mapping[str, Any], optional: Iterable[str] = 
     """
     known = {entry.name for entry in fields(default)}
     for name in changes.keys() - known - set(optional):
-        raise SettingError(f"There is no setting {name!r}; {did_you_mean(name, known)}")
+        start = f" It is a metaparameter: give where it starts, as init (--init {name}=VALUE)."
+        raise SettingError(
+            f"There is no setting {name!r}; {did_you_mean(name, known)}{start if name in VOCABULARY else ''}"
+        )
     read = {name: _read(name, getattr(default, name), value) for name, value in changes.items() if name in known}
     return replace(default, **read)
 

@@ -45,6 +45,16 @@ class Run:
         return {key.removeprefix("eta/"): value for key, value in last.items() if key.startswith("eta/")}
 
     @property
+    def steps(self) -> int:
+        """Environment steps that were logged."""
+        return self.rows[-1]["step"] if self.rows else 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has taken all its steps."""
+        return self.steps >= self.config["settings"]["steps"]
+
+    @property
     def final_return(self) -> float | None:
         """Mean return of the episodes that ended in the last fifth of the steps; `None` if none did."""
         end = self.rows[-1]["step"] if self.rows else 0

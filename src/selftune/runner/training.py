@@ -103,6 +103,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
 
     Raises:
         RunFolderError: There is no run, no whole checkpoint, or another process writes it.
+        SettingError: It has taken more steps than that.
     """
     folder = RunFolder.open(path)
     plan = planned(folder.config)
@@ -117,6 +118,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
                 if steps is not None:
                     folder.extend(steps)
                 _make(plan, experiment, folder, lambda: (session, spent), progress, stopped)
+            elif steps is not None and steps < reached:
+                raise SettingError(f"steps = {steps:,}: {folder.path} has taken {reached:,}; expected more than that.")
             elif progress:
                 more = f"selftune resume {folder.path} --steps {2 * reached}"
                 print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
@@ -137,7 +140,10 @@ def _make(
     fixed = "" if folder.config["settings"]["tune"] else " · fixed"
     fixed = fixed if plan.tuner == Plan.tuner else f" · {plan.tuner}"
     display = Display(
-        f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}", plan.steps, earlier=folder.rows() if progress else ()
+        f"{plan.env} · {plan.agent}{fixed} · seed {plan.seed}",
+        plan.steps,
+        earlier=folder.rows() if progress else (),
+        starts=folder.config["settings"]["init"],
     )
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
         session, spent = begin()
@@ -145,6 +151,8 @@ def _make(
         _run(plan, experiment, session, spent, folder, show, watchdog.beat, stopped)
     if progress:
         display.summary()
+        if not Run(folder.path).finished:
+            display.say(f"stopped early; to go on: selftune resume {folder.path}")
 
 
 def _run(
@@ -205,6 +213,8 @@ def _run(
     except BaseException as error:
         with suppress(Exception):  # the failure itself is what must be told
             save(checkpoints.finish)
+            if "RESOURCE_EXHAUSTED" in str(error):
+                error.add_note("An update does not fit into memory; fewer environments or shorter rollouts would.")
             error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
             close_row()
         raise

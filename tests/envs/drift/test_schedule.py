@@ -92,7 +92,7 @@ def test_json_round_trips_exactly(tmp_path):
     file.write_text(to_json(EVERYTHING))
     for given in (to_json(EVERYTHING), plain(EVERYTHING), json.loads(to_json(EVERYTHING)), file, str(file), EVERYTHING):
         assert read(given) == EVERYTHING
-    assert from_json("{}") == Drift()
+    assert from_json('{"changes": []}') == Drift()
     again = from_json(to_json(EVERYTHING))
     assert [again.levels(step) for step in range(200)] == [EVERYTHING.levels(step) for step in range(200)]
 
@@ -117,7 +117,8 @@ REFUSED = {
     "start below 0": ({"changes": [GOOD | {"start": -1}]}, "start = -1"),
     "an unknown kind": ({"changes": [GOOD | {"kind": "abrubt"}]}, "did you mean 'abrupt'"),
     "recurring as a number": ({"changes": [GOOD | {"recurring": 1}]}, "true or false"),
-    "announced as a text": ({"announced": "yes"}, "true or false"),
+    "announced as a text": ({"changes": [], "announced": "yes"}, "true or false"),
+    "no changes": ({}, "A drift has no changes"),
     "a negative seed": ({"seed": -1}, "seed"),
     "the same field twice": ({"changes": [GOOD, GOOD]}, "twice"),
     "a deviation without a walk": ({"changes": [GOOD | {"deviation": 0.1}]}, "random_walk"),

@@ -49,7 +49,9 @@ def read(given: Any) -> Drift:
     if isinstance(given, str | Path):
         return _from_file(given)
     told = _known(given, Drift, "a drift")
-    changes = told.get("changes", ())
+    if "changes" not in told:
+        raise SettingError(f"A drift has no changes: {given!r:.80}; expected an object such as {_EXAMPLES['a drift']}.")
+    changes = told["changes"]
     if isinstance(changes, str | Mapping) or not isinstance(changes, list | tuple):
         raise SettingError(f"A drift got changes = {changes!r:.80}, expected a list of changes.")
     told["changes"] = tuple(_change(change) for change in changes)
