@@ -1,10 +1,6 @@
 """The pupils do what a hand calculation says, the tutor's derivatives are those of finite differences, and what is
 calibrated comes out of the published data."""
 
-import re
-import runpy
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,23 +10,24 @@ import selftune as st
 from selftune.envs.worlds.curriculum import FRACTIONS, curriculum
 from selftune.envs.worlds.tutoring import (
     DIFFICULTIES,
+    ILLNESS,
     ITEMS,
+    NOTHING,
     SESSIONS,
+    SPURT,
     Params,
     tutoring,
 )
 from selftune.errors import SettingError
 from selftune.experiments.statistics import paired_ratio
-from selftune.scenarios.education import belief as beliefs, calibration, telling
+from selftune.scenarios.education import belief as beliefs, calibration, figures, telling
 from selftune.scenarios.education.belief import Belief, Item
 from selftune.scenarios.education.lessons import Answer, Moment, classroom, taught
-from selftune.scenarios.education.logs import next_item, read_answers
-from selftune.scenarios.education.measures import _correlations, worth
+from selftune.scenarios.education.measures import _correlations, around, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
-from selftune.scenarios.education.tutor import START, Judge, _outer_loss, self_tuning, untuned
+from selftune.scenarios.education.tutor import START, USUAL, Judge, _judged, _outer_loss, self_tuning, untuned
 from selftune.scenarios.story import Ask
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "education.md"
 PLAN = curriculum(FRACTIONS)
 NEEDS = jnp.asarray(PLAN.needs)
 KEYS = jax.random.split(jax.random.key(5), 24)
@@ -146,9 +143,9 @@ def test_no_item_changes_nothing():
 
 
 def test_the_tutors_pace_follows_how_pupils_learn():
-    paces, room = [], classroom(TUTOR, WORLD)
+    paces, room, pupils = [], classroom(TUTOR, WORLD), jax.random.split(jax.random.key(5), 64)
     for learning in (0.1, 0.6):
-        course = room(Params()._replace(learning=learning, quitting=0.0), CLASS)
+        course = room(Params()._replace(learning=learning, quitting=0.0), pupils)
         assert np.isfinite(course.shown["pace"]).all()
         paces.append(float(np.median(course.shown["pace"][:, 11])))
     assert paces[1] > 1.3 * paces[0]
@@ -160,6 +157,36 @@ def test_a_tutor_without_an_outer_loop_is_the_self_tuned_one_that_stands_still()
     fixed = taught(untuned(NEEDS), WORLD, CLASS)
     np.testing.assert_allclose(still.exam, fixed.exam, atol=1e-5)
     np.testing.assert_array_equal(still.right, fixed.right)
+
+
+@pytest.mark.parametrize(
+    ("days", "share", "growth"),
+    [
+        ([0.0] * 8 + [0.0], 1.0, 0.8 / 9.0),
+        ([0.0] * 3 + [2.0] * 6, 0.25, 0.2 / 2.0),
+        ([0.0] + [2.0] * 8, 0.0, 0.0),
+        ([-1.0] * 8 + [-1.0], 1.0, 0.8 / 9.0),
+    ],
+    ids=["a long lesson", "a short lesson", "the last item of a lesson", "days below zero"],
+)
+def test_a_choice_is_judged_by_the_growth_a_minute_until_its_lesson_ends(days, share, growth):
+    # Scores 0, .1 ... .8 before nine items; the items took 1 minute, the last of the eight that are remembered 2.
+    mind = TUTOR.begin()
+    answers = mind.choices.answer._replace(skill=jnp.zeros(8, jnp.int32), minutes=jnp.ones(8).at[-1].set(2.0))
+    mind = mind._replace(
+        choices=mind.choices._replace(answer=answers, day=jnp.asarray(days[:8]), score=0.1 * jnp.arange(8.0))
+    )
+    judge, worth = _judged(mind, item(0, 1, 1.0, days[8]), jnp.float32(0.8))
+    square = USUAL**2 + 0.02 * share * (growth**2 - USUAL**2)
+    assert worth == pytest.approx((0.02 * share * growth, square), abs=1e-7)
+    assert float(judge.advantage) == pytest.approx(share * min(3.0, growth / np.sqrt(square)), abs=1e-5)
+
+
+def test_before_the_first_answer_there_is_no_choice_to_judge():
+    for day in (0.0, -1.0):
+        judge, worth = _judged(TUTOR.begin(), item(0, 1, 1.0, day), jnp.float32(0.5))
+        assert float(judge.advantage) == 0.0
+        assert float(worth.mean) == 0.0
 
 
 def chosen(tutor, rights, lessons=3):
@@ -181,6 +208,14 @@ def test_the_timetable_gives_each_skill_its_time():
     asked = chosen(fixed_pace(12), lambda skill, level: 0.0, SESSIONS)
     assert [skill for skill, _ in asked] == [number // 40 for number in range(480)]
     assert [level for _, level in asked[:40]] == [0] * 14 + [1] * 13 + [2] * 13
+
+
+def test_a_timetable_has_an_item_for_each_skill_or_is_refused():
+    asked = chosen(fixed_pace(SESSIONS * ITEMS), lambda skill, level: 0.0, SESSIONS)
+    assert [skill for skill, _ in asked] == list(range(480))
+    for skills in (0, 481):
+        with pytest.raises(SettingError, match=rf"fixed_pace\({skills}\): expected 1 to 480 skills"):
+            fixed_pace(skills)
 
 
 def test_leitner_repeats_what_was_wrong_before_anything_new():
@@ -223,6 +258,37 @@ def test_correlations_by_hand():
     assert found[2] == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)))
 
 
+def disturbed(*ends):
+    """Two pupils to whom nothing happens, and ill ones, who begin with lessons 8, 9 ...: their pace falls step by step
+    to an end after their sixth lesson, and is 1 at all other times."""
+    pace, begins = np.ones((2 + len(ends), SESSIONS)), np.arange(6, 8 + len(ends))
+    for number, end in enumerate(ends, 2):
+        pace[number, begins[number] : begins[number] + 6] = np.linspace(1.0, end, 7)[1:]
+    event = np.array([NOTHING, NOTHING] + [ILLNESS] * len(ends))
+    course = jax.eval_shape(lambda keys: taught(TIMETABLE, WORLD, keys), CLASS)
+    pupil = course.pupil._replace(event=event, begins=begins)
+    return course._replace(shown={"pace": pace}, pupil=pupil, here=np.ones_like(pace, bool))
+
+
+def test_the_pace_after_the_sixth_lesson_of_an_event_by_hand():
+    estimate, low, high = around(disturbed(0.7, 0.7, 0.8, 0.8), ILLNESS, seed=0)
+    assert estimate == pytest.approx(np.sqrt(0.7 * 0.8))
+    assert 0.7 <= low < estimate < high <= 0.8
+    assert around(disturbed(0.7), ILLNESS, seed=0) == pytest.approx((0.7, 0.7, 0.7))
+
+
+def test_of_an_event_that_nobody_met_with_nothing_is_told():
+    assert around(disturbed(0.7), SPURT, seed=0) is None
+    assert telling._interval(None) == "-"
+    assert telling._ill(None) == ""
+
+
+def test_the_picture_of_an_event_stands_at_zero_before_its_first_lesson():
+    _, line = figures.pace_around_events(disturbed(0.7, 0.7)).data
+    at = dict(zip(line.x, line.y, strict=True))
+    assert [at[lesson] for lesson in (-1, 0, 6, 7)] == pytest.approx([1.0, 1.0, 0.7, 1.0])
+
+
 def test_a_story_of_eight_pupils(monkeypatch):
     monkeypatch.setattr(telling, "CLASSES", {telling.OWN: Params()})
     story = telling.tell(Ask(quick=True), lambda line: None, pupils=8)
@@ -247,58 +313,15 @@ def test_ratios_are_of_the_same_pupils():
 
 def test_the_worth_of_a_course_by_hand():
     course = taught(TIMETABLE, WORLD, CLASS)
-    own = worth(course)
-    np.testing.assert_allclose(
-        own.per_hour, np.asarray(course.mastered[:, -1]) / np.asarray(course.minutes[:, -1]) * 60
-    )
+    own, learned = worth(course), np.asarray(course.mastered[:, -1]) - np.asarray(course.already)
+    np.testing.assert_allclose(own.per_hour, learned / np.asarray(course.minutes[:, -1]) * 60)
     np.testing.assert_allclose(own.gain, np.asarray(course.exam[:, -1]) - np.asarray(course.before))
 
 
-# A user's own pupils.
-
-GOOD = "pupil,day,skill,difficulty,right,minutes\nAda,0,count objects,easy,1,1.5\nAda,2,count objects,hard,0,1\n"
-
-
-def test_answers_of_real_pupils_move_the_tutor(tmp_path):
-    (tmp_path / "answers.csv").write_text(GOOD)
-    record = read_answers(tmp_path / "answers.csv", PLAN)["Ada"]
-    assert [heard.lesson for heard in record] == [0, 1]
-    assert [heard.level for heard in record] == [0, 2]
-    assert next_item(self_tuning(NEEDS), record, PLAN, 4.0).skill in PLAN.skills
-    assert next_item(fixed_pace(12), record, PLAN, 4.0) == (PLAN.skills[1], "easy")  # the third lesson
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ("Ada,2", "Ada,-1", "line 3: day -1 comes after day 0"),
-        ("count objects,easy", "count object,easy", "line 2: there is no skill 'count object'; did you mean"),
-        ("easy", "simple", "no difficulty 'simple'"),
-        (",1,1.5", ",2,1.5", "right = 2; expected 1"),
-        (",1.5", ",0", "minutes = 0; expected"),
-        ("Ada,0", "Ada,today", "day = 'today'; expected a number"),
-        ("minutes", "seconds", "no column minutes"),
-    ],
-)
-def test_answers_that_make_no_sense_are_refused(tmp_path, old, new, told):
-    (tmp_path / "answers.csv").write_text(GOOD.replace(old, new, 1))
-    with pytest.raises(SettingError, match=re.escape(told)):
-        read_answers(tmp_path / "answers.csv", PLAN)
-
-
-def test_the_tutorials_change_to_a_project_of_ones_own(tmp_path, capsys):
-    folder = tmp_path / "own"
-    from selftune.scenarios import eject
-
-    eject("education", folder)
-    page = DOCS.read_text()
-    (skills,), (answers,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("json", "csv"))
-    (folder / "skills.json").write_text(skills)
-    (folder / "answers.csv").write_text(answers)
-    main = (folder / "main.py").read_text()
-    (folder / "main.py").write_text(main.replace("PUPILS = 50", "PUPILS = 4"))
-    runpy.run_path(str(folder / "main.py"))
-    told = capsys.readouterr().out
-    assert "Mia: " in told
-    assert "self-tuned: " in told
-    assert len(skills.splitlines()) + len(answers.splitlines()) < 20
+def test_what_was_mastered_before_is_no_worth_of_the_course():
+    knowing = WORLD._replace(params=Params(level=8.0, level_spread=0.0))
+    course = taught(TIMETABLE, knowing, CLASS)
+    np.testing.assert_array_equal(course.mastered[:, -1], 12.0)
+    own = worth(course)
+    for told in (own.mastered, own.per_hour, own.retained):
+        np.testing.assert_array_equal(told, 0.0)

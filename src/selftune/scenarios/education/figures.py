@@ -11,8 +11,8 @@ from selftune.scenarios.education.lessons import Course
 from selftune.scenarios.education.measures import worth
 from selftune.scenarios.page import COLOURS
 
-AROUND = range(-4, 12)
-"""Lessons around an event."""
+AROUND = np.arange(-3, 13)
+"""Lessons of an event that are over; 0 just before its first."""
 EVENTS = {"illness": ILLNESS, "spurt": SPURT, "holiday": HOLIDAY}
 
 
@@ -45,9 +45,9 @@ def pace_around_events(course: Course) -> go.Figure:
     for number, (name, kind) in enumerate(EVENTS.items()):
         chosen = np.flatnonzero((event == kind) & stayed)
         if len(chosen) > 1:
-            lessons = np.clip(np.asarray(course.pupil.begins)[chosen, None] + np.asarray(AROUND), 0, SESSIONS - 1)
+            lessons = np.clip(np.asarray(course.pupil.begins)[chosen, None] - 1 + AROUND, 0, SESSIONS - 1)
             own = np.exp(pace[chosen[:, None], lessons] - usual[lessons])
-            band(figure, np.asarray(AROUND, float), own / own[:, :4].mean(), name, COLOURS[number])
+            band(figure, AROUND.astype(float), own / own[:, AROUND <= 0].mean(), name, COLOURS[number])
     figure.add_vline(x=0, line_dash="dot", line_color="grey")
     figure.update_xaxes(title_text="lessons after it began").update_yaxes(title_text="pace, relative to before")
     return figure.update_layout(height=360)

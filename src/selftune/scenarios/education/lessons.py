@@ -66,6 +66,8 @@ class Course(NamedTuple):
     """Whether the pupil had not given up before the lesson."""
     before: Float[Array, ""]
     """Expected score of an exam before the first lesson."""
+    already: Float[Array, ""]
+    """Skills mastered then."""
     kept: Float[Array, ""]
     """Expected score of an exam four weeks after the course's last lesson."""
     retained: Float[Array, ""]
@@ -92,7 +94,8 @@ def classroom(tutor: Tutor, env: Environment) -> Callable[[Params, PyTree], Cour
 
 def _course(tutor: Tutor, env: Environment, params: Params, key: PRNGKey) -> Course:
     _, state = env.reset(key, params)
-    before, days = exam(state, params), calendar(state.pupil, params)
+    before, already = exam(state, params), mastered(state, params).sum() * 1.0
+    days = calendar(state.pupil, params)
 
     def item(carry: tuple, number: Int[Array, ""]) -> tuple[tuple, Float[Array, ""]]:
         state, mind, gone, minutes = carry
@@ -118,7 +121,7 @@ def _course(tutor: Tutor, env: Environment, params: Params, key: PRNGKey) -> Cou
     final: State = state
     later = days[-1] + FOUR_WEEKS - final.day
     kept, retained = exam(final, params, later), mastered(final, params, later).sum() * 1.0
-    return Course(final.pupil, scores, skills, minutes, right, here, before, kept, retained, shown)
+    return Course(final.pupil, scores, skills, minutes, right, here, before, already, kept, retained, shown)
 
 
 def _unless(stop: Bool[Array, ""], old: PyTree, new: PyTree) -> PyTree:

@@ -51,22 +51,18 @@ def read_answers(path: Path, plan: Curriculum) -> dict[str, list[Heard]]:
         plan: Whose skills they are.
 
     Raises:
-        SettingError: A column is missing, or a line makes no sense, with its number: an unknown skill or difficulty, a
-            day before the last one of the same pupil, minutes that are not positive, an answer that is neither 0 nor 1.
+        SettingError: The file cannot be read, a column is missing or there twice, or a line makes no sense, with its
+            number: an unknown skill or difficulty, a day before the last one of the same pupil, minutes that are not
+            positive, an answer that is neither 0 nor 1.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
-        if missing:
-            raise SettingError(f"{path} has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}.")
-        pupils: dict[str, list[Heard]] = {}
-        for number, line in enumerate(lines, start=2):
-            where = f"{path}, line {number}"
-            if None in line.values() or None in line:
-                raise SettingError(f"{where} has another number of entries than the first; expected {len(COLUMNS)}.")
-            record = pupils.setdefault(line["pupil"], [])
-            record.append(_heard(line, where, plan, record[-1] if record else None))
-    return pupils
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            return _pupils(path, csv.DictReader(file), plan)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingError(
+            f"The answers of {path} cannot be read ({error}). Give a table of comma-separated values in UTF-8, with a "
+            f"first line {','.join(COLUMNS)}"
+        ) from error
 
 
 def follow(tutor: Tutor, record: list[Heard]) -> PyTree:
@@ -94,6 +90,22 @@ def next_item(tutor: Tutor, record: list[Heard], plan: Curriculum, day: float, s
     moment = Moment(jnp.float32(day), jnp.int32(lesson), jnp.int32(0))
     action = int(tutor.choose(mind, moment, jax.random.key(seed)))
     return Next(plan.skills[action // 3], LEVELS[action % 3])
+
+
+def _pupils(path: Path, lines: csv.DictReader, plan: Curriculum) -> dict[str, list[Heard]]:
+    head: list[str] = list(lines.fieldnames or ())
+    for name in COLUMNS:
+        if head.count(name) != 1:
+            told = "has no column" if name not in head else "has more than one column"
+            raise SettingError(f"{path} {told} {name}; expected {', '.join(COLUMNS)}, each once.")
+    pupils: dict[str, list[Heard]] = {}
+    for line in lines:
+        where = f"{path}, line {lines.line_num}"
+        if None in line.values() or None in line:
+            raise SettingError(f"{where} has another number of entries than the first; expected {len(head)}.")
+        record = pupils.setdefault(line["pupil"], [])
+        record.append(_heard(line, where, plan, record[-1] if record else None))
+    return pupils
 
 
 def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: Heard | None) -> Heard:

@@ -4,23 +4,24 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from selftune.envs.worlds.tutoring import LASTS, NOTHING
 from selftune.experiments.statistics import Interval, bootstrap, mean, paired_ratio, rank_correlation
 from selftune.scenarios.education.lessons import Course
 
 
 class Worth(NamedTuple):
-    """Of each pupil."""
+    """Of each pupil. Skills that were mastered before the first lesson are not the course's, and not counted."""
 
     mastered: Float[np.ndarray, " N"]
-    """Skills at the end."""
+    """Skills that were not mastered before, and are at the end."""
     per_hour: Float[np.ndarray, " N"]
-    """Skills mastered in an hour of practice."""
+    """The same, by hours of practice."""
     gain: Float[np.ndarray, " N"]
     """Growth of the expected exam, in [-1, 1]."""
     retained: Float[np.ndarray, " N"]
-    """Skills mastered four weeks after the last lesson."""
+    """Skills that were not mastered before, and are four weeks after the last lesson."""
     gave_up: Float[np.ndarray, " N"]
     """1 or 0."""
     hours: Float[np.ndarray, " N"]
@@ -28,12 +29,12 @@ class Worth(NamedTuple):
 
 def worth(course: Course) -> Worth:
     """What each pupil has of a course."""
-    hours = course.minutes[:, -1] / 60.0
+    hours, mastered = course.minutes[:, -1] / 60.0, course.mastered[:, -1] - course.already
     return Worth(
-        np.asarray(course.mastered[:, -1]),
-        np.asarray(course.mastered[:, -1] / hours),
+        np.asarray(mastered),
+        np.asarray(mastered / hours),
         np.asarray(course.exam[:, -1] - course.before),
-        np.asarray(course.retained),
+        np.asarray(course.retained - course.already),
         np.asarray(1.0 - course.here[:, -1]),
         np.asarray(hours),
     )
@@ -61,6 +62,7 @@ def row(taught: str, name: str, course: Course, fixed_pace: Worth, seed: int) ->
         "class": taught,
         "tutor": name,
         "pupils": len(own.gain),
+        "mastered_before": float(np.mean(course.already)),
         "mastered": float(own.mastered.mean()),
         "mastered_per_hour": per_hour.estimate,
         "ci_low": per_hour.low,
@@ -102,17 +104,25 @@ def follows(course: Course, lesson: int, seed: int, resamples: int = 1000) -> Fo
     return Follows(*(Interval(*map(float, told)) for told in zip(_correlations(columns), *ends, strict=True)))
 
 
-def around(course: Course, kind: int, lessons: int = 6) -> float:
-    """The tutor's pace so many lessons after something happened over that before, relative to undisturbed pupils.
+def around(course: Course, kind: int, seed: int, lessons: int = LASTS, resamples: int = 1000) -> Interval | None:
+    """The tutor's pace after so many lessons of an event over that before it, relative to undisturbed pupils.
 
-    1 where nobody met with it.
+    `None` where nobody who stayed met with it, or everybody met with something. The interval is of other pupils of
+    both kinds.
     """
     pace, stayed = np.log(np.asarray(course.shown["pace"])), np.asarray(course.here[:, -1])
     event, begins = np.asarray(course.pupil.event), np.asarray(course.pupil.begins)
-    usual = pace[(event == 0) & stayed].mean(axis=0) if ((event == 0) & stayed).any() else np.zeros(pace.shape[1])
-    struck = np.flatnonzero((event == kind) & stayed)
-    moved = [(pace - usual)[one, begins[one] + lessons] - (pace - usual)[one, begins[one] - 1] for one in struck]
-    return float(np.exp(np.mean(moved))) if len(struck) else 1.0
+    struck, calm = (np.flatnonzero((event == one) & stayed) for one in (kind, NOTHING))
+    if not (len(struck) and len(calm)):
+        return None
+
+    def moved(struck: Int[np.ndarray, " K"], calm: Int[np.ndarray, " M"]) -> float:
+        path, rows, first = pace[struck] - pace[calm].mean(axis=0), np.arange(len(struck)), begins[struck]
+        return float(np.exp((path[rows, first + lessons - 1] - path[rows, first - 1]).mean()))
+
+    chance = np.random.default_rng(seed)
+    drawn = [moved(*(chance.choice(some, len(some)) for some in (struck, calm))) for _ in range(resamples)]
+    return Interval(moved(struck, calm), *map(float, np.quantile(drawn, [0.025, 0.975])))
 
 
 def _correlations(columns: Float[np.ndarray, "3 N"]) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from selftune.envs.worlds.tutoring import ITEMS, SESSIONS
+from selftune.errors import SettingError
 from selftune.scenarios.education.lessons import Answer, Moment, Tutor
 from selftune.types import Array, Float, Int, PRNGKey
 
@@ -17,7 +18,16 @@ BOXES = 5
 
 
 def fixed_pace(skills: int) -> Tutor:
-    """A timetable: each skill, in the order of the curriculum, gets the same time; easy items first, hard ones last."""
+    """A timetable: each skill, in the order of the curriculum, gets the same time; easy items first, hard ones last.
+
+    Raises:
+        SettingError: There are more skills than a course has items, or none.
+    """
+    if not 1 <= skills <= SESSIONS * ITEMS:
+        raise SettingError(
+            f"fixed_pace({skills}): expected 1 to {SESSIONS * ITEMS} skills, an item of the course for each. Make a "
+            "timetable for a part of the curriculum."
+        )
     each = SESSIONS * ITEMS // skills
 
     def choose(mind: tuple, moment: Moment, key: PRNGKey) -> Int[Array, ""]:
@@ -85,7 +95,7 @@ def expert_rule(needs: Float[Array, "S S"]) -> Tutor:
     def choose(notes: Notes, moment: Moment, key: PRNGKey) -> Int[Array, ""]:
         stale = (notes.done > 0) & (moment.day - notes.last >= REVIEW)
         ready = (notes.done < 1) & (jnp.where(needs > 0, notes.done[None], 1.0).min(axis=1) > 0)
-        oldest = jnp.argmin(jnp.where(notes.done > 0, notes.last, 1e6))
+        oldest = jnp.argmin(jnp.where(notes.done > 0, notes.last, jnp.inf))
         skill = jnp.where(stale.any() | (notes.done > 0).all(), oldest, jnp.argmax(ready))
         level = jnp.where(notes.done[skill] > 0, 1, jnp.minimum(notes.streak[skill] // 2, 2))
         return 3 * skill + level

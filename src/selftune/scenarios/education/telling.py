@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from selftune.envs.worlds.curriculum import FRACTIONS, Curriculum, curriculum
-from selftune.envs.worlds.tutoring import ILLNESS, ITEMS, SESSIONS, SPURT, Params, tutoring
+from selftune.envs.worlds.tutoring import ILLNESS, ITEMS, LASTS, SESSIONS, SPURT, Params, tutoring
 from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.education import figures
 from selftune.scenarios.education.lessons import Course, Tutor, classroom
@@ -64,7 +64,7 @@ def tell(ask: Ask, say: Say = print, pupils: int | None = None) -> Story:
         courses[name] = {}
         for tutor in rooms if name == OWN else (FIXED_PACE, EXPERT, FIXED, TUNED):
             courses[name][tutor] = course = jax.device_get(rooms[tutor](params, keys))
-            say(f"{name}, {tutor}: {worth(course).mastered.mean():.2f} of {len(plan.skills)} skills mastered")
+            say(f"{name}, {tutor}: {worth(course).mastered.mean():.2f} of {len(plan.skills)} skills newly mastered")
     return story(courses, len(plan.skills), ask.seed)
 
 
@@ -123,9 +123,9 @@ def _summary(
 
     others = "; ".join(f"in {name} {beside(name, TUNED, FIXED)}" for name in courses if name != OWN)
     return [
-        f"{own['pupils']} simulated pupils master {own['mastered_per_hour']:.2f} skills an hour with the self-tuned "
-        f"tutor and {pace['mastered_per_hour']:.2f} at a fixed pace{_so(own['times_fixed_pace'])}, and nine of ten "
-        f"gain at least {own['lower_decile_gain']:.3f} in the exam, against {pace['lower_decile_gain']:.3f}.",
+        f"{own['pupils']} simulated pupils newly master {own['mastered_per_hour']:.2f} skills an hour with the "
+        f"self-tuned tutor and {pace['mastered_per_hour']:.2f} at a fixed pace{_so(own['times_fixed_pace'])}, and nine "
+        f"of ten gain at least {own['lower_decile_gain']:.3f} in the exam, against {pace['lower_decile_gain']:.3f}.",
         "That is owed to watching the pupil, and to knowing how pupils learn, not to self-tuning: beside the same "
         f"tutor with constants that stand still, the self-tuned one masters {beside(OWN, TUNED, FIXED)} as much in an "
         f"hour in the class whose constants these are; {others}.",
@@ -135,8 +135,7 @@ def _summary(
         "up.",
         f"The pace rises and falls with the pupil: rank correlation with the true rate of learning after six lessons "
         f"{tuning[0]['rate']['estimate']:.2f}, of which what the pupil knew at first explains a good part "
-        f"({tuning[0]['rate_alone']['estimate']:.2f} among pupils of equal level); six lessons into an illness it is "
-        f"{tuning[0]['illness']:.2f} times what it was.",
+        f"({tuning[0]['rate_alone']['estimate']:.2f} among pupils of equal level).{_ill(tuning[0]['illness'])}",
         f"{100 * own['worse_than_fixed_pace']:.1f} of a hundred pupils gain less in the exam with the self-tuned tutor "
         "than at the fixed pace.",
     ]
@@ -144,7 +143,7 @@ def _summary(
 
 def _table(name: str, rows: list[Mapping[str, Any]], skills: int) -> Table:
     columns = (
-        "tutor", f"mastered, of {skills}", "an hour", "times the fixed pace", "exam", "exam, lowest tenth",
+        "tutor", f"newly mastered, of {skills}", "an hour", "times the fixed pace", "exam", "exam, lowest tenth",
         "minutes a skill", "after 4 weeks", "gave up", "worse than fixed pace",
     )  # fmt: skip
     cells = tuple(
@@ -163,9 +162,11 @@ def _table(name: str, rows: list[Mapping[str, Any]], skills: int) -> Table:
         for told in rows
         if told["class"] == name
     )
+    before = next(told["mastered_before"] for told in rows if told["class"] == name)
     note = (
         f"A course of {SESSIONS} lessons of {ITEMS} items. Means over pupils with 95 % intervals; a skill is mastered "
-        "when four of five medium items would be solved."
+        f"when four of five medium items would be solved. The {before:.2f} a pupil that were so before the first "
+        "lesson are not counted."
     )
     return Table(f"The same pupils, each with every tutor: {name}", columns, cells, note)
 
@@ -175,19 +176,17 @@ def _tuned(name: str, course: Course, seed: int) -> Mapping[str, Any]:
     ends = {key: [float(np.median(path[:, at])) for at in (0, -1)] for key, path in course.shown.items()}
     then = {key: told._asdict() for key, told in follows(course, 5, seed)._asdict().items()}
     late = follows(course, SESSIONS - 1, seed).rate._asdict()
-    return {
-        "tuned": name, **then, "rate_at_the_end": late, "illness": around(course, ILLNESS),
-        "spurt": around(course, SPURT), "medians": ends,
-    }  # fmt: skip
+    moved = {event: around(course, kind, seed) for event, kind in (("illness", ILLNESS), ("spurt", SPURT))}
+    events = {event: told and told._asdict() for event, told in moved.items()}
+    return {"tuned": name, **then, "rate_at_the_end": late, **events, "medians": ends}
 
 
 def _tuning(tuning: list[Mapping[str, Any]]) -> Table:
-    kinds = ("rate", "rate_alone", "level", "rate_at_the_end")
+    kinds = ("rate", "rate_alone", "level", "rate_at_the_end", "illness", "spurt")
     rows = tuple(
         (
             told["tuned"],
-            *(_interval(Interval(**told[kind])) for kind in kinds),
-            *(f"{told[kind]:.2f}" for kind in ("illness", "spurt")),
+            *(_interval(told[kind]) for kind in kinds),
             *(f"{first:.3g} → {last:.3g}" for first, last in told["medians"].values()),
         )
         for told in tuning
@@ -196,8 +195,9 @@ def _tuning(tuning: list[Mapping[str, Any]]) -> Table:
     names = (name.replace("_", " ") for name in tuning[0]["medians"])
     note = (
         "First rank correlations of the pace after six lessons (and at the end) with the pupil's true rate of learning "
-        "and first level, of pupils who stayed and to whom nothing happened; then the pace six lessons into an event "
-        "over that before; then medians over pupils after the first and the last lesson."
+        "and first level, of pupils who stayed and to whom nothing happened; then the pace after the "
+        f"{LASTS} lessons of an event over that before, all with 95 % intervals; then medians over pupils after the "
+        "first and the last lesson."
     )
     return Table("What the tutor tuned", ("tutor", *heads, *names), rows, note)
 
@@ -220,8 +220,12 @@ def _so(times: float | None) -> str:
     return "" if times is None else f", {times:.1f} times as many"
 
 
-def _interval(told: Interval) -> str:
-    return f"{told.estimate:.2f} [{told.low:.2f}, {told.high:.2f}]"
+def _ill(told: Mapping[str, float] | None) -> str:
+    return "" if told is None else f" After {LASTS} lessons of an illness it is {_interval(told)} times what it was."
+
+
+def _interval(told: Mapping[str, float] | None) -> str:
+    return "-" if told is None else _cell(told["estimate"], told["low"], told["high"])
 
 
 def _times(told: Interval | None) -> str:

@@ -27,13 +27,13 @@ from selftune.types import Array, Eta, Float, Int, PRNGKey, Scalar
 START: Mapping[str, float] = {
     "pace": 0.1, "half_life": 12.0, "learning_rate": 0.15, "level_rate": 0.2, "exploration": 0.05, "discount": 0.5,
 }  # fmt: skip
-"""What suits the class: the best constants for pupils with other seeds than those of any table."""
+"""What suits the class: constants that were chosen on pupils with other seeds than those of any table."""
 BOUNDS = {
     "pace": (0.01, 2.0), "half_life": (2.0, 100.0), "learning_rate": (0.01, 2.0), "level_rate": (0.003, 1.0),
     "exploration": (0.02, 1.0), "discount": (0.02, 0.98),
 }  # fmt: skip
 WATCHED = 8
-"""Items over which a choice is judged."""
+"""Items, at most, over which a choice is judged: those that follow it in its lesson."""
 USUAL = 0.003
 """Deviation of an expected exam's growth a minute, before anything is known of it."""
 
@@ -186,17 +186,21 @@ def _outer_loss(params: Belief, eta: Eta, judge: Judge, needs: Float[Array, "S S
 
 
 def _judged(mind: Mind, item: Item, score: Scalar) -> tuple[Judge, Worth]:
-    """The next answer, and the oldest choice that is remembered, if it was made today."""
+    """The next answer, and the oldest choice that is remembered, with what came of it in its lesson.
+
+    A choice counts by how many of `WATCHED` items followed it; the last one of a lesson for nothing.
+    """
     stage, answer, day, before = jax.tree.map(lambda leaf: leaf[0], mind.choices)
-    today = day == item.day
-    growth = (score - before) / mind.choices.answer.minutes.sum()
-    distance, worth = growth - mind.worth.mean, mind.worth
-    then = Worth(worth.mean + 0.02 * distance, worth.square + 0.02 * (jnp.square(distance) - worth.square))
-    worth = jax.tree.map(lambda new, old: jnp.where(today, new, old), then, worth)
-    advantage = jnp.where(today, jnp.clip(distance / jnp.sqrt(worth.square + 1e-12), -3.0, 3.0), 0.0)
+    followed = (answer.skill >= 0) & (jnp.append(mind.choices.day[1:], item.day) == day)
+    after = jnp.append(mind.choices.score[1:], score)[followed.sum() - 1]
+    minutes, share = jnp.where(followed, mind.choices.answer.minutes, 0.0).sum(), followed.mean()
+    distance = (after - before) / jnp.where(share > 0, minutes, 1.0) - mind.worth.mean
+    mean, square = mind.worth
+    worth = Worth(mean + 0.02 * share * distance, square + 0.02 * share * (jnp.square(distance) - square))
+    advantage = share * jnp.clip(distance / jnp.sqrt(worth.square + 1e-12), -3.0, 3.0)
     return Judge(item, stage, Item(answer, day), advantage), worth
 
 
 def _nothing() -> Item:
-    """Before the first item: an answer to none, on a day that is none."""
-    return Item(Answer(jnp.int32(-1), jnp.int32(0), jnp.zeros(()), jnp.ones(())), jnp.float32(-1.0))
+    """Before the first item: an answer to none. That its skill is -1 says so; its day says nothing."""
+    return Item(Answer(jnp.int32(-1), jnp.int32(0), jnp.zeros(()), jnp.ones(())), jnp.zeros(()))
