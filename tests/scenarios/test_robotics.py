@@ -21,7 +21,7 @@ from selftune.scenarios.robotics import figures, robots, telling
 from selftune.scenarios.robotics.bouts import FIXED, TUNED, Bout, Extent, Fought, fight, make_agent
 from selftune.scenarios.robotics.control_loop import Kept, keep_rate
 from selftune.scenarios.robotics.courses import Course, rider
-from selftune.scenarios.robotics.measures import against, cost, row, windows
+from selftune.scenarios.robotics.measures import against, cost, row, updates_before, windows
 from selftune.scenarios.robotics.policies import comes_with, facts, trained
 from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, WALKER, Robot, on_its_back, what_happens
 from selftune.scenarios.robotics.strip import Pose, poses, strip
@@ -71,10 +71,38 @@ def test_who_does_not_recover_counts_with_all_that_was_seen():
     assert (own.recovery, own.recovered) == (300.0, False)
 
 
-def test_who_never_slows_down_is_back_after_one_window():
+def test_who_never_slows_down_has_nothing_to_recover():
     own = cost(course([2.0] * 6), before=2, window=3)
-    assert (own.recovery, own.recovered) == (300.0, True)
-    assert cost(course([2.0] * 4), before=2, window=9).recovery == 200.0
+    assert (own.recovery, own.recovered) == (0.0, True)
+    assert cost(course([2.0] * 4), before=2, window=9).recovery == 0.0
+
+
+def test_who_falls_late_has_not_recovered_before():
+    own = cost(course([2.0] * 5 + [0.0, 0.0, 1.0, 3.0]), before=2, window=2)
+    # Windows after: 2, 2, 1, 0, .5, 2; the sixth is back, and ends at point 7.
+    assert (own.recovery, own.recovered) == (700.0, True)
+    assert not cost(course([2.0] * 5 + [0.0, 0.0]), before=2, window=2).recovered
+
+
+@pytest.mark.parametrize("before", [0.0, -1.0])
+def test_who_had_no_speed_has_none_to_come_back_to(before):
+    own = cost(course([before] * 2 + [0.0] * 3), before=2, window=2)
+    assert (own.recovery, own.recovered) == (300.0, False)
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_change_before_or_after_all_is_refused(before):
+    with pytest.raises(SettingError, match="expected at least 1 and fewer than the course's 4"):
+        cost(course([2.0] * 4), before=before, window=1)
+
+
+def test_a_change_comes_between_two_updates():
+    late = st.Drift([st.Change("x", factors=[1.0, 0.5], start=1024, every=1024)])
+    assert updates_before(late, 512) == 4
+    with pytest.raises(SettingError, match=r"changes at step 2,048 .*expected a multiple of 1,000"):
+        updates_before(late, 1000)
+    with pytest.raises(SettingError, match="has no change"):
+        updates_before(st.Drift([]), 512)
 
 
 def test_windows_by_hand():
@@ -83,8 +111,8 @@ def test_windows_by_hand():
 
 
 def test_ratios_are_of_equal_seeds_and_of_nothing_where_there_is_none():
-    slow, fast = cost(course(SPEED), 4, 2), cost(course([4, 4, 2, 2, 2, 2, 2, 3, 3]), 4, 2)
-    assert against([fast, fast], [slow, slow], "recovery", 0) == pytest.approx((0.5, 0.5, 0.5))
+    slow, fast = cost(course(SPEED), 4, 2), cost(course([4, 4, 2, 2, 0, 2, 2, 3, 3]), 4, 2)
+    assert against([fast, fast], [slow, slow], "recovery", 0) == pytest.approx((0.75, 0.75, 0.75))
     lost = cost(course(SPEED, reward=[-1.0] * 9), 4, 2)
     assert against([fast], [lost], "reward", 0) is None
     told = row("a", "ppo", ICE, "fixed agent", [slow], [lost], 0)
@@ -250,8 +278,8 @@ def test_missed_deadlines_by_hand():
 
 def made_up(kinds):
     eta = {"learning_rate": np.linspace(1e-3, 2e-3, 9), "discount": np.full(9, 0.99)}
-    better = [4.0, 4.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]
-    one = {FIXED: [course(SPEED), course(SPEED)], TUNED: [course(better, eta=eta), course(better, eta=eta)]}
+    better, worse = [4.0, 4.0, 2.0, 2.0, 0.0, 2.0, 2.0, 3.0, 3.0], [4.0, 4.0, 2.0, 2.0, 0.0, 0.0, 1.0, 2.0, 3.0]
+    one = {FIXED: [course(worse), course(worse)], TUNED: [course(better, eta=eta), course(better, eta=eta)]}
     return Fought(Bout(HALF_CHEETAH, "ppo", kinds, (FIXED, TUNED)), 4, 2, dict.fromkeys(kinds, one))
 
 
@@ -271,7 +299,7 @@ def test_a_story_of_made_up_courses():
     figure = strip({"before": [Pose(np.zeros((3, 2, 2)), np.array([0.1, 0.1, 0.2]))]})
     kept = [Kept(20.0, 100, 3, 1.0, 60.0, 2, 0)]
     story = telling.story([made_up((ICE, robots.WEAK, STEADY))], kept, figure, Ask(quick=True))
-    assert "0.50 [0.50, 0.50] times as long" in story.summary[0]
+    assert "0.60 [0.60, 0.60] times as long" in story.summary[0]
     assert "which is reached, and 1.1 times its reward, which is reached" in story.summary[1]
     assert "Of 2 methods under the change 'weak actuator', 'self-tuned' earned most" in story.summary[-2]
     assert "3 of 100 actions" in story.summary[-1]
@@ -359,7 +387,7 @@ def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys):
     assert len(model.splitlines()) + len(lines.splitlines()) < 20
     (folder / "robot.xml").write_text(model)
     main = (folder / "main.py").read_text()
-    kept = [line for line in main.splitlines() if not line.startswith(("ROBOT =", "BEGIN ="))]
+    kept = [line for line in main.splitlines() if not line.startswith(("ROBOT =", "BEGIN =", "EPISODE ="))]
     place = next(number for number, line in enumerate(kept) if line.startswith("HERE =")) + 1
     changed = "\n".join([*kept[:place], lines, *kept[place:]])
     changed = changed.replace('"num_envs": 16, "rollout_length": 128', '"num_envs": 4, "rollout_length": 32')

@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from selftune.errors import SettingError
+from selftune.runner.replacing import write_whole
 from selftune.scenarios.catalogue import known
 
 
@@ -19,6 +20,7 @@ def eject(name: str, folder: Path) -> list[Path]:
 
     Raises:
         SettingError: There is no such scenario, or the folder holds something already or cannot be made.
+        RunFolderError: The folder cannot be written.
     """
     known(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -32,5 +34,5 @@ def eject(name: str, folder: Path) -> list[Path]:
     for part in sorted(skeleton.iterdir(), key=lambda part: part.name):
         if part.is_file():
             copied.append(folder / part.name)
-            copied[-1].write_bytes(part.read_bytes())
+            write_whole(copied[-1], part.read_bytes())
     return copied

@@ -8,7 +8,7 @@ cost(course, before, window)                        how long it took, and what i
 from selftune.scenarios.robotics.bouts import make_agent
 from selftune.scenarios.robotics.control_loop import keep_rate
 from selftune.scenarios.robotics.courses import Course, rider
-from selftune.scenarios.robotics.measures import Cost, cost
+from selftune.scenarios.robotics.measures import Cost, cost, updates_before
 from selftune.scenarios.robotics.policies import trained
 from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, WALKER, Robot, what_happens
 
@@ -24,5 +24,6 @@ __all__ = [
     "make_agent",
     "rider",
     "trained",
+    "updates_before",
     "what_happens",
 ]

@@ -1,14 +1,17 @@
 """What a change costs: one number a course, and comparisons of courses with equal seeds.
 
-recovery = environment steps after the change until the mean speed of one window is back at a share of that before it
+recovery = environment steps after the change until the mean speed of one window, after one that was slower, is back
+           at a share of that before it; 0 where none was slower
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from selftune.envs.drift import Drift
+from selftune.errors import SettingError
 from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.robotics.courses import Course
 
@@ -29,7 +32,7 @@ class Cost(NamedTuple):
     last: float
     """Of the last window."""
     recovery: float
-    """Steps; the length of what was seen after the change where the speed did not come back in it."""
+    """Steps; 0 where no speed was lost, the length of what was seen after the change where it did not come back."""
     recovered: bool
     reward: float
     """Sum after the change, of one robot's share of the steps: thousands of steps times the mean reward of a step."""
@@ -48,27 +51,62 @@ def cost(course: Course, before: int, window: int, share: float = SHARE) -> Cost
         course: Of `P` updates.
         before: Updates before the change, at least one and fewer than `P`.
         window: Updates that are averaged, one episode; all there are where there are fewer.
-        share: In (0, 1], of the speed before.
+        share: In (0, 1], of the speed before. Where that is not above 0 there is none to come back to: not recovered.
+
+    Raises:
+        SettingError: No update before the change, or none after it.
     """
+    if not 0 < before < len(course.speed):
+        raise SettingError(f"before = {before}: expected at least 1 and fewer than the course's {len(course.speed)}.")
     per_update = int(course.steps[0])
     after = slice(before, None)
     usual = float(course.speed[max(0, before - window) : before].mean())
     levels = windows(course.speed[after], window)
-    reached = np.flatnonzero(levels >= share * usual)
     points = len(course.speed) - before
-    ends = int(reached[0]) + points - len(levels) + 1 if len(reached) else points
+    ends, recovered = _back(levels < share * usual, points) if usual > 0.0 else (points, False)
     steps = points * per_update
     return Cost(
         usual,
         float(levels.min()),
         float(levels[-1]),
         float(ends * per_update),
-        bool(len(reached)),
+        recovered,
         float(course.reward[after].mean() * steps / 1000.0),
         float(course.speed[after].mean()),
         float(course.falls[after].sum() / steps * 1e5),
         float(course.on_back[after].mean()),
     )
+
+
+def _back(slow: Bool[np.ndarray, " W"], points: int) -> tuple[int, bool]:
+    """Points until a window is not slow any more, after the first that is; and whether there is such a one."""
+    if not slow.any():
+        return 0, True
+    lost = int(slow.argmax())
+    back = np.flatnonzero(~slow[lost:])
+    return (lost + int(back[0]) + points - len(slow) + 1, True) if len(back) else (points, False)
+
+
+def updates_before(drift: Drift, per_update: int) -> int:
+    """Updates before a drift's first change.
+
+    Args:
+        drift: What changes, and when.
+        per_update: Environment steps of an update.
+
+    Raises:
+        SettingError: Nothing changes, or not between two updates.
+    """
+    if not drift.changes:
+        raise SettingError("The drift has no change; expected one, such as of geom_friction.")
+    change = drift.changes[0]
+    at = change.start + change.every
+    if at % per_update:
+        raise SettingError(
+            f"{change.field} changes at step {at:,} (start + every), in the middle of an update; expected a multiple "
+            f"of {per_update:,}, the steps of one."
+        )
+    return at // per_update
 
 
 def windows(values: Float[np.ndarray, " P"], window: int) -> Float[np.ndarray, " W"]:

@@ -184,8 +184,8 @@ def _table(one: Fought, rows: Sequence[Mapping[str, Any]]) -> Table:
     seeds = mine[0]["seeds"]
     note = (
         f"{seeds} seeds; speeds are means of an episode in m/s. Recovery: steps after the change until the mean of an "
-        f"episode is at {SHARE:.0%} of that before it. Reward is counted after the change. Ratios are of equal seeds, "
-        "with 95 % bootstrap intervals."
+        f"episode, after one that was slower, is at {SHARE:.0%} of that before the change. Reward is counted after the "
+        "change. Ratios are of equal seeds, with 95 % bootstrap intervals."
     )
     return Table(f"{one.bout.robot.env}, {one.bout.agent.upper()}", columns, cells, note)
 
