@@ -18,9 +18,9 @@ import selftune as st
 from selftune.errors import SettingError
 from selftune.metaparams import bind, contextual
 from selftune.scenarios import eject, write_story
-from selftune.scenarios.trading import measures, telling
+from selftune.scenarios.trading import DEVELOPMENT_ENDS, measures, telling, trial
 from selftune.scenarios.trading.features import tape
-from selftune.scenarios.trading.market import Market, Tape, checked, limited, replay, trade, utility
+from selftune.scenarios.trading.market import LOST, Market, Tape, checked, limited, replay, trade, utility
 from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import buy_and_hold, rivals
 from selftune.scenarios.trading.teaching import Goal, bounds, losses, spec, taught
@@ -45,8 +45,8 @@ def made_up(rows=200, assets=2, seed=0):
 
 @pytest.fixture(scope="module")
 def tracks():
-    trial = Trial(made_up(420), Market(), SMALL, since=np.datetime64("2020-04-01"))
-    return tried(trial, (TUNED, FIXED), seeds=2, say=lambda line: None)
+    since = np.datetime64("2020-04-01")
+    return tried(Trial(made_up(420), Market(), SMALL, since=since), (TUNED, FIXED), seeds=2, say=lambda line: None)
 
 
 def row(returns, volatility, listed=None):
@@ -104,6 +104,27 @@ class TestMarket:
     def test_what_is_not_listed_cannot_be_bought(self):
         _, ledger = trade(Market(), jnp.zeros(2), jnp.array([0.4, 0.4]), row([0.0, 0.0], [0.0, 0.0], [1.0, 0.0]))
         np.testing.assert_allclose(ledger.weights, [0.4, 0.0])
+
+    def test_a_ruin_leaves_a_thousandth_in_cash(self):
+        market = Market(short=1.0)
+        doubled = row([1.5], [0.01])
+        after, ledger = trade(market, jnp.zeros(1), -jnp.ones(1), doubled)
+        assert (ledger.gross, ledger.net, after[0]) == (-1.5, pytest.approx(-LOST), 0.0)
+        again = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), doubled)
+        _, ledger = replay(lambda held, row: -jnp.ones(1), market, again, jnp.zeros(1))
+        assert np.asarray(ledger.net) == pytest.approx([-LOST] * 3)
+        quick = imagined(
+            drawn(jax.random.key(0), 1, 2)._replace(level=-9.0 * jnp.ones(1)), market, Stretch(again, -after)
+        )
+        assert np.isfinite(utility(quick.net, 3.0))
+        assert min(quick.net.min(), ledger.net.min()) >= -LOST
+
+    @pytest.mark.parametrize(("returns", "slope"), [(1.5, 0.0), (0.5, 0.5 + 0.0005)])
+    def test_a_ruin_has_no_gradient_and_all_else_has(self, float64, returns, slope):
+        worth = lambda sold: trade(Market(short=1.0), jnp.zeros(1), -sold * jnp.ones(1), row([returns], [0.0]))[1].net  # noqa: E731
+        assert jax.grad(worth)(0.9) == pytest.approx(-slope)
+        after = lambda sold: trade(Market(short=1.0), jnp.zeros(1), -sold * jnp.ones(1), row([returns], [0.0]))[0][0]  # noqa: E731
+        assert np.isfinite(jax.grad(after)(0.9))
 
     @pytest.mark.parametrize("wrong", [{"cost": 0.0}, {"cost": 5.0}, {"slippage": -1.0}, {"short": 2.0}])
     def test_free_trades_and_other_nonsense_are_refused(self, wrong):
@@ -210,6 +231,19 @@ class TestLearning:
             walk(taught(Market(), Goal()), Market(), SMALL, tape(made_up(50)), jax.random.key(0))
         with pytest.raises(SettingError, match="whole periods"):
             Clock(5, 40, 11).periods(1000)
+        with pytest.raises(SettingError, match="Got 55 prices; expected at least 57"):
+            SMALL.periods(54)
+        assert SMALL.periods(56) == 1
+
+    @pytest.mark.parametrize("rows", [277, 290, 321])
+    def test_too_few_periods_for_a_story_are_refused_before_anything_is_learned(self, rows, monkeypatch):
+        monkeypatch.setattr(trial, "walker", None)
+        with pytest.raises(
+            SettingError, match=f"Got {rows} prices; expected at least 322: 250 .*10 whole periods of 5"
+        ):
+            tried(Trial(made_up(rows), Market()))
+        with pytest.raises(SettingError, match="leaves 48 rows; expected at least 10 periods of 5"):
+            tried(Trial(made_up(325), Market(), since=np.datetime64("2020-10-01")))
 
     def test_a_trader_that_is_none_is_refused(self):
         with pytest.raises(SettingError, match="did you mean 'self-tuned'"):
@@ -314,18 +348,37 @@ class TestOnesOwn:
             code = code.replace(old, new)
         return code
 
-    def test_the_skeleton_trades_a_table_of_ones_own(self, tmp_path, monkeypatch, capsys):
+    def test_the_skeleton_reports_what_nothing_was_chosen_on(self, tmp_path, monkeypatch):
         eject("trading", tmp_path / "mine")
-        monkeypatch.chdir(tmp_path / "mine")
-        main = Path("main.py")
+        asked = []
+
+        def record(trial, seeds):
+            asked.append(trial)
+            raise SettingError("enough")
+
+        monkeypatch.setattr("selftune.scenarios.trading.packaged", lambda name: made_up())
+        monkeypatch.setattr("selftune.scenarios.trading.tried", record)
+        main = runpy.run_path(str(tmp_path / "mine" / "main.py"))["main"]
+        with pytest.raises(SettingError, match="enough"):
+            main()
+        assert asked[0].since == DEVELOPMENT_ENDS
+
+    def test_the_skeleton_trades_a_table_of_ones_own(self, tmp_path, monkeypatch, capsys):
+        mine = tmp_path / "mine"
+        eject("trading", mine)
+        monkeypatch.chdir(tmp_path)
+        main = mine / "main.py"
         assert len(main.read_text().splitlines()) < 80
         main.write_text(self.changed(main.read_text()))
-        prices = made_up(320)
+        prices = made_up(330)
         days = np.datetime_as_string(prices.times, "D")
         rows = [f"{day},{one:.4f},{other:.4f}" for day, (one, other) in zip(days, prices.values, strict=True)]
-        Path("prices.csv").write_text("\n".join(["day,MINE,YOURS", *rows]) + "\n")
-        runpy.run_path("main.py", run_name="__main__")
+        (mine / "prices.csv").write_text("\n".join(["day,MINE,YOURS", *rows]) + "\n")
+        runpy.run_path(str(main), run_name="__main__")
         told = capsys.readouterr().out
         assert "risk_aversion: " in told
         assert "prices, 2020-" in told
-        assert (Path("report") / "report.html").is_file()
+        assert "never sells short" in told
+        assert "rows: too few to tell anything from luck" in told
+        assert (mine / "report" / "report.html").is_file()
+        assert not (tmp_path / "report").exists()

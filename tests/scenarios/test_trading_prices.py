@@ -1,4 +1,4 @@
-"""Prices: a table of one's own, what is refused in it, and the real ones that packages ship.
+"""Prices: a table of one's own, what is refused in it, what is delisted, and the real ones that packages ship.
 
 What needs those packages is skipped where they are not installed.
 """
@@ -6,15 +6,21 @@ What needs those packages is skipped where they are not installed.
 import importlib.util
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from selftune.errors import MissingExtraError, SettingError
 from selftune.scenarios import Ask
-from selftune.scenarios.trading import market, telling
+from selftune.scenarios.trading import DEVELOPMENT_ENDS, market, telling
 from selftune.scenarios.trading.features import tape
 from selftune.scenarios.trading.packaged import SOURCES, located, packaged
-from selftune.scenarios.trading.prices import Prices, checked, read_csv
+from selftune.scenarios.trading.prices import Prices, checked
+from selftune.scenarios.trading.reading import read_csv
+from selftune.scenarios.trading.teaching import Goal, about_the_premium
+from selftune.scenarios.trading.trader import Stretch, chooser, drawn, imagined
+from selftune.scenarios.trading.trial import realised
 
 PACKAGES = all(importlib.util.find_spec(source.package) for source in SOURCES.values())
 needs_packages = pytest.mark.skipif(not PACKAGES, reason="the packages of selftune[trading] are not installed")
@@ -34,13 +40,15 @@ def test_a_table_of_ones_own(tmp_path):
     [
         ("2020-01-01,1,1\n2020-01-02,0,1\n", "got 0.0 at 2020-01-02.*expected a price above 0"),
         ("2020-01-01,1,1\n2020-01-02,-3,1\n", "got -3.0"),
-        ("2020-01-01,1,1\n2020-01-02,,1\n", "empty cells are errors"),
+        ("2020-01-01,1,1\n2020-01-02,,1\n2020-01-03,1,1\n", "A: got no price at 2020-01-02.*gaps are errors"),
+        ("2020-01-01,1,1\n2020-01-02,,\n", "got no price at 2020-01-02.*Leave the row out"),
         ("2020-01-01,1,1\n2020-01-02,inf,1\n", "got inf"),
         ("2020-01-02,1,1\n2020-01-01,1,1\n", "2020-01-01.* follows 2020-01-02.*Sort the rows"),
         ("2020-01-02,1,1\n2020-01-02,1,1\n", "each once"),
         ("2020-01-01,1,1\n2020-02-01,1,1\n", "no gap above 7 days.*Fill in"),
         ("2020-01-01,1,\n2020-01-02,1,\n", "there is no price"),
-        ("2020-01-01,1,1\nyesterday,1,1\n", "row 3: got 'yesterday,1,1'"),
+        ("2020-01-01,1,1\n\n\nyesterday,1,1\n", "line 5: got 'yesterday,1,1'"),
+        ("2020-01-01T00:00Z,1,1\n2020-01-02,1,1\n", "with an offset and 2020-01-02.*without"),
         ("2020-01-01,1,1\n2020-01-02,1\n", "and 2 prices"),
         ("2020-01-01,1,1\n", "at least 2 times"),
     ],
@@ -54,9 +62,28 @@ def test_what_cannot_be_traded_is_refused(tmp_path, rows, told):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(SettingError, match="no file"):
         read_csv(tmp_path / "none.csv")
-    (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(SettingError, match="at least 2 times"):
-        read_csv(tmp_path / "empty.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"", "got '' as its first line; expected heads with commas"),
+        (b"day;A;B\n2020-01-01;1;1\n", "got 'day;A;B'.*commas between them, and not semicolons"),
+        (b"day,A,A\n2020-01-01,1,1\n2020-01-02,1,1\n", "2 columns with the head 'A'"),
+        ("day,A,B\n2020-01-01,1,1\n".encode("utf-16"), "cannot be read as text.*UTF-8"),
+        ("day,Börse\n2020-01-01,1\n".encode("latin-1"), "cannot be read as text.*UTF-8"),
+    ],
+)
+def test_tables_that_are_none(tmp_path, text, told):
+    (tmp_path / "mine.csv").write_bytes(text)
+    with pytest.raises(SettingError, match=told):
+        read_csv(tmp_path / "mine.csv")
+
+
+def test_times_with_an_offset_are_those_of_utc(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("day,A\n2020-03-29T00:30+01:00,1\n2020-03-29T03:30+02:00,2\n2020-03-29T02:30Z,3\n")
+    assert read_csv(file).times.astype(str).tolist() == [f"2020-03-{t}:30:00" for t in ("28T23", "29T01", "29T02")]
 
 
 def test_an_asset_that_is_listed_later_is_not_traded_before():
@@ -71,9 +98,76 @@ def test_an_asset_that_is_listed_later_is_not_traded_before():
     assert all(np.isfinite(leaf).all() for leaf in series)
 
 
+def ending(last=120, rows=200):
+    """Prices of three, the second of which has none after row `last`."""
+    times = np.datetime64("2020-01-01", "s") + np.arange(rows) * np.timedelta64(1, "D")
+    chance = np.random.default_rng(0)
+    values = 100.0 * np.exp(np.cumsum(0.01 * chance.standard_normal((rows, 3)), axis=0))
+    values[last + 1 :, 1] = np.nan
+    return checked(Prices("made up", times, ("A", "B", "C"), values))
+
+
+def test_what_is_delisted_is_sold_at_its_last_price_one_row_late():
+    series = tape(ending())
+    assert all(np.isfinite(leaf).all() for leaf in series)
+    assert not np.asarray(series.returns[120:, 1]).any()
+    assert np.asarray(series.listed[:, 1]).tolist() == [0.0] * 21 + [1.0] * 101 + [0.0] * 77
+    for one in (series.signals, series.volatility):
+        assert not np.asarray(one[122:, 1]).any()
+    half = jnp.array([0.3, 0.4, 0.3])
+    _, ledger = market.replay(lambda held, row: half, market.Market(), series, jnp.zeros(3))
+    weights, turnover = np.asarray(ledger.weights[:, 1]), np.asarray(ledger.turnover)
+    assert weights[120:123] == pytest.approx([0.4, 0.4, 0.0])
+    assert not weights[122:].any()
+    assert turnover[122] > 0.4 > 0.1 > turnover[123]
+    assert ledger.cost[122] >= 0.0005 * 0.4
+
+
+def test_what_is_delisted_is_in_no_mean():
+    whole, ended = tape(ending()), tape(ending()._replace(assets=("A", "C"), values=ending().values[:, ::2]))
+    np.testing.assert_allclose(whole.context[122:], ended.context[122:], atol=1e-6)
+    np.testing.assert_allclose(realised(whole, 252.0)[122:], realised(ended, 252.0)[122:], rtol=1e-5)
+
+
+def test_what_stands_still_is_not_in_the_context():
+    values = ending().values.copy()
+    values[120:, 1] = values[120, 1]
+    still, ended = tape(ending()._replace(values=values)), tape(ending())
+    np.testing.assert_allclose(still.context[142:], ended.context[142:], atol=1e-6)
+    assert (np.abs(np.asarray(still.context[142:])) < 1.0).all()
+
+
+def test_the_mean_of_what_is_delisted_is_that_of_its_rows():
+    series = jax.tree.map(lambda leaf: leaf[60:160], tape(ending()))
+    moved = about_the_premium(Stretch(series, jnp.zeros(3)), Goal(premium=0.0)).tape
+    np.testing.assert_allclose(moved.returns[:62].mean(axis=0)[1], 0.0, atol=1e-8)
+    np.testing.assert_allclose(moved.returns.mean(axis=0)[::2], 0.0, atol=1e-8)
+
+
+def test_what_is_imagined_ends_where_an_asset_does(float64):
+    series = jax.tree.map(lambda leaf: leaf[60:160], tape(ending()))
+    policy, held = drawn(jax.random.key(0), 3, 2), jnp.array([0.3, 0.3, 0.1])
+    _, exact = market.replay(chooser(policy, 0.25), market.Market(), series, held)
+    quick = imagined(policy, market.Market(), Stretch(series, held))
+    assert not np.asarray(quick.weights[62:, 1]).any()
+    np.testing.assert_allclose(quick.turnover[62], exact.turnover[62], atol=2e-3)
+
+
+def test_no_delisting_is_known_before():
+    one, other = tape(ending()), tape(ending(last=150))
+    for before, after in zip(one, other, strict=True):
+        np.testing.assert_array_equal(before[:120], after[:120])
+    for name in ("signals", "volatility", "listed", "context"):
+        before, after = getattr(one, name), getattr(other, name)
+        np.testing.assert_array_equal(before[:122], after[:122])
+        assert (np.asarray(before[122]) != np.asarray(after[122])).any()
+
+
 def test_packages_are_asked_for_by_name():
     with pytest.raises(MissingExtraError, match=r"selftune\[trading\]"):
         located("no_such_package_of_prices", "prices.csv")
+    with pytest.raises(MissingExtraError, match=r"numpy is installed, but there is no no/prices.csv in .*--upgrade"):
+        located("numpy", "no", "prices.csv")
     with pytest.raises(SettingError, match="did you mean 'stocks'"):
         packaged("stock")
 
@@ -87,6 +181,7 @@ def test_all_that_is_tried_can_be_traded():
         market.checked(trial.market)
         assert trial.clock.periods(len(trial.prices.times) - 1) > 100
         assert trial.prices.about
+    assert [trial.prices.chosen_before for trial in whole] == [DEVELOPMENT_ENDS, None, None]
 
 
 @needs_packages

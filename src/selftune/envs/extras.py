@@ -1,6 +1,7 @@
 """Packages that not everybody needs: imported when they are, and asked for by name when they are missing."""
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
 
 from selftune.errors import MissingExtraError
@@ -22,3 +23,13 @@ def require(module: str, extra: str) -> ModuleType:
         raise MissingExtraError(
             f'{module} cannot be imported ({error}). To go on: pip install "selftune[{extra}]"'
         ) from error
+
+
+def require_installed(package: str, extra: str) -> None:
+    """Whether a package is there, without importing it: nothing is said if so.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if find_spec(package) is None:
+        raise MissingExtraError(f'{package} is not installed. To go on: pip install "selftune[{extra}]"')

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from selftune.envs.extras import require
+from selftune.envs.extras import require_installed
 from selftune.errors import SettingError, did_you_mean
 from selftune.scenarios.story import Ask, Say, Story
 
@@ -22,7 +22,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "education": Scenario("Pupils who differ, tire and forget; the pace of a tutor follows each of them."),
     "robotics": Scenario("The ground turns to ice under a trained robot.", "mujoco", ("mujoco",)),
     "trading": Scenario(
-        "Real prices; risk aversion and the price on turnover follow what happens in the market.", "trading"
+        "Real prices; risk aversion and the price on turnover follow what happens in the market.",
+        "trading",
+        ("arch", "bokeh_sampledata", "gym_anytrading"),
     ),
 }
 """Each is a package beside this module, with `telling.tell(ask, say) -> Story` and a folder `skeleton` to copy."""
@@ -50,7 +52,7 @@ def check(name: str, ask: Ask) -> None:
     if not 0 <= ask.seed < 2**31:
         raise SettingError(f"The seed is {ask.seed}; expected a whole number from 0 to 2147483647.")
     for package in scenario.packages:
-        require(package, scenario.extra or name)
+        require_installed(package, scenario.extra or name)
 
 
 def tell(name: str, ask: Ask, say: Say = print) -> Story:

@@ -1,6 +1,6 @@
 """Trading: risk aversion and the price on turnover follow what happens in the market, on real prices, walking forward.
 
-trial  = Trial(packaged("indices"), Market())
+trial  = Trial(packaged("indices"), Market(), since=DEVELOPMENT_ENDS)
 tracks = tried(trial)
 found  = finding(tracks, "self-tuned")       numbers and their intervals
 told   = story([tracks])                     sentences, tables and pictures
@@ -8,14 +8,16 @@ told   = story([tracks])                     sentences, tables and pictures
 
 from selftune.scenarios.trading.findings import Finding, finding
 from selftune.scenarios.trading.market import Market
-from selftune.scenarios.trading.packaged import SOURCES, packaged
-from selftune.scenarios.trading.prices import Prices, read_csv
+from selftune.scenarios.trading.packaged import DEVELOPMENT_ENDS, SOURCES, packaged
+from selftune.scenarios.trading.prices import Prices
+from selftune.scenarios.trading.reading import read_csv
 from selftune.scenarios.trading.teaching import Goal
 from selftune.scenarios.trading.telling import story
 from selftune.scenarios.trading.trial import FIXED, TUNED, Tracks, Trial, tried
 from selftune.scenarios.trading.walking import Clock
 
 __all__ = [
+    "DEVELOPMENT_ENDS",
     "FIXED",
     "SOURCES",
     "TUNED",

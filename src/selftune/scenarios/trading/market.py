@@ -3,7 +3,8 @@
     cash    = 1 - sum(weights) - cost
     wealth' = wealth * (1 + sum(weights * returns) - cost)
 
-Weights are fractions of the wealth before the trade. Cash earns nothing.
+Weights are fractions of the wealth before the trade. Cash earns nothing. Whoever is short can lose more than there is:
+at most `LOST` goes in one row, then all positions are closed, and what remains is cash.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import jax.numpy as jnp
 
 from selftune.errors import SettingError
 from selftune.types import Array, Float, Scalar
+
+LOST = 0.999
+"""Part of the wealth that one row can cost at most: a logarithm of what remains is finite."""
 
 
 class Market(NamedTuple):
@@ -37,7 +41,7 @@ class Tape(NamedTuple):
     volatility: Float[Array, "T A"]
     """Standard deviation of the returns of one period, from the past."""
     listed: Float[Array, "T A"]
-    """1 where the asset can be traded, else 0."""
+    """1 where the asset is known to be traded, else 0: then what is held is sold at its last price."""
     context: Float[Array, "T C"]
     """What the metaparameters may depend on."""
 
@@ -55,7 +59,7 @@ class Ledger(NamedTuple):
     """Units of wealth bought and sold."""
     cost: Float[Array, "... T"]
     net: Float[Array, "... T"]
-    """Return after costs."""
+    """Return after costs, `gross - cost`; `-LOST` where that is less."""
 
 
 Chooser: TypeAlias = Callable[[Float[Array, " A"], Tape], Float[Array, " A"]]
@@ -82,19 +86,25 @@ def limited(weights: Float[Array, " A"], short: float) -> Float[Array, " A"]:
     return long / jnp.maximum(long.sum(), 1.0) - sold * (short / jnp.maximum(sold.sum(), max(short, 1e-9)))
 
 
+def survived(net: Float[Array, "*T"]) -> Float[Array, "*T"]:
+    """Returns that leave something: those below `-LOST` are that, and no gradient moves them."""
+    return jnp.maximum(net, -LOST)
+
+
 def trade(market: Market, held: Float[Array, " A"], wanted: Float[Array, " A"], row: Tape) -> tuple[Array, Ledger]:
     """Trade from `held` to `wanted` within the limits, pay, and hold for one period.
 
     Returns:
-        What is held when the period ends, as fractions of the new wealth, and the entries of the ledger.
+        What is held when the period ends, as fractions of the new wealth, nothing after a ruin; and the entries of the
+        ledger.
     """
     weights = limited(wanted * row.listed, market.short)
     traded = jnp.abs(weights - held)
     cost = (traded * (market.cost + market.slippage * row.volatility)).sum()
     gross = (weights * row.returns).sum()
-    net = gross - cost
+    net = survived(gross - cost)
     after = weights * (1.0 + row.returns) / (1.0 + net)
-    return after, Ledger(weights, held, gross, traded.sum(), cost, net)
+    return jnp.where(net > -LOST, after, 0.0), Ledger(weights, held, gross, traded.sum(), cost, net)
 
 
 def replay(chooser: Chooser, market: Market, tape: Tape, held: Float[Array, " A"]) -> tuple[Array, Ledger]:

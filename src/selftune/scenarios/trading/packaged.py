@@ -16,6 +16,9 @@ import numpy as np
 from selftune.errors import MissingExtraError, SettingError, did_you_mean
 from selftune.scenarios.trading.prices import Prices, checked, gathered
 
+DEVELOPMENT_ENDS = np.datetime64("2007-01-01")
+"""Everything that was chosen by hand was chosen on the two indices before this day."""
+
 
 class Source(NamedTuple):
     """Where prices come from, and what is to be said of them."""
@@ -27,6 +30,8 @@ class Source(NamedTuple):
     """Days."""
     about: str
     """Where they come from, and what that does to conclusions."""
+    chosen_before: np.datetime64 | None = None
+    """As in `Prices`."""
 
 
 def located(package: str, *parts: str) -> Path:
@@ -35,12 +40,18 @@ def located(package: str, *parts: str) -> Path:
     Raises:
         MissingExtraError: The package is not installed, or has no such file.
     """
-    spec = importlib.util.find_spec(package)
-    for folder in (spec and spec.submodule_search_locations) or ():
+    spec, file = importlib.util.find_spec(package), "/".join(parts)
+    if spec is None:
+        raise MissingExtraError(
+            f'{package}, whose package ships {file}, is not installed. To go on: pip install "selftune[trading]"'
+        )
+    folders = list(spec.submodule_search_locations or ())
+    for folder in folders:
         if (path := Path(folder).joinpath(*parts)).is_file():
             return path
     raise MissingExtraError(
-        f'{package}, whose package ships {"/".join(parts)}, is not installed. To go on: pip install "selftune[trading]"'
+        f"{package} is installed, but there is no {file} in {' or '.join(folders) or spec.origin}; expected a version "
+        'that ships it. To go on: pip install --upgrade "selftune[trading]"'
     )
 
 
@@ -83,6 +94,7 @@ SOURCES: Mapping[str, Source] = {
         7.0,
         "S&P 500 and NASDAQ composite, daily, 1999 to 2018, from the package arch: indices of prices, dividends left "
         "out, held here as if an index could be bought.",
+        DEVELOPMENT_ENDS,
     ),
     "stocks": Source(
         "bokeh_sampledata",
@@ -115,4 +127,5 @@ def packaged(name: str) -> Prices:
     if name not in SOURCES:
         raise SettingError(f"There are no prices {name!r}; {did_you_mean(name, SOURCES)}")
     source = SOURCES[name]
-    return checked(source.read(), source.longest_gap)._replace(about=source.about)
+    prices = checked(source.read(), source.longest_gap)
+    return prices._replace(about=source.about, chosen_before=source.chosen_before)

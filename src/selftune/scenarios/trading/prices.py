@@ -1,13 +1,11 @@
 """Prices, and what is refused of them.
 
-Own prices are a CSV: times (ISO 8601) in the first column, one further column of prices for each asset, oldest first;
-cells of an asset may be empty before it is listed.
+An asset has a price at every time from its first to its last: there is none before it is listed, nor once it is
+delisted, which is whenever its prices end before those of the others.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +25,12 @@ class Prices(NamedTuple):
     """`datetime64[s]`, ascending."""
     assets: tuple[str, ...]
     values: Float[np.ndarray, "T A"]
-    """Above 0; NaN before an asset is listed."""
+    """Above 0; NaN before an asset is listed and from its delisting on."""
     about: str = ""
     """Where they come from, and what that does to conclusions."""
+    chosen_before: np.datetime64 | None = None
+    """What is chosen by hand in this package was chosen on the prices before this time; on these ones nothing if
+    omitted."""
 
     @property
     def periods_per_year(self) -> float:
@@ -47,8 +48,9 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
 
     Raises:
         SettingError: Times that do not ascend, a gap, or a price that is missing, zero, negative or infinite.
+            Missing is what lies between two prices of an asset, and a time without any price.
     """
-    name, times, assets, values, _ = prices
+    name, times, assets, values = prices[:4]
     if values.shape != (len(times), len(assets)) or len(times) < 2 or not assets:
         raise SettingError(
             f"{name}: got prices of shape {values.shape} for {len(times)} times and {len(assets)} assets; expected one "
@@ -67,6 +69,11 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
             f"{name}: nothing between {times[row]} and {times[row + 1]}; expected no gap above {longest_gap:g} days. "
             "Fill in the missing rows, begin after the gap, or give a larger `longest_gap` if the market was closed."
         )
+    if (empty := np.isnan(values).all(axis=1)).any():
+        raise SettingError(
+            f"{name}: got no price at {times[np.argmax(empty)]}; expected that of one asset at least. Leave the row "
+            "out, or keep the prices of the row before."
+        )
     for asset, column in zip(assets, values.T, strict=True):
         _check_column(f"{name}, {asset}", times, column)
     return prices
@@ -76,44 +83,17 @@ def _check_column(told: str, times: np.ndarray, column: np.ndarray) -> None:
     listed = np.flatnonzero(~np.isnan(column))
     if not len(listed):
         raise SettingError(f"{told}: there is no price; leave the column out.")
-    later = column[listed[0] :]
-    wrong = ~(np.isfinite(later) & (later > 0))
+    first, last = listed[0], listed[-1]
+    between = column[first : last + 1]
+    wrong = ~(np.isfinite(between) & (between > 0))
     if wrong.any():
-        row = int(listed[0] + np.argmax(wrong))
+        row = int(first + np.argmax(wrong))
+        got = "no price" if np.isnan(column[row]) else column[row]
         raise SettingError(
-            f"{told}: got {column[row]} at {times[row]}; expected a price above 0 at every time once there is one. "
-            "A day without trade keeps the price of the day before; zeros and empty cells are errors of the source."
+            f"{told}: got {got} at {times[row]}; expected a price above 0 at every time from {times[first]} to "
+            f"{times[last]}, its first and its last. A day without trade keeps the price of the day before; a firm "
+            "that failed keeps empty cells from then on; zeros and gaps are errors of the source."
         )
-
-
-def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
-    """Prices of one's own.
-
-    Args:
-        path: The file.
-        longest_gap: Days that may lie between two rows.
-
-    Raises:
-        SettingError: The file is missing, is not such a table, or holds prices that cannot be traded.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise SettingError(f"There is no file {path}; expected a CSV of prices with times in its first column.")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        head, *rows = [row for row in csv.reader(file) if row] or [[]]
-    times, values = [], []
-    for number, row in enumerate(rows, 2):
-        try:
-            if len(row) != len(head):
-                raise ValueError
-            times.append(datetime.fromisoformat(row[0]).replace(tzinfo=None))
-            values.append([float(cell) if cell.strip() else np.nan for cell in row[1:]])
-        except ValueError:
-            raise SettingError(
-                f"{path}, row {number}: got {','.join(row)!r}; expected a time such as 2008-09-15 and "
-                f"{len(head) - 1} prices, under the heads {','.join(head)!r}."
-            ) from None
-    return checked(gathered(path.stem, times, head[1:], values), longest_gap)
 
 
 def gathered(name: str, times: Iterable[datetime], assets: Sequence[str], values: ArrayLike) -> Prices:

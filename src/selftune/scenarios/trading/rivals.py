@@ -19,7 +19,7 @@ def equally(row: Tape) -> Float[Array, " A"]:
 
 
 def buy_and_hold(held: Float[Array, " A"], row: Tape) -> Float[Array, " A"]:
-    """Spread everything evenly once, and never trade again."""
+    """Spread everything evenly once, and never trade again while anything of it is held."""
     return jnp.where(held.sum() > 0.0, held, equally(row))
 
 

@@ -10,6 +10,8 @@ does not come from the data.
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from selftune import guards, optim
@@ -37,9 +39,14 @@ View: TypeAlias = Callable[[Stretch, Goal], Stretch]
 
 
 def about_the_premium(stretch: Stretch, goal: Goal) -> Stretch:
-    """Returns as they moved about their mean, and the believed premium in place of that mean."""
+    """Returns as they moved about their mean, and the believed premium in place of that mean.
+
+    The mean of an asset that is delisted is that of the rows before.
+    """
     returns = stretch.tape.returns
-    moved = returns - returns.mean(axis=0)[None] + goal.premium / goal.periods_per_year
+    rows = jax.lax.cummax(stretch.tape.listed, axis=0, reverse=True).sum(axis=0)
+    mean = returns.sum(axis=0) / jnp.maximum(rows, 1.0)
+    moved = returns - mean[None] + goal.premium / goal.periods_per_year
     return stretch._replace(tape=stretch.tape._replace(returns=moved))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from selftune.scenarios.trading.market import Chooser, Ledger, Market, Tape
+from selftune.scenarios.trading.market import Chooser, Ledger, Market, Tape, survived
 from selftune.types import Array, Float, PRNGKey, Scalar
 
 AGILITY = 5.0
@@ -76,7 +76,7 @@ def imagined(policy: Policy, market: Market, stretch: Stretch) -> Ledger:
 
     def followed(drift: Float[Array, "T A"]) -> tuple[Array, Array]:
         late = jnp.concatenate([held[None], drift[:-1]])
-        weights = left @ (speed * aims + (1.0 - speed) * late)
+        weights = tape.listed * (left @ (speed * aims + (1.0 - speed) * late))
         return weights, jnp.concatenate([held[None], weights[:-1] + drift[:-1]])
 
     still, _ = followed(jnp.zeros_like(aims))
@@ -84,4 +84,4 @@ def imagined(policy: Policy, market: Market, stretch: Stretch) -> Ledger:
     gross = (weights * tape.returns).sum(axis=1)
     traded = jnp.abs(weights - before)
     cost = (traded * (market.cost + market.slippage * tape.volatility)).sum(axis=1)
-    return Ledger(weights, before, gross, traded.sum(axis=1), cost, gross - cost)
+    return Ledger(weights, before, gross, traded.sum(axis=1), cost, survived(gross - cost))

@@ -21,6 +21,8 @@ from selftune.scenarios.trading.walking import Clock, walker
 from selftune.tuning import Tuner
 from selftune.types import Eta
 
+PERIODS = 10
+"""That are reported, at least: with fewer there is nothing to resample."""
 TUNED, FIXED = "self-tuned", "fixed"
 CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
 
@@ -83,18 +85,22 @@ def tried(
         say: Where a line goes whenever a trader is done.
 
     Raises:
-        SettingError: There are too few prices, no such trader, or costs or limits out of range.
+        SettingError: Before anything is learned: there are too few prices, or fewer than `PERIODS` periods since
+            `trial.since`; there is no such trader; or costs or limits are out of range.
     """
     market, clock = checked(trial.market), trial.clock
     made, tape = traders(trial), taped(trial.prices)
     if unknown := set(names) - made.keys():
         raise SettingError(f"There is no trader {min(unknown)!r}; {did_you_mean(min(unknown), made)}")
-    count = clock.periods(len(tape.returns)) * clock.period
+    count = clock.periods(len(tape.returns), PERIODS) * clock.period
     traded = slice(clock.start, clock.start + count)
     times = trial.prices.times[1:][traded]
     counted = slice(0 if trial.since is None else int(np.searchsorted(times, trial.since)), None)
-    if counted.start >= len(times) - 1:
-        raise SettingError(f"since={trial.since}: trading ends at {times[-1]}; expected a time well before.")
+    if (left := len(times) - counted.start) < PERIODS * clock.period:
+        raise SettingError(
+            f"since={trial.since}: trading ends at {times[-1]}, which leaves {left} rows; expected at least "
+            f"{PERIODS} periods of {clock.period}. Give an earlier time, or more prices."
+        )
     by_name = {}
     for name in names:
         walked = walker(made[name], market, clock)(tape, jax.random.split(jax.random.key(seed), seeds))
@@ -105,7 +111,7 @@ def tried(
     for name, choose in rivals(trial.goal.periods_per_year).items():
         _, ledger = replay(choose, market, rows, nothing)
         by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
-    return Tracks(trial, times[counted], _realised(rows, trial.goal.periods_per_year)[counted], by_name)
+    return Tracks(trial, times[counted], realised(rows, trial.goal.periods_per_year)[counted], by_name)
 
 
 def _in_force(eta: Eta, period: int, counted: slice) -> dict[str, Float[np.ndarray, "S T"]]:
@@ -120,7 +126,7 @@ def _track(ledger: Ledger, counted: slice, eta: Mapping[str, Float[np.ndarray, "
     return Track(net, turnover, invested, eta)
 
 
-def _realised(rows: Tape, periods_per_year: float) -> Float[np.ndarray, " T"]:
+def realised(rows: Tape, periods_per_year: float) -> Float[np.ndarray, " T"]:
     """Volatility over the periods before each row, mean over what is listed, a year."""
     listed = np.asarray(rows.listed, float)
     mean = (np.asarray(rows.volatility, float) * listed).sum(axis=1) / np.maximum(listed.sum(axis=1), 1.0)

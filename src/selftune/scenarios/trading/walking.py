@@ -38,18 +38,24 @@ class Clock(NamedTuple):
         """The first row that is traded."""
         return self.window + self.horizon + 1
 
-    def periods(self, rows: int) -> int:
+    def periods(self, rows: int, fewest: int = 1) -> int:
         """Whole periods that are traded of so many rows.
 
+        Args:
+            rows: Of a tape: one less than there are prices.
+            fewest: Periods that are asked for.
+
         Raises:
-            SettingError: There is none, or the horizon is not of whole periods.
+            SettingError: There are fewer, or the horizon is not of whole periods.
         """
         if min(self) < 1 or self.horizon % self.period:
             raise SettingError(f"{self}: expected lengths of at least 1, and a horizon of whole periods.")
-        if (count := (rows - self.start) // self.period) < 1:
+        if (count := (rows - self.start) // self.period) < fewest:
+            least = self.start + fewest * self.period
             raise SettingError(
-                f"Got {rows} rows; expected at least {self.start + self.period}: {self.window} to learn from, "
-                f"{self.horizon} to judge by, and one period of {self.period}. Give more prices, or a shorter window."
+                f"Got {rows + 1} prices; expected at least {least + 1}: {self.window} rows to learn from, "
+                f"{self.horizon} to judge by, {fewest} whole periods of {self.period} to trade, and 2 that orders and "
+                "returns take. Give more prices, or a shorter clock."
             )
         return count
 
