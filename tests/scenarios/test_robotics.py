@@ -1,4 +1,4 @@
-"""Recoveries are those of a hand calculation, an agent begins with what another has learned, a loop counts its
+"""An agent begins with what another has learned, a loop counts its
 deadlines, and the story says what came out. What needs MuJoCo is left out where it is not installed."""
 
 import re
@@ -17,111 +17,20 @@ from selftune.agents.beginning import begin_with, learned
 from selftune.agents.restarting import Watched
 from selftune.errors import SettingError
 from selftune.scenarios import eject
-from selftune.scenarios.robotics import figures, robots, telling
+from selftune.scenarios.robotics import robots, telling
 from selftune.scenarios.robotics.bouts import FIXED, TUNED, Bout, Extent, Fought, fight, make_agent
 from selftune.scenarios.robotics.control_loop import Kept, keep_rate
-from selftune.scenarios.robotics.courses import Course, rider
-from selftune.scenarios.robotics.measures import against, cost, row, updates_before, windows
+from selftune.scenarios.robotics.courses import rider
+from selftune.scenarios.robotics.measures import cost, row
 from selftune.scenarios.robotics.policies import comes_with, facts, trained
 from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, WALKER, Robot, on_its_back, what_happens
 from selftune.scenarios.robotics.strip import Pose, poses, strip
 from selftune.scenarios.story import Ask
 
+from .robotics_setting import CART, SMALL, course
+
 DOCS = Path(__file__).parent.parent.parent / "docs" / "robotics.md"
-CART = Robot("CartPole-v1", 1)
-"""A robot of its own kind: it needs no MuJoCo."""
-SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (8,), "epochs": 1, "minibatches": 2}
 BARE = {name: SMALL[name] for name in ("hidden", "rollout_length", "epochs")}
-
-
-def course(speed, reward=None, falls=None, eta=None):
-    """A made-up course of 100 steps a point."""
-    speed = np.asarray(speed, float)
-    zeros = np.zeros(len(speed))
-    return Course(
-        steps=np.arange(1, len(speed) + 1) * 100,
-        speed=speed,
-        reward=speed if reward is None else np.asarray(reward, float),
-        on_back=zeros,
-        falls=zeros if falls is None else np.asarray(falls, float),
-        restarts=zeros.astype(int),
-        eta=eta or {},
-        actors={},
-        learned=learned(jax.eval_shape(make_agent(CART, "fixed", SMALL).init, jax.random.key(0))),
-    )
-
-
-# What a change costs.
-
-SPEED = [4.0, 4.0, 2.0, 2.0, 0.0, 1.0, 2.0, 3.0, 3.0]
-
-
-def test_recovery_by_hand():
-    own = cost(course(SPEED, falls=[1, 0, 0, 0, 2, 0, 1, 0, 0]), before=4, window=2)
-    # Before: (2 + 2) / 2. Windows after: .5, 1.5, 2.5, 3; .9 * 2 = 1.8 is reached by the third, which ends at point 4.
-    assert (own.before, own.lowest, own.last) == (2.0, 0.5, 3.0)
-    assert (own.recovery, own.recovered) == (400.0, True)
-    assert own.reward == pytest.approx((0 + 1 + 2 + 3 + 3) * 100 / 1000)
-    assert own.distance == pytest.approx(1.8)
-    assert own.falls == pytest.approx(3 / 500 * 1e5)
-
-
-def test_who_does_not_recover_counts_with_all_that_was_seen():
-    own = cost(course([4.0, 4.0, 1.0, 2.0, 3.0]), before=2, window=2)
-    assert (own.recovery, own.recovered) == (300.0, False)
-
-
-def test_who_never_slows_down_has_nothing_to_recover():
-    own = cost(course([2.0] * 6), before=2, window=3)
-    assert (own.recovery, own.recovered) == (0.0, True)
-    assert cost(course([2.0] * 4), before=2, window=9).recovery == 0.0
-
-
-def test_who_falls_late_has_not_recovered_before():
-    own = cost(course([2.0] * 5 + [0.0, 0.0, 1.0, 3.0]), before=2, window=2)
-    # Windows after: 2, 2, 1, 0, .5, 2; the sixth is back, and ends at point 7.
-    assert (own.recovery, own.recovered) == (700.0, True)
-    assert not cost(course([2.0] * 5 + [0.0, 0.0]), before=2, window=2).recovered
-
-
-@pytest.mark.parametrize("before", [0.0, -1.0])
-def test_who_had_no_speed_has_none_to_come_back_to(before):
-    own = cost(course([before] * 2 + [0.0] * 3), before=2, window=2)
-    assert (own.recovery, own.recovered) == (300.0, False)
-
-
-@pytest.mark.parametrize("before", [0, 4])
-def test_a_change_before_or_after_all_is_refused(before):
-    with pytest.raises(SettingError, match="expected at least 1 and fewer than the course's 4"):
-        cost(course([2.0] * 4), before=before, window=1)
-
-
-def test_a_change_comes_between_two_updates():
-    late = st.Drift([st.Change("x", factors=[1.0, 0.5], start=1024, every=1024)])
-    assert updates_before(late, 512) == 4
-    with pytest.raises(SettingError, match=r"changes at step 2,048 .*expected a multiple of 1,000"):
-        updates_before(late, 1000)
-    with pytest.raises(SettingError, match="has no change"):
-        updates_before(st.Drift([]), 512)
-
-
-def test_windows_by_hand():
-    np.testing.assert_allclose(windows(np.array([1.0, 2.0, 6.0]), 2), [1.5, 4.0])
-    np.testing.assert_allclose(windows(np.array([1.0, 2.0, 6.0]), 7), [3.0])
-
-
-def test_ratios_are_of_equal_seeds_and_of_nothing_where_there_is_none():
-    slow, fast = cost(course(SPEED), 4, 2), cost(course([4, 4, 2, 2, 0, 2, 2, 3, 3]), 4, 2)
-    assert against([fast, fast], [slow, slow], "recovery", 0) == pytest.approx((0.75, 0.75, 0.75))
-    lost = cost(course(SPEED, reward=[-1.0] * 9), 4, 2)
-    assert against([fast], [lost], "reward", 0) is None
-    told = row("a", "ppo", ICE, "fixed agent", [slow], [lost], 0)
-    assert told["reward_ratio"] is None
-    assert told["recovery_ratio"] == pytest.approx(1.0)
-
-
-def test_a_trailing_mean_stays_on_its_side_of_the_change():
-    np.testing.assert_allclose(figures.trailing(np.array([1.0, 3.0, 5.0, 9.0]), 2, 2), [1.0, 2.0, 5.0, 7.0])
 
 
 # What happens.
