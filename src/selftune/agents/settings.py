@@ -32,7 +32,7 @@ class ActorCriticSettings:
     see_horizons: bool = False
     """Whether policy and critics are told the current discount and trace decay."""
     lifetime: int = 1_000_000
-    """Environment steps after which the lifetime's fraction is 1."""
+    """Environment steps after which the lifetime's fraction is 1; a run's own number unless it is given."""
     outer_discount: float = 0.99
     """Discount of the judge: how far ahead the user cares."""
     outer_trace_decay: float = 0.95
