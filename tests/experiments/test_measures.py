@@ -55,9 +55,17 @@ def test_regret_is_what_the_reference_had_more():
 
 def test_recovery_takes_until_ninety_per_cent_of_the_level_before_are_back():
     # Before: the last point of four, 4; 90 % of it above 0 is 3.6. Windows of 1: 0, 1, 3.7 at 70 = 30 after the change.
-    assert recovery(LEVEL, STEPS, STREAM, np.zeros(2), window=1).tolist() == [[30.0], [np.inf]]
+    none = np.zeros(2)
+    assert recovery(LEVEL, STEPS, STREAM, none, none, window=1).tolist() == [[30.0], [np.inf]]
     # From a random policy of 3 before and 1 after: 1 + .9 * (4 - 3) = 1.9; windows of 2: .5, 2.35 at 70.
-    assert recovery(LEVEL, STEPS, STREAM, np.array([3.0, 1.0]), window=2)[0].tolist() == [30.0]
+    assert recovery(LEVEL, STEPS, STREAM, np.array([3.0, 1.0]), none, window=2)[0].tolist() == [30.0]
+
+
+def test_only_what_was_lost_can_come_back():
+    kept, late, unlearned = [4.0] * 8, [4.0] * 5 + [0.0, 0.0, 4.0], [0.1] * 8
+    waits = recovery(np.array([kept, late, unlearned]), STEPS, STREAM, np.zeros(2), np.full(2, 0.5), window=1)
+    # The second is at 4 for one point more, and back at the last one, 80: 40 steps after the change.
+    np.testing.assert_array_equal(waits, [[0.0], [40.0], [np.nan]])
 
 
 def test_final_return_is_over_the_episodes_of_the_last_fifth():

@@ -109,6 +109,15 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=3), said.append)
     assert {row.hindsight for row in fewer} == {3}, "another scale, other rows"
     assert markdown(out).count("## a2c, area") == 2, "and another table"
+    older = [json.loads(json.dumps(asdict(row))) for row in whole]
+    for row in older:
+        if row["method"] == "meta_gradient":
+            row["details"]["recipe"] = {**recipe, "leak": 0.5}
+    out.write_text(json.dumps(older))
+    reminded = []
+    bench_robust(out, TINY, reminded.append)
+    assert len(reminded) == 2, "from draws and from defaults"
+    assert all("kept, but of an earlier recipe (leak)" in line for line in reminded)
     out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)

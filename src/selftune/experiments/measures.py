@@ -80,34 +80,38 @@ def recovery(
     steps: Int[np.ndarray, " P"],
     stream: Stream,
     random: Float[np.ndarray, " S"],
+    learned: Float[np.ndarray, " S"],
     share: float = 0.9,
     window: int = 3,
 ) -> Float[np.ndarray, "N C"]:
-    """Steps after each of `C` changes until a share of the level before it is reached again.
+    """Steps after each of `C` changes until what was lost is back: a share of the level before it.
 
     Args:
         level: Of the runs.
         steps: Up to each point.
         stream: When the world changed.
         random: Level of the random policy in each segment, the zero from which the share is taken.
+        learned: Level in each segment from which on there is something to lose.
         share: Of what the last fifth of the segment before had above the random policy.
-        window: Points, all after the change, whose mean must reach it.
+        window: Points, all after the change, whose mean must reach it, after such a mean that did not.
 
     Returns:
-        Infinity where the next change came first.
+        0 where nothing was lost, infinity where the next change came first, no number where there was nothing to lose.
     """
     segment = segments(steps, stream)
-    waits = np.full((len(level), len(stream.changes)), np.inf)
+    waits = np.full((len(level), len(stream.changes)), np.nan)
     for number, change in enumerate(stream.changes):
         before, after = np.flatnonzero(segment == number), np.flatnonzero(segment == number + 1)
         if not len(before) or len(after) < window:
             continue
-        last = before[-max(1, len(before) // 5) :]
-        target = random[number + 1] + share * (level[:, last].mean(axis=1) - random[number])
+        usual = level[:, before[-max(1, len(before) // 5) :]].mean(axis=1)
+        target = random[number + 1] + share * (usual - random[number])
         means = np.lib.stride_tricks.sliding_window_view(level[:, after], window, axis=1).mean(axis=2)
-        reached = means >= target[:, None]
+        short = means < target[:, None]
+        back = ~short & np.logical_or.accumulate(short, axis=1)
         ends = steps[after[window - 1 :]] - change
-        waits[:, number] = np.where(reached.any(axis=1), ends[reached.argmax(axis=1)], np.inf)
+        wait = np.where(back.any(axis=1), ends[back.argmax(axis=1)], np.inf)
+        waits[:, number] = np.where(usual > learned[number], np.where(short.any(axis=1), wait, 0.0), np.nan)
     return waits
 
 

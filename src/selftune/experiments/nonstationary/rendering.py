@@ -16,15 +16,18 @@ HEADS = (
     "mean",
     "lower quartile",
     "dead",
-    "recovered",
-    "steps to recover",
+    "lost",
+    "back",
+    "steps until back",
     "regret",
 )
 LEGEND = """0 is the random policy, 1 the best single fixed setting in hindsight, by regime; the oracle is the best
-setting of each regime, trained in that regime alone. Recovered: of all changes, those after which nine tenths of the
-level before were reached again in time. Regret: to the best fixed setting, in units of the level (a return, or a reward
-a step)."""
-NARROW = (0, 1, 2, 4, 5, 6, 7)
+setting of each regime, trained in that regime alone. Lost: of all changes before which something had been learned (a
+score of 0.2), those after which the level fell under nine tenths of what it was; back: of these, those after which that
+was reached again in time, and the median of the steps until then. (Empty in rows that were measured before this was
+told apart: what they have instead, `recovered` in the file, counts also who lost nothing, or had nothing to lose.)
+Regret: to the best fixed setting, in units of the level (a return, or a reward a step)."""
+NARROW = (0, 1, 2, 4, 5, 6, 7, 8)
 """Of `HEADS`, what a terminal has room for."""
 HIGHEST_BAR = 1.2
 
@@ -79,7 +82,7 @@ def _section(rows: Sequence[Row]) -> list[str]:
 
 def _cells(row: Row) -> list[str]:
     details = row.details
-    waits, share = details.get("recovery_steps"), details.get("recovered")
+    waits, share = details.get("back_steps"), details.get("back")
     return [
         row.row.replace("_", " "),
         f"{row.ours:.2f}",
@@ -87,6 +90,7 @@ def _cells(row: Row) -> list[str]:
         _number(details.get("mean"), ".2f"),
         _number(details.get("lower_quartile"), ".2f"),
         _number(details.get("dead"), ".0%"),
+        _number(details.get("lost"), ".0%"),
         _number(share, ".0%"),
         "" if share is None else "never" if waits is None else f"{waits:,.0f}",
         _number(_plain(details.get("regret_to_best")), ".3g"),

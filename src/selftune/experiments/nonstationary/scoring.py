@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from selftune.experiments.measures import (
+    DEAD,
     Stream,
     aligned,
     by_regime,
@@ -50,7 +51,7 @@ def scored(curves: Curves, stream: Stream, continuing: bool, references: Referen
         ),
         "regret_to_best": float(np.mean(regret(levels, references.best, shares))),
         "regret_to_oracle": float(np.mean(regret(levels, references.oracle, shares))),
-        **_recovered(level, curves, stream, references.random),
+        **_recovered(level, curves, stream, references),
         "around": _around(curves, level, stream),
     }
 
@@ -65,12 +66,20 @@ def lost_as_random(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " 
     return np.nan_to_num(level, nan=float(random.min()), posinf=float(random.min()), neginf=float(random.min()))
 
 
-def _recovered(level: np.ndarray, curves: Curves, stream: Stream, random: np.ndarray) -> dict[str, Any]:
-    if not stream.changes:
+def _recovered(level: np.ndarray, curves: Curves, stream: Stream, references: References) -> dict[str, Any]:
+    """After which share of changes something was lost, which share of that came back in time, and when."""
+    regimes, random = np.asarray(stream.regimes), references.random
+    learned = random + DEAD * np.maximum(references.best - random, 0.0)
+    waits = recovery(level, curves.steps, stream, random[regimes], learned[regimes])
+    waits = waits[~np.isnan(waits)]
+    if not waits.size:
         return {}
-    waits = recovery(level, curves.steps, stream, random[np.asarray(stream.regimes)])
-    middle = float(np.median(waits))
-    return {"recovered": float(np.isfinite(waits).mean()), "recovery_steps": middle if np.isfinite(middle) else None}
+    lost = waits[waits > 0.0]
+    told: dict[str, Any] = {"lost": float((waits > 0.0).mean())}
+    if lost.size:
+        middle = float(np.median(lost))
+        told |= {"back": float(np.isfinite(lost).mean()), "back_steps": middle if np.isfinite(middle) else None}
+    return told
 
 
 def _around(curves: Curves, level: np.ndarray, stream: Stream) -> Mapping[str, Any]:

@@ -185,7 +185,9 @@ class _Bench:
         """Final and area of a method, measured unless they are there."""
         known = [self._found(name, start, score) for score in SCORES]
         if all(known):
-            return [row for row in known if row]
+            there = [row for row in known if row]
+            self._remind(there[0])
+            return there
         made = self._references() if name in REFERENCES else self._method(name, start)
         for row in made:
             self._records.add(row)
@@ -193,6 +195,19 @@ class _Bench:
         told = ", ".join(f"{row.score} {row.iqm:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]" for row in wanted)
         self._say(f"{self._name} {self._asked.agent} {name} from {start}: {told}")
         return wanted
+
+    def _remind(self, row: Score) -> None:
+        """Say so where a row is of constants that the recipe no longer has."""
+        if (before := row.details.get("recipe")) is None:
+            return
+        lab = self._cell().lab
+        now = constants(lab.agent, lab.spaces(), row.method).get("recipe", {})
+        changed = sorted(name for name in before | now if before.get(name) != now.get(name))
+        if changed:
+            self._say(
+                f"{self._name} {self._asked.agent} {row.method} from {row.start}: kept, but of an earlier recipe "
+                f"({', '.join(changed)}); it is measured again when its rows are taken out of {self._records.path}"
+            )
 
     def _references(self) -> list[Score]:
         """The random policy, and the best of many fixed settings by either score, at the test's seeds."""

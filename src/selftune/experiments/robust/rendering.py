@@ -20,7 +20,8 @@ LEAST = -0.02
 
 
 EXPLAINED = (
-    "0 is the random policy, 1 the best in hindsight of drawn fixed settings, on average at the test's seeds.",
+    "0 is the random policy, 1 the best in hindsight of drawn fixed settings, on average at the test's seeds: its own",
+    "interquartile mean is not 1 where some of its runs die. All: the environments that every line has.",
     "Final: the last fifth of the steps; area: all of them. Numbers are interquartile means; dead are runs under 0.2.",
     "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
 )
@@ -55,7 +56,8 @@ def markdown(path: Path) -> str:
         for score in SCORES:
             chosen = [row for row in own if row.score == score]
             heads, lines = _cells(chosen)
-            parts += [f"## {agent}, {score}", "", f"`{chosen[0].command}`", "", f"| {' | '.join(heads)} |"]
+            commands = ", ".join(f"`{command}`" for command in dict.fromkeys(row.command for row in chosen))
+            parts += [f"## {agent}, {score}", "", f"{commands}", "", f"| {' | '.join(heads)} |"]
             parts += ["|---" * len(heads) + "|", *(f"| {' | '.join(line)} |" for line in lines), ""]
         parts += [f"- {bar}: {measured} ({'held' if held else 'missed'})" for bar, measured, held in verdicts(own)]
         parts += [""]
@@ -111,19 +113,29 @@ def _together(rows: Sequence[Score]) -> dict[str, float]:
 
 
 def _cells(rows: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines of one agent and score: each environment, and all of them."""
+    """Heads and lines of one agent and score: each environment, and all together that every line has."""
     envs = list(dict.fromkeys(row.env for row in rows))
-    heads = ["method", *envs, "all", "95 % interval", "lower quartile", "dead"]
+    measured: dict[tuple, dict[str, Score]] = {}
+    for row in rows:
+        if row.method != "random":
+            measured.setdefault((row.method, row.start), {})[row.env] = row
+    shared = [env for env in envs if all(env in own for own in measured.values())]
+    heads = ["method", *envs, f"all {len(shared)}", "95 % interval", "lower quartile", "dead"]
     lines = []
-    for method, start in dict.fromkeys((row.method, row.start) for row in rows if row.method != "random"):
-        own = {row.env: row for row in rows if (row.method, row.start) == (method, start)}
-        whole = _together(list(own.values()))
+    for (method, start), own in measured.items():
         numbers = [f"{own[env].iqm:.2f}" if env in own else "" for env in envs]
         name = method.replace("_", " ") + (" from defaults" if start == DEFAULTS else "")
-        interval = f"{whole['ci_low']:.2f} … {whole['ci_high']:.2f}"
-        tail = [f"{whole['ours']:.2f}", interval, f"{whole['lower_quartile']:.2f}", f"{whole['dead']:.0%}"]
-        lines.append([name, *numbers, *tail])
+        lines.append([name, *numbers, *_pooled([own[env] for env in shared])])
     return heads, lines
+
+
+def _pooled(rows: Sequence[Score]) -> list[str]:
+    """Interquartile mean, interval, lower quartile and dead share of all runs; empty cells where there are none."""
+    if not rows:
+        return [""] * 4
+    whole = _together(rows)
+    interval = f"{whole['ci_low']:.2f} … {whole['ci_high']:.2f}"
+    return [f"{whole['ours']:.2f}", interval, f"{whole['lower_quartile']:.2f}", f"{whole['dead']:.0%}"]
 
 
 def _table(agent: str, score: str, rows: Sequence[Score]) -> Table:
