@@ -34,8 +34,8 @@ def test_programs_take_turns_and_the_warm_up_does_not_count():
         return float(next(laps))
 
     seconds = alternate({"a": lambda: run("a"), "b": lambda: run("b")}, 3, "turns", warm_up=1)
-    assert "".join(order) == "abababab"
-    assert {name: kept.tolist() for name, kept in seconds.items()} == {"a": [2, 4, 6], "b": [3, 5, 7]}
+    assert "".join(order) == "abbaabba"
+    assert {name: kept.tolist() for name, kept in seconds.items()} == {"a": [3, 4, 7], "b": [2, 5, 6]}
 
 
 def test_a_stopwatch_calls_the_program():
