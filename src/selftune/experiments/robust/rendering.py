@@ -21,7 +21,7 @@ LEAST = -0.02
 
 EXPLAINED = (
     "0 is the random policy, 1 the best in hindsight of drawn fixed settings, on average at the test's seeds: its own",
-    "interquartile mean is not 1 where some of its runs die. All: the environments that every line has.",
+    "interquartile mean is not 1 where some of its runs die. All: those of the protocol, for lines that have each.",
     "Final: the last fifth of the steps; area: all of them. Numbers are interquartile means; dead are runs under 0.2.",
     "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
 )
@@ -113,19 +113,20 @@ def _together(rows: Sequence[Score]) -> dict[str, float]:
 
 
 def _cells(rows: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines of one agent and score: each environment, and all together that every line has."""
+    """Heads and lines of one agent and score: each environment, and the protocol's together where a line has all."""
     envs = list(dict.fromkeys(row.env for row in rows))
     measured: dict[tuple, dict[str, Score]] = {}
     for row in rows:
         if row.method != "random":
             measured.setdefault((row.method, row.start), {})[row.env] = row
-    shared = [env for env in envs if all(env in own for own in measured.values())]
+    shared = [env for env in envs if env in ENVS] or envs
     heads = ["method", *envs, f"all {len(shared)}", "95 % interval", "lower quartile", "dead"]
     lines = []
     for (method, start), own in measured.items():
         numbers = [f"{own[env].iqm:.2f}" if env in own else "" for env in envs]
         name = method.replace("_", " ") + (" from defaults" if start == DEFAULTS else "")
-        lines.append([name, *numbers, *_pooled([own[env] for env in shared])])
+        whole = own.keys() >= set(shared)
+        lines.append([name, *numbers, *_pooled([own[env] for env in shared] if whole else [])])
     return heads, lines
 
 
