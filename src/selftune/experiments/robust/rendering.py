@@ -21,7 +21,7 @@ LEAST = -0.02
 
 EXPLAINED = (
     "0 is the random policy, 1 the best in hindsight of drawn fixed settings, on average at the test's seeds: its own",
-    "interquartile mean is not 1 where some of its runs die. All: those of the protocol, for lines that have each.",
+    "interquartile mean is not 1 where some of its runs die. All: the protocol's that the recipe has, of lines with each.",
     "Final: the last fifth of the steps; area: all of them. Numbers are interquartile means; dead are runs under 0.2.",
     "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
 )
@@ -113,13 +113,14 @@ def _together(rows: Sequence[Score]) -> dict[str, float]:
 
 
 def _cells(rows: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines of one agent and score: each environment, and the protocol's together where a line has all."""
+    """Heads and lines of one agent and score: each environment, and those of the protocol that ours has together."""
     envs = list(dict.fromkeys(row.env for row in rows))
     measured: dict[tuple, dict[str, Score]] = {}
     for row in rows:
         if row.method != "random":
             measured.setdefault((row.method, row.start), {})[row.env] = row
-    shared = [env for env in envs if env in ENVS] or envs
+    ours = measured.get((OURS, DRAWS), {})
+    shared = [env for env in envs if env in ENVS and env in ours] or envs
     heads = ["method", *envs, f"all {len(shared)}", "95 % interval", "lower quartile", "dead"]
     lines = []
     for (method, start), own in measured.items():
