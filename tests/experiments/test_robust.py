@@ -61,6 +61,12 @@ def test_scores_lie_between_the_random_policy_and_the_best_setting():
     assert Scale(10.0, 9.0).of(np.array([9.0, np.nan])).tolist() == [1.0, 0.0], "what broke is dead, whatever the scale"
 
 
+def test_a_dead_run_of_the_best_setting_does_not_lower_what_one_means():
+    chance, best = np.array([8.0, 10.0, 10.0, 12.0, np.nan]), np.array([30.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0, np.nan])
+    assert Scale.between(chance, best) == Scale(10.0, 30.0), "the mean would be 27.5"
+    assert Scale.between(np.full(4, 10.0), np.array([np.nan, np.nan, 30.0, 30.0])) == Scale(10.0, 20.0), "half are dead"
+
+
 def test_two_colors_flips_in_the_protocol_and_cartpole_changes():
     kinds = {name: opened(name, Asked(), LONGER.get(name, STEPS)).kind for name in ENVS}
     changing = {name: kind for name, kind in kinds.items() if kind != OFF}
@@ -87,8 +93,8 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
         *((name, DEFAULTS) for name in ("fixed", "meta_gradient")),
     ]
     named = {(row.method, row.start, row.score): row for row in whole}
-    assert np.mean(named["best_fixed", DRAWS, "final"].details["scores"]) == pytest.approx(1.0, abs=1e-4)
-    assert np.mean(named["random", DRAWS, "area"].details["scores"]) == pytest.approx(0.0, abs=1e-4)
+    assert named["best_fixed", DRAWS, "final"].iqm == pytest.approx(1.0, abs=1e-4)
+    assert named["random", DRAWS, "area"].iqm == pytest.approx(0.0, abs=1e-4)
     eta = named["meta_gradient", DRAWS, "final"].details["eta"]
     rates = [path[0] for path in eta["ways"]["learning_rate"]]
     assert rates == pytest.approx(draw(["learning_rate"], 3, 70_000)["learning_rate"], rel=0.3), "begins at its draw"

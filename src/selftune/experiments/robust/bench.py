@@ -221,7 +221,7 @@ class _Bench:
         for score, setting in zip(SCORES, settings, strict=True):
             best = cell.fixed(setting)
             low, high = returns(chance, continuing)[score], returns(best, continuing)[score]
-            scale = Scale(float(np.nanmean(low)), float(np.nanmean(high)))
+            scale = Scale.between(low, high)
             shared = {"scale": scale._asdict(), "continuing": continuing}
             made.append(self._row("random", DRAWS, score, chance, scale, shared))
             made.append(self._row("best_fixed", DRAWS, score, best, scale, {**shared, "setting": setting}))

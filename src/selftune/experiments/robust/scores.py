@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from selftune.experiments.measures import final_return, told
 from selftune.experiments.records import significant
+from selftune.experiments.statistics import interquartile_mean
 from selftune.experiments.sweep import Curves
 
 SCORES = ("final", "area")
@@ -61,6 +62,15 @@ class Scale(NamedTuple):
 
     random: float
     best: float
+
+    @classmethod
+    def between(cls, chance: Float[np.ndarray, " N"], best: Float[np.ndarray, " M"]) -> "Scale":
+        """From returns of the random policy and of the best fixed setting, told as all methods are: interquartile means.
+
+        A run of the best setting that is no number is a dead one, as in `of`; of the random policy it counts for nothing.
+        """
+        low = interquartile_mean(chance[np.isfinite(chance)])
+        return cls(low, interquartile_mean(np.where(np.isfinite(best), best, low)))
 
     def of(self, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """Returns as scores; a run that is no number counts as 0, a dead one.
