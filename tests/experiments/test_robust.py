@@ -62,8 +62,8 @@ def test_scores_lie_between_the_random_policy_and_the_best_setting():
 
 
 def test_a_dead_run_of_the_best_setting_does_not_lower_what_one_means():
-    chance, best = np.array([8.0, 10.0, 10.0, 12.0, np.nan]), np.array([30.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0, np.nan])
-    assert Scale.between(chance, best) == Scale(10.0, 30.0), "the mean would be 27.5"
+    chance = np.array([8.0, 10.0, 10.0, 12.0, np.nan])
+    assert Scale.between(chance, np.array([30.0] * 7 + [np.nan])) == Scale(10.0, 30.0), "the mean would be 27.5"
     assert Scale.between(np.full(4, 10.0), np.array([np.nan, np.nan, 30.0, 30.0])) == Scale(10.0, 20.0), "half are dead"
 
 

@@ -65,9 +65,9 @@ class Scale(NamedTuple):
 
     @classmethod
     def between(cls, chance: Float[np.ndarray, " N"], best: Float[np.ndarray, " M"]) -> "Scale":
-        """From returns of the random policy and of the best fixed setting, told as all methods are: interquartile means.
+        """From returns of the random policy and of the best fixed setting: interquartile means, as all scores are.
 
-        A run of the best setting that is no number is a dead one, as in `of`; of the random policy it counts for nothing.
+        A run of the best setting that is no number is a dead one, as in `of`; one of the random policy does not count.
         """
         low = interquartile_mean(chance[np.isfinite(chance)])
         return cls(low, interquartile_mean(np.where(np.isfinite(best), best, low)))
