@@ -21,8 +21,8 @@ LEAST = -0.02
 
 EXPLAINED = (
     "0 is the random policy, 1 the best in hindsight of drawn fixed settings, at the test's seeds. All: the protocol's",
-    "worlds that the recipe has. Final: the last fifth of the steps; area: all of them. Numbers are interquartile means,",
-    "and so is what 0 and 1 mean; dead are runs under 0.2.",
+    "worlds that the recipe has. Final: the last fifth of the steps; area: all of them. Numbers are interquartile",
+    "means, and so is what 0 and 1 mean; dead are runs under 0.2.",
     "Runs begin at drawn settings where nothing else is said. `leak_alone` is the recipe without its meta-gradient.",
 )
 
