@@ -8,13 +8,15 @@ import pytest
 
 from selftune import _tree
 from selftune.agents import VOCABULARY, ActorCriticSettings, PPOSettings, a2c, impala, ppo
+from selftune.agents.body import Actor, body
 from selftune.agents.recipe import clipped_adam
 from selftune.agents.senses import senses
 from selftune.agents.tuners import OWN
 from selftune.agents.updating import COMMON, actor_critic_rule
 from selftune.errors import SettingError, UnsupportedSpaceError
-from selftune.networks import lift
+from selftune.networks import include, lift, statistics
 from selftune.spaces import Box, Discrete
+from selftune.types import Transitions
 
 from .setting import CHOICES, FORCES, SEEN, learned, rollout
 
@@ -32,7 +34,7 @@ KINDS = {
         FORCES,
         {
             "memory": 5,
-            "contextual": ("discount", "learning_rate"),
+            "contextual": ("entropy_cost", "learning_rate"),
             "see_horizons": True,
             "normalise_observations": True,
             "scale_rewards": True,
@@ -228,11 +230,31 @@ def test_short_gradients_of_the_policy_make_short_steps_at_any_width_and_the_cri
         assert step["critic"].tolist() == pytest.approx([-1.0] * size, rel=1e-4)
 
 
+def test_vectors_of_whole_numbers_reach_the_losses_as_they_were_measured():
+    parts = body(Box((3,), "int32"), CHOICES, replace(SMALL, normalise_observations=True))
+    whole = jax.random.randint(jax.random.key(0), (8, 4, 3), 900, 1100)
+    reward, flag = jnp.zeros((8, 4)), jnp.zeros((8, 4), bool)
+    batch = Transitions(whole, flag.astype(int), reward, flag, flag, whole, {"log_probability": reward})
+    known = parts.senses()._replace(observation=include(statistics((3,)), whole))
+    _, seen = parts.prepare(known, Actor((), known.observation, ()), batch)
+    assert jnp.allclose(seen.observation.std((0, 1)), 1.0, atol=1e-3)
+
+
+def test_no_guard_of_ppo_fires_before_there_is_anything_to_judge():
+    agent = build("ppo", tune=None, init={"learning_rate": 1e-5})
+    state = jax.jit(agent.init)(jax.random.key(0))
+    for update, fired in enumerate((0, 1)):
+        state, info = jax.jit(agent.learn)(state, rollout(agent, state, update), jax.random.key(update))
+        assert int(info.guards["within_reach/learning_rate"]) == fired
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(SettingError, match="divide"):
         build("ppo", changes={"minibatches": 3})
     with pytest.raises(SettingError, match="see_horizons"):
         a2c(Box((4, 4)), CHOICES, settings=replace(SMALL, see_horizons=True))
+    with pytest.raises(SettingError, match="see_horizons tells the networks the discount before"):
+        a2c(SEEN, CHOICES, settings=replace(SMALL, see_horizons=True, contextual=("discount",)))
     with pytest.raises(SettingError, match="not tuned"):
         build("a2c", tune=["learning_rate"], changes={"contextual": ("discount",)})
     with pytest.raises(UnsupportedSpaceError, match="one axis"):

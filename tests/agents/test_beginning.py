@@ -7,6 +7,8 @@ import pytest
 from selftune.agents import a2c, recipe_for
 from selftune.agents.beginning import begin_with, go_on_with, learned as known_by
 from selftune.agents.catalogue import AGENTS
+from selftune.agents.settings import ActorCriticSettings
+from selftune.errors import SettingError
 
 from .setting import CHOICES, FORCES, SEEN, rollout
 
@@ -20,6 +22,21 @@ def test_the_optimizer_begins_where_the_known_networks_are(tuner):
     honest = agent.start(known.params).opt_state
     assert jax.tree.all(jax.tree.map(jnp.array_equal, state.learner.opt_state, honest))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, state.learner.params, known.params))
+
+
+@pytest.mark.parametrize("other", [{"normalise_observations": True}, {"scale_rewards": False}])
+def test_other_senses_are_refused_before_anything_is_taken_over(other):
+    agent = a2c(SEEN, CHOICES)
+    known = known_by(a2c(SEEN, CHOICES, settings=ActorCriticSettings(**other)).init(jax.random.key(1)))
+    with pytest.raises(SettingError, match=r"senses .*normalise_observations, scale_rewards"):
+        begin_with(agent, agent.init(jax.random.key(0)), known)
+
+
+def test_the_lifetime_is_the_agents_own():
+    agent = a2c(SEEN, CHOICES)
+    known = known_by(agent.init(jax.random.key(1)))
+    known = known._replace(senses=known.senses._replace(steps=jnp.int32(10**6)))
+    assert int(begin_with(agent, agent.init(jax.random.key(0)), known).experience.own.senses.steps) == 0
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -35,6 +35,16 @@ def test_numbers_that_are_not_finite_are_not_remembered():
     assert _tree.finite(state)
 
 
+def test_numbers_beyond_all_reckoning_are_not_remembered_either():
+    agent = dqn(SEEN, CHOICES, settings=SMALL)
+    state = jax.jit(agent.init)(jax.random.key(0))
+    batch = rollout(agent, state, 0)
+    huge = batch._replace(observation=batch.observation.at[2, 1, 0].set(3e38))
+    state, info = jax.jit(agent.learn)(state, huge, jax.random.key(0))
+    assert int(info.guards["numeric/experience"]) == 1
+    assert float(jnp.abs(state.experience.data.observation).max()) < 100.0
+
+
 def test_a_call_that_overflows_changes_nothing_that_was_learned():
     agent = dqn(SEEN, CHOICES, settings=SMALL)
     learn = jax.jit(agent.learn)

@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import pytest
 
 from selftune.agents import a2c, impala, ppo, recipe_for
-from selftune.agents.restarting import Watched, returns_so_far, share_of_memory
+from selftune.agents.alarms import Alarm
+from selftune.agents.restarting import Watched, restart_on, returns_so_far, share_of_memory
 from selftune.types import Transitions
 
-from .setting import CHOICES, SEEN
+from .setting import CHOICES, SEEN, rollout
 
 
 def test_the_return_so_far_is_discounted_backwards_and_cut_at_ends():
@@ -38,3 +39,14 @@ def test_who_tunes_itself_is_watched_and_nobody_else(build):
     assert not watched(tune=[])
     for rival in ("fixed", "held", "kl_adaptive", "hoof"):
         assert not watched(recipe=recipe_for(rival, build.__name__)), rival
+
+
+def test_who_starts_anew_is_as_old_as_before():
+    recipe = recipe_for("fixed", "a2c")
+    ringing = Alarm(lambda: (), lambda past, level, share: (past, jnp.asarray(True)))
+    agent = restart_on(ringing)(recipe, a2c(SEEN, CHOICES, recipe=recipe))
+    state = jax.jit(agent.init)(jax.random.key(0))
+    for update in range(2):
+        state, info = jax.jit(agent.learn)(state, rollout(agent, state, update), jax.random.key(update))
+        assert int(info.guards["restart"]) == 1
+    assert int(state.experience.own.senses.steps) == 2 * agent.num_envs * agent.rollout_length

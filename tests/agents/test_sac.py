@@ -9,6 +9,7 @@ from selftune import _tree
 from selftune.agents.beginning import begin_with, learned as known_by
 from selftune.agents.sac import NAMES, RECIPE, SACSettings, sac
 from selftune.errors import NotDifferentiableError, SettingError, UnsupportedSpaceError
+from selftune.metaparams import values
 from selftune.spaces import Box, Discrete
 from selftune.types import Transitions
 
@@ -104,6 +105,20 @@ def test_who_begins_with_what_another_was_taught_acts_by_it_at_once(everything):
         assert (acted == meant).all()
     after, _ = step(begun, rollout(0), jax.random.key(0))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner, begun.learner))
+
+
+def test_a_broken_sensor_does_not_break_actions(everything):
+    agent, states, *_ = everything
+    actor = agent.actor(states[-1])
+    broken, mended = jnp.array([[jnp.nan, 1.0, jnp.inf]]), jnp.array([[0.0, 1.0, 0.0]])
+    first, key = jnp.zeros(1, bool), jax.random.key(0)
+    for choose in (agent.decide, lambda *seen: agent.act(*seen, key)):
+        assert choose(actor, (), broken, first).action.tolist() == choose(actor, (), mended, first).action.tolist()
+
+
+def test_a_body_of_many_joints_can_be_tuned():
+    agent = sac(SEES, Box((120,)), settings=SMALL)
+    assert float(values(agent.spec)["target_entropy"]) == -120.0
 
 
 def test_every_metaparameter_is_reached(everything):

@@ -51,6 +51,8 @@ def test_bytes_of_an_image_are_shares_of_255_and_those_of_a_vector_are_numbers()
     image = jnp.array([[[0], [51]], [[204], [255]]], jnp.uint8)
     expected = network.apply(params, jnp.array([[[0.0], [0.2]], [[0.8], [1.0]]]))
     np.testing.assert_allclose(network.apply(params, image), expected, rtol=1e-6)
+    grey = mlp((2, 2), 2)  # no channels
+    np.testing.assert_allclose(grey.apply(params, image[..., 0]), expected, rtol=1e-6)
     flags = jnp.array([0, 1, 1, 0], jnp.uint8)
     vector = mlp((4,), 2)
     np.testing.assert_array_equal(vector.apply(params, flags), vector.apply(params, flags.astype(jnp.float32)))

@@ -1,5 +1,8 @@
 """Beginning with what another agent has learned: its networks and its senses, and nothing of how it was tuned.
 
+Nor how good it was: the alarm of `restarting` takes the level at which it begins for a beginner's, and is silent until
+the agent has gained on that.
+
 state = begin_with(agent, agent.init(key), known)       optimizers begin, metaparameters are at home: no beginner's
 """
 
@@ -38,13 +41,14 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
         agent: Which. Of its metaparameters those that start where a beginner's do go home.
         state: As `agent.init(key)` gives it. It acts at once as the other was taught; with an empty replay it learns
             nothing before its own `warm_up` is over.
-        known: Of an agent of the same kind with the same spaces and widths; it may have had another number of
+        known: Of an agent of the same kind with the same spaces, widths and senses; it may have had another number of
             environments and another tuner.
 
     Raises:
-        SettingError: The networks have other shapes.
+        SettingError: The networks have other shapes, or other senses.
     """
-    _same(state.learner.params, known.params)
+    _same((state.learner.params, state.learner.memory), (known.params, known.memory), "networks", "hidden, memory")
+    _same(_measured(_own(state.experience)), _measured(known), "senses", "normalise_observations, scale_rewards")
     learner = agent.start(known.params)._replace(memory=known.memory)
     experience = _own(state.experience)
     if isinstance(known.senses, Senses):
@@ -60,7 +64,7 @@ def go_on_with(agent: Agent, state: AgentState, known: Learned, key: PRNGKey) ->
     What waits to be judged by the next experience was done by networks that are no longer there, and is forgotten.
 
     Raises:
-        SettingError: The networks have other shapes.
+        SettingError: The networks have other shapes, or other senses.
     """
     fresh = jax.jit(agent.init)(key)
     after = begin_with(agent, state, known)
@@ -80,16 +84,25 @@ def _in_place(experience: PyTree, own: Any) -> Any:
 
 
 def _in_these_worlds(own: Senses, known: Senses) -> Senses:
-    """All statistics; the returns of episodes that are going on are those of the worlds that begin."""
+    """All statistics; the steps and the returns of episodes that are going on are those of the worlds that begin."""
+    known = known._replace(steps=own.steps)
     if isinstance(own.reward, ReturnScale) and isinstance(known.reward, ReturnScale):
         return known._replace(reward=known.reward._replace(returns=own.reward.returns))
     return known
 
 
-def _same(own: PyTree, given: PyTree) -> None:
+def _measured(own: Any) -> PyTree:
+    """What the senses measure; of as many environments as there are, no matter which."""
+    known = getattr(own, "senses", ())
+    if isinstance(known, Senses) and isinstance(known.reward, ReturnScale):
+        return known._replace(reward=known.reward.statistics)
+    return known
+
+
+def _same(own: PyTree, given: PyTree, what: str, settings: str) -> None:
     shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), tree) for tree in (own, given)]
     if shapes[0] != shapes[1]:
         raise SettingError(
-            f"begin_with got networks of the shapes {shapes[1]!s:.200}, expected {shapes[0]!s:.200}; give the agent "
-            "the spaces and the settings (hidden, memory) with which they were trained."
+            f"begin_with got {what} of the shapes {shapes[1]!s:.200}, expected {shapes[0]!s:.200}; give the agent "
+            f"the spaces and the settings ({settings}) with which the other was trained."
         )

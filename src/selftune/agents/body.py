@@ -62,8 +62,7 @@ def body(observation_space: Space, action_space: Space, settings: ActorCriticSet
         SettingError: A setting that does not fit the observations.
     """
     shape = observation_space.encoded_shape
-    if settings.see_horizons and len(shape) != 1:
-        raise SettingError(f"see_horizons appends two numbers to a vector; observations here have the shape {shape}.")
+    _check_horizons(shape, settings)
     told = (shape[0] + 2 * settings.see_horizons,) if len(shape) == 1 else shape
     distribution, size = _distribution(action_space)
     policy = _policy(told, size, settings)
@@ -168,6 +167,16 @@ def _beside(shape: tuple[int, ...], observation: Array, carry: PyTree) -> Array:
     return jnp.concatenate([flat(observation, shape, carry.dtype), carry], axis=-1)
 
 
+def _check_horizons(shape: tuple[int, ...], settings: ActorCriticSettings) -> None:
+    if settings.see_horizons and len(shape) != 1:
+        raise SettingError(f"see_horizons appends two numbers to a vector; observations here have the shape {shape}.")
+    if settings.see_horizons and (unknown := {"discount", "trace_decay"} & set(settings.contextual)):
+        raise SettingError(
+            f"see_horizons tells the networks the {min(unknown)} before a rollout, and contextual makes it a function "
+            "of that rollout; leave one of the two out."
+        )
+
+
 def _distribution(space: Space) -> tuple[Distribution, int]:
     if isinstance(space, Discrete):
         return categorical, space.n
@@ -180,6 +189,7 @@ def _example(told: tuple[int, ...], observations: Space, actions: Space, setting
     """Zeros, [T, B, ...]."""
     batch = (settings.length, settings.num_envs)
     dtype = observations.dtype if isinstance(observations, Box) and not settings.see_horizons else "float32"
+    dtype = dtype if len(told) > 1 or "float" in dtype else "float32"  # as `see` gives vectors of whole numbers
     observation = jnp.zeros((*batch, *told), dtype)
     action = jnp.zeros(batch, jnp.int32) if isinstance(actions, Discrete) else jnp.zeros((*batch, *actions.shape))
     flag, number = jnp.zeros(batch, bool), jnp.zeros(batch)

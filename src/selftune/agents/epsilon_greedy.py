@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from selftune.agents.agent import Choice
 from selftune.networks import Network
+from selftune.networks.normalisation import readable
 from selftune.types import Array, Bool, Params, PRNGKey, PyTree, Scalar
 
 
@@ -29,7 +30,7 @@ def epsilon_greedy(network: Network, num_actions: int) -> Behaviour:
     """Act by a network from observations [B, ...] to action values [B, A]; decide greedily."""
 
     def decide(actor: Actor, carry: PyTree, observation: PyTree, first: Bool[Array, " B"]) -> Choice:
-        return Choice(jnp.argmax(network.apply(actor.params, observation), axis=-1))
+        return Choice(jnp.argmax(network.apply(actor.params, readable(observation)), axis=-1))
 
     def act(actor: Actor, carry: PyTree, observation: PyTree, first: Bool[Array, " B"], key: PRNGKey) -> Choice:
         random_key, explore_key = jax.random.split(key)

@@ -148,7 +148,8 @@ def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
         last = state.experience.last
         meta, _, info = tuning.update(state.meta, last.start, with_axis(last.acted), seen, key)
         meta = _tree.where(last.ready, meta, state.meta)
-        return meta, info._replace(eta=tuning.problem(state.learner).eta(meta.meta_params, seen))
+        guards = {name: jnp.where(last.ready, fired, 0) for name, fired in info.guards.items()}
+        return meta, info._replace(eta=tuning.problem(state.learner).eta(meta.meta_params, seen), guards=guards)
 
     def descend(meta: Meta, state: AgentState, seen: Transitions, key: PRNGKey) -> tuple[LearnerState, Last, StepInfo]:
         def update(carry: tuple, chosen: Int[Array, " S"]) -> tuple[tuple, StepInfo]:

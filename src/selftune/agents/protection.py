@@ -1,7 +1,8 @@
 """Protection of agents that remember: what is broken must not come back out of a replay.
 
-Numbers that are not finite are put to 0 before they are remembered, and counted. What was learned in one call is taken
-whole or not at all: the updates of a call are many, and only the last is under the tuner's guards.
+Numbers that are not finite, or beyond all reckoning, are put to 0 before they are remembered, and counted. What was
+learned in one call is taken whole or not at all: the updates of a call are many, and only the last is under the tuner's
+guards.
 """
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 
 from selftune import _tree
 from selftune.agents.agent import Agent, AgentState, current
+from selftune.networks.normalisation import readable
 from selftune.tuning import Tuner, TunerInfo
 from selftune.types import Array, Int, PRNGKey, Transitions
 
@@ -29,14 +31,12 @@ def protected(agent: Agent, tuning: Tuner) -> Agent:
 
 
 def _mended(batch: Transitions) -> tuple[Transitions, Int[Array, ""]]:
-    """A rollout without numbers that are not finite, and how many time steps had some."""
+    """A rollout without numbers that cannot be reckoned with, and how many time steps had some."""
 
     def mend(leaf: Array) -> tuple[Array, Array]:
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf, jnp.zeros((), jnp.int32)
-        fine = jnp.isfinite(leaf)
-        rows = ~fine.reshape(len(leaf), -1).all(axis=1)
-        return jnp.where(fine, leaf, 0.0).astype(leaf.dtype), rows.sum(dtype=jnp.int32)
+        mended = readable(leaf)
+        rows = (mended != leaf).reshape(len(leaf), -1).any(axis=1)
+        return mended, rows.sum(dtype=jnp.int32)
 
     leaves, structure = jax.tree.flatten(batch)
     mended, broken = zip(*map(mend, leaves), strict=True)

@@ -60,7 +60,7 @@ RECIPE = Recipe(
 )
 """Its judge is a single rollout, and noisier than DQN's."""
 
-START = {"learning_rate": 2e-3, "max_grad_norm": 10.0, "target_mix": 0.3, "trace_decay": 0.9}
+START = {"learning_rate": 2e-3, "max_grad_norm": 10.0, "target_mix": 0.1, "trace_decay": 0.9}
 """Where Q(lambda) starts, other than the vocabulary."""
 
 

@@ -92,7 +92,11 @@ def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Floa
 def _anew(fresh: AgentState, learned: AgentState, meta_params: MetaParams) -> AgentState:
     """A beginner with the metaparameters that another learned; what waited for its judge is gone."""
     meta = learned.meta._replace(meta_params=meta_params, estimator_state=fresh.meta.estimator_state)
-    return fresh._replace(meta=meta)
+    experience = fresh.experience
+    if hasattr(experience, "senses"):  # an actor-critic's, which knows how far its lifetime is
+        senses = experience.senses._replace(steps=learned.experience.senses.steps)
+        experience = experience._replace(senses=senses)
+    return fresh._replace(meta=meta, experience=experience)
 
 
 def _inner(state: AgentState) -> AgentState:

@@ -25,6 +25,7 @@ from selftune.errors import SettingError, UnsupportedSpaceError
 from selftune.estimators import truncated
 from selftune.learning import LearnerState
 from selftune.metaparams import values
+from selftune.networks.normalisation import readable
 from selftune.objectives.soft_actor_critic import SoftBatch, soft_actor_critic_meta_loss, soft_policy_divergence
 from selftune.objectives.squashing import squashed_gaussian, squashed_mode
 from selftune.spaces import Box, Space
@@ -159,13 +160,13 @@ def sac(
 
     def act(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"], key: PRNGKey) -> Choice:
         noise_key, random_key = jax.random.split(key)
-        parameters = model.policy(actor["policy"], observation)
+        parameters = model.policy(actor["policy"], readable(observation))
         drawn, _ = squashed_gaussian(parameters, jax.random.normal(noise_key, parameters.mean.shape))
         random = jax.random.uniform(random_key, drawn.shape, minval=-1.0, maxval=1.0)
         return Choice(jnp.where(actor["knows"], drawn, random))
 
     def decide(actor: PyTree, carry: PyTree, observation: PyTree, first: Bool[Array, " B"]) -> Choice:
-        return Choice(squashed_mode(model.policy(actor["policy"], observation)))
+        return Choice(squashed_mode(model.policy(actor["policy"], readable(observation))))
 
     def draw(experience: Replay, key: PRNGKey) -> SoftBatch:
         row_key, noise_key = jax.random.split(key)
@@ -197,14 +198,20 @@ def _time_steps(settings: SACSettings) -> int:
     if not 1 <= settings.unroll <= settings.updates:
         raise SettingError(
             f"sac(replay_ratio={settings.replay_ratio:g}, unroll={settings.unroll}): {settings.num_envs} environments "
-            f"of {settings.rollout_length} steps give {settings.updates} updates a call; expected at least unroll >= 1 "
-            "of them."
+            f"of {settings.rollout_length} steps give {settings.updates} updates a call; expected unroll or more, "
+            "and unroll at least 1: raise replay_ratio or rollout_length, or lower unroll."
         )
     if settings.replay_capacity < settings.warm_up:
         raise SettingError(
             f"sac(replay_capacity={settings.replay_capacity}): expected room for the warm-up ({settings.warm_up})."
         )
-    return settings.replay_capacity // settings.num_envs
+    rows = settings.replay_capacity // settings.num_envs
+    if rows < settings.rollout_length:
+        raise SettingError(
+            f"sac(replay_capacity={settings.replay_capacity}): expected room for a rollout of "
+            f"{settings.rollout_length} steps in each of {settings.num_envs} environments."
+        )
+    return rows
 
 
 def _empty_step(space: Space, num_actions: int, num_envs: int) -> Transitions:

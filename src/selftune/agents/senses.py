@@ -19,6 +19,7 @@ from selftune.networks.normalisation import (
     magnitude,
     measure,
     normalise,
+    readable,
     return_scale,
     scale_reward,
     statistics,
@@ -45,7 +46,7 @@ class Senses(NamedTuple):
 def senses(space: Space, settings: ActorCriticSettings) -> Senses:
     """Before anything was seen."""
     shape = space.encoded_shape
-    numbers = isinstance(space, Box) and len(shape) == 1 and "float" in space.dtype
+    numbers = isinstance(space, Box) and len(shape) == 1
     standard = statistics(shape) if settings.normalise_observations else magnitude()
     seen = standard if numbers else ()
     earned = return_scale(settings.num_envs) if settings.scale_rewards else ()
@@ -58,8 +59,7 @@ def see(known: Statistics | Magnitude | tuple[()], horizons: PyTree, observation
     `horizons`, where policy and critics are told them, are appended to a vector: a change of discount or trace decay is
     then something that they see, and no moving target (Xu et al. 2018, https://arxiv.org/abs/1805.09801, section 1.4).
     """
-    if jnp.issubdtype(observation.dtype, jnp.floating):
-        observation = jnp.where(jnp.isfinite(observation), observation, 0.0)  # a broken sensor must not break actions
+    observation = readable(observation)  # a broken sensor must not break actions
     if isinstance(known, Statistics):
         observation = normalise(known, observation)
     if isinstance(known, Magnitude):
@@ -80,7 +80,7 @@ def absorb(known: Senses, batch: Transitions, value_loss: Scalar) -> Senses:
     """Learn from a rollout [T, B], as the environments gave it, and from the critic's loss on it."""
     observation = known.observation
     if isinstance(observation, Statistics):
-        observation = include(observation, batch.observation)
+        observation = include(observation, readable(batch.observation))
     if isinstance(observation, Magnitude):
         observation = measure(observation, batch.observation)
     error = jnp.sqrt(2.0 * value_loss)

@@ -56,7 +56,7 @@ VOCABULARY: Mapping[str, Entry] = {
     "epsilon": Entry(0.1, unit, 1e-3, 0.999, "how often it acts at random"),
     "target_mix": Entry(5e-3, unit, 1e-5, 0.999, "how fast target networks follow"),
     "temperature": Entry(1.0, positive, 1e-4, 100.0, "worth of entropy beside reward"),
-    "target_entropy": Entry(-1.0, free, -100.0, 100.0, "entropy that the temperature is steered to, in nats"),
+    "target_entropy": Entry(-1.0, free, -1000.0, 1000.0, "entropy that the temperature is steered to, in nats"),
 }
 
 

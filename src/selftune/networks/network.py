@@ -46,10 +46,10 @@ def floats(observation: Shaped[Array, "*shape"], dtype: Any) -> Float[Array, "*s
 
 
 def flat(observation: Shaped[Array, "..."], in_shape: Sequence[int], dtype: Any) -> Float[Array, "..."]:
-    """Observations [..., *in_shape] as vectors in the type of the weights; the bytes of images (three axes) in [0, 1].
+    """Observations [..., *in_shape] as vectors in the type of the weights; bytes of two axes and more in [0, 1].
 
     Raises:
         SettingError: if the observation does not end in `in_shape`.
     """
     vectors = observation.reshape(*leading_axes(observation, in_shape), math.prod(in_shape))
-    return floats(vectors, dtype) if len(in_shape) == 3 else vectors.astype(dtype)
+    return floats(vectors, dtype) if len(in_shape) > 1 else vectors.astype(dtype)

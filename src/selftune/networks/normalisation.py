@@ -61,6 +61,17 @@ class ReturnScale(NamedTuple):
     """Of those sums, after every step."""
 
 
+def readable(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """What can be reckoned with: 0 in place of every entry that would not be counted, as of a broken sensor.
+
+    Args:
+        x: of any shape and real type; whole numbers are as they are.
+    """
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    return jnp.where(jnp.abs(x) < LARGEST, x, 0.0).astype(x.dtype)
+
+
 def statistics(shape: tuple[int, ...]) -> Statistics:
     """Statistics of nothing yet.
 
@@ -146,7 +157,7 @@ def measure(magnitude: Magnitude, batch: Shaped[Array, "..."]) -> Magnitude:
     return Magnitude(include(magnitude.statistics, batch))
 
 
-def lift(magnitude: Magnitude, x: Float[Array, "..."]) -> Float[Array, "..."]:
+def lift(magnitude: Magnitude, x: Shaped[Array, "..."]) -> Float[Array, "..."]:
     """Observations whose root mean square is under 0.1, multiplied so that it is 0.1; all others as they are.
 
     A network whose inputs are all tiny learns next to nothing for a long time; large ones do no harm to it. One factor
@@ -157,8 +168,9 @@ def lift(magnitude: Magnitude, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x: of any shape.
 
     Returns:
-        `x` times 1 to 1000, of its shape and type.
+        `x` times 1 to 1000, of its shape; of its type, or float32 where that is of whole numbers.
     """
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
     seen = magnitude.statistics
     size = jnp.sqrt((seen.origin + seen.mean) ** 2 + seen.variance)
     factor = jnp.where(size > 0.0, jnp.clip(SMALL / jnp.maximum(size, SMALL / MOST), 1.0), 1.0)
