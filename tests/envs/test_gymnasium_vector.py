@@ -8,10 +8,13 @@ from threading import Barrier, Thread
 from time import sleep
 from types import ModuleType
 
+import gymnasium
 import numpy as np
 import pytest
 
 from selftune.envs import Box, Discrete, gymnasium_vector, make
+from selftune.envs.drift import Change, Drift
+from selftune.envs.gymnasium_vector import host_fields
 from selftune.errors import MissingExtraError, SettingError, UnsupportedSpaceError
 
 
@@ -90,6 +93,82 @@ def test_environments_that_are_made_in_several_threads_listen_to_mujoco_one_afte
 def test_unsupported_spaces_are_named_with_a_way_out():
     with pytest.raises(UnsupportedSpaceError, match=r"Tuple\(Discrete.*FlattenObservation"):
         make("Blackjack-v1", 1)
+
+
+class Guest(gymnasium.Env):
+    """Pays what it is told to, and counts what was made and what was closed."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,)), gymnasium.spaces.Discrete(2)
+    made, closed = 0, 0
+
+    def __init__(self, reward=0.0, **spaces):
+        vars(self).update(spaces)
+        self.reward = reward
+        type(self).made += 1
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), self.reward, False, False, {}
+
+    def close(self):
+        type(self).closed += 1
+
+
+@pytest.fixture
+def guest(monkeypatch):
+    """A class of environments that is registered as Guest-v0."""
+    kind = type("Guest", (Guest,), {})
+    spec = gymnasium.envs.registration.EnvSpec("Guest-v0", kind, disable_env_checker=True)
+    monkeypatch.setitem(gymnasium.registry, "Guest-v0", spec)
+    return kind
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"observation_space": gymnasium.spaces.Dict(a=gymnasium.spaces.Discrete(2))},
+        {"action_space": gymnasium.spaces.MultiDiscrete([3, 4])},
+        {"drift": Drift([Change("nothing", values=[1.0])])},
+    ],
+)
+def test_what_is_made_and_refused_is_closed(guest, settings):
+    with pytest.raises(SettingError):
+        make("Guest-v0", 2, **settings)
+    assert guest.made == guest.closed > 0
+
+
+@pytest.mark.parametrize("reward", [None, np.array([1.0]), [1.0], "much", 1j])
+@pytest.mark.parametrize("drift", [None, Drift([Change("reward_factor", values=[2.0])])])
+def test_a_reward_that_is_no_number_is_refused_by_the_name_of_the_environment(guest, reward, drift):
+    env = make("Guest-v0", 2, drift=drift, reward=reward)
+    env.reset(0)
+    with pytest.raises(SettingError, match=r"Guest-v0 gave the reward .*, expected one number"):
+        env.step(np.zeros(2, int))
+
+
+@pytest.mark.parametrize("reward", [1, True, np.float32(1.0), np.array(1.0), np.int64(1)])
+def test_a_reward_of_any_type_of_number_is_taken(guest, reward):
+    env = make("Guest-v0", 2, reward=reward)
+    env.reset(0)
+    assert env.step(np.zeros(2, int)).reward.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("path", ["./worlds", ".worlds", "../worlds.py", "of/mine/worlds", r"C:\mine\worlds.py"])
+def test_a_path_in_place_of_a_module_is_refused_with_the_modules_name(path):
+    with pytest.raises(SettingError, match=r"not a path: worlds:World-v0, in the folder"):
+        make(f"{path}:World-v0", 1)
+
+
+def test_an_environment_that_cannot_be_made_has_no_fields_to_tell(guest, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("no simulator at port 5000")
+
+    monkeypatch.setattr(guest, "__init__", refuse)
+    for ask in (lambda: make("Guest-v0", 1), lambda: host_fields("Guest-v0")):
+        with pytest.raises(SettingError, match=r"could not be made \(RuntimeError: no simulator at port 5000\)"):
+            ask()
 
 
 def test_continuous_actions_are_stretched_to_the_bounds():

@@ -1,12 +1,18 @@
 """A name finds its suite, and says what is missing."""
 
 import sys
+from typing import ClassVar
 
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from selftune.agents import Agent, Choice
 from selftune.envs import HostEnv, make, open_env, open_for_filming, opening, spaces_of
 from selftune.envs.worlds import catch
 from selftune.errors import MissingExtraError, SettingError
+from selftune.runner.filming import film
 from selftune.spaces import Box, Discrete
 
 
@@ -47,6 +53,47 @@ def test_other_names_are_ours_or_gymnasiums():
 def test_what_has_no_pictures_cannot_be_filmed(name):
     with pytest.raises(SettingError, match="cannot be drawn"):
         open_for_filming(name)
+
+
+class Striped(gymnasium.Env):
+    """Three steps of black and white; counts what was made and what was closed."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,)), gymnasium.spaces.Discrete(2)
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 30}
+    made, closed = 0, 0
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        Striped.made += 1
+
+    def reset(self, *, seed=None, options=None):
+        self.time = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.time += 1
+        return np.zeros(2, np.float32), 0.0, self.time == 3, False, {}
+
+    def render(self):
+        return np.full((4, 4, 3), 255 * (self.time % 2), np.uint8)
+
+    def close(self):
+        Striped.closed += 1
+
+
+def test_a_film_opens_one_environment_whatever_its_name_and_closes_it(monkeypatch, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    spec = gymnasium.envs.registration.EnvSpec("striped-v0", Striped, disable_env_checker=True)
+    monkeypatch.setitem(gymnasium.registry, "striped-v0", spec)
+    agent = Agent._make([None] * len(Agent._fields))._replace(
+        rest=lambda num_envs: (), decide=lambda actor, carry, seen, first: Choice(jnp.zeros(1, int), carry)
+    )
+    with image.open(film(agent, None, "striped-v0", 0, tmp_path / "film.gif")) as made:
+        assert made.n_frames == 3
+    assert (Striped.made, Striped.closed) == (1, 1)
+    with pytest.raises(TypeError):
+        film(agent._replace(rest=None), None, "striped-v0", 0, tmp_path / "film.gif")
+    assert (Striped.made, Striped.closed) == (2, 2)
 
 
 def test_a_world_that_stands_still_is_the_same_at_any_step():

@@ -4,14 +4,16 @@ import difflib
 import importlib.util
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from selftune.envs.atari import make_atari
 from selftune.envs.drift import Drift
-from selftune.envs.host import HostEnv
+from selftune.envs.host import HostEnv, closed_if_refused
 from selftune.envs.worlds import WORLDS
 from selftune.errors import MissingExtraError, SettingError
 
@@ -53,21 +55,42 @@ def make(
     else:
         settings["vectorization_mode"] = "sync"
         settings["vector_kwargs"] = {"autoreset_mode": AutoresetMode.DISABLED}
-    if drift is not None and changes:
-        settings["wrappers"] = [_wrapper(drift, num_envs, held)]
+        settings["wrappers"] = [*settings.get("wrappers", ()), *_wrappers(env_id, drift, num_envs, held)]
+    with _making(env_id, str(spec.entry_point)):
+        env = gymnasium.make_vec(spec, num_envs, **settings)
+    return HostEnv(env, reset_where, partial(_call, env, "go_to") if changes and held is None else None)
+
+
+@contextmanager
+def _making(env_id: str, entry_point: str) -> Iterator[None]:
+    """What goes wrong as an environment is made, in our words."""
+    import gymnasium
+
     try:
-        with _without_deprecations(str(spec.entry_point)):
-            env = gymnasium.make_vec(spec, num_envs, **settings)
+        with _without_deprecations(entry_point):
+            yield
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
-        raise _missing(env_id, str(spec.entry_point), error) from error
+        raise _missing(env_id, entry_point, error) from error
     except SettingError:
         raise
     except Exception as error:
         raise SettingError(
-            f"{env_id} could not be made ({type(error).__name__}: {error}), expected an environment that "
-            "gymnasium.make_vec can make. Mend it, or give another one."
+            f"{env_id} could not be made ({type(error).__name__}: {error}), expected an environment that Gymnasium can "
+            "make. Mend it, or give another one."
         ) from error
-    return HostEnv(env, reset_where, partial(_call, env, "go_to") if changes and held is None else None)
+
+
+def _one_number(env_id: str, reward: Any) -> Any:
+    """A reward as it is, if it is one real number; nearly all are of the first types, which cost no time."""
+    if isinstance(reward, (float, int, np.floating)):
+        return reward
+    with suppress(TypeError, ValueError, OverflowError):
+        if not np.shape(reward):
+            float(reward)
+            return reward
+    raise SettingError(
+        f"{env_id} gave the reward {reward!r:.60}, expected one number. Have its step return one, such as a float."
+    )
 
 
 _HEARING = Lock()
@@ -103,19 +126,29 @@ def _call(env, name, *given):
     env.call(name, *given)
 
 
-def _wrapper(drift, num_envs, held):
-    """What makes each copy drift; with `held`, stand still."""
+def _wrappers(env_id, drift, num_envs, held):
+    """What makes each copy pay numbers, and drift; with `held`, stand still."""
+    from gymnasium.wrappers import TransformReward
+
     from selftune.envs.drift.gymnasium_wrapper import Drifting
 
+    paying = partial(TransformReward, func=partial(_one_number, env_id))
+    if drift is None or not drift.changes:
+        return [paying]
     stride, begin = (num_envs, 0) if held is None else (0, held)
-    return partial(Drifting, drift=drift, stride=stride, begin=begin)
+
+    def drifting(env):
+        with closed_if_refused(env):
+            return Drifting(env, drift, stride, begin)
+
+    return [paying, drifting]
 
 
 def host_fields(env_id: str) -> dict[str, Any]:
     """Everything that can change in an environment, by name, as it is when nothing does.
 
     Raises:
-        SettingError: No such environment is registered, or it is Atari's.
+        SettingError: No such environment is registered, or it is Atari's, or it cannot be made.
         MissingExtraError: It needs a package that is not installed.
     """
     import gymnasium
@@ -125,10 +158,8 @@ def host_fields(env_id: str) -> dict[str, Any]:
     spec = _find(env_id)
     if spec.namespace == "ALE":
         raise _cartridge(env_id)
-    try:
+    with _making(env_id, str(spec.entry_point)):
         env = gymnasium.make(spec)
-    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
-        raise _missing(env_id, str(spec.entry_point), error) from error
     try:
         return fields_of(env)
     finally:
@@ -158,6 +189,12 @@ def _find(env_id):
     import gymnasium
 
     module, _, name = env_id.rpartition(":")
+    if module.startswith(".") or "/" in module or "\\" in module:
+        own = module.replace("\\", "/").rpartition("/")[2].strip(".").removesuffix(".py") or "your_module"
+        raise SettingError(
+            f"Got the environment {env_id!r}, expected a module as `import` names it, not a path: {own}:{name}, in the "
+            "folder that holds it or with that folder on PYTHONPATH."
+        )
     module = module or ("ale_py" if name.startswith("ALE/") else "")
     try:
         if module:

@@ -6,7 +6,8 @@ nothing for it: a phantom step that would be counted and learned from. Here noth
 is reset within the same call by a mask, so that what the environments returned before is the true successor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,7 +76,7 @@ class HostEnv:
         reset_where: Callable[[Any, np.ndarray], np.ndarray] | None = None,
         go_to: Callable[[int], Any] | None = None,
     ):
-        """Drive a Gymnasium vector environment.
+        """Drive a Gymnasium vector environment; one that is refused is closed.
 
         Args:
             env: one made with `AutoresetMode.DISABLED`, or any that comes with its own `reset_where`.
@@ -87,11 +88,12 @@ class HostEnv:
             SettingError: if the environment would reset by itself.
             UnsupportedSpaceError: if a space is neither Discrete nor a Box (of one axis, for actions).
         """
-        if reset_where is None:
-            _refuse_autoreset(env)
-        self.num_envs = env.num_envs
-        self.observation_space = describe_observations(env.single_observation_space)
-        self.action_space = describe_actions(env.single_action_space)
+        with closed_if_refused(env):
+            if reset_where is None:
+                _refuse_autoreset(env)
+            self.num_envs = env.num_envs
+            self.observation_space = describe_observations(env.single_observation_space)
+            self.action_space = describe_actions(env.single_action_space)
         self._env = env
         self._reset_where = reset_where or _reset_by_mask
         self._go_to = go_to or (lambda step: None)
@@ -163,6 +165,16 @@ class HostEnv:
     def close(self) -> None:
         """Release what the environments hold, such as windows and processes."""
         self._env.close()
+
+
+@contextmanager
+def closed_if_refused(env: Any) -> Iterator[None]:
+    """Closes an environment, and what it holds, where it turns out that it cannot be driven."""
+    try:
+        yield
+    except BaseException:
+        env.close()
+        raise
 
 
 def _blame(call: Callable[..., Any], *given: Any, **named: Any) -> Any:

@@ -37,6 +37,9 @@ class Environment(NamedTuple):
     physics: Callable[[PyTree, Any], PyTree] = unchanged
     """`physics(params, step) -> params`: what `params` have become after `step` environment steps, an int32 that is
     summed over parallel environments; see `selftune.envs.drift`."""
+    ahead: Callable[[PyTree, Any], PyTree] = unchanged
+    """`ahead(params, steps) -> params`: the same physics, seen by who acts so many environment steps later: that is the
+    step whose changes are announced."""
 
 
 class Worlds(NamedTuple):
@@ -78,6 +81,8 @@ def begin(env: Environment, params: PyTree, key: PRNGKey, num_envs: int) -> Worl
 def advance(env: Environment, params: PyTree, worlds: Worlds, action: Array, key: PRNGKey) -> tuple[Worlds, NativeStep]:
     """One step in every environment, and a new episode wherever one ended.
 
+    What is observed is acted upon one step of every environment later.
+
     Args:
         env: The world.
         params: Its physics now.
@@ -85,7 +90,8 @@ def advance(env: Environment, params: PyTree, worlds: Worlds, action: Array, key
         action: [B] or [B, A], as an agent gives it: continuous actions in [-1, 1].
         key: Randomness of this step.
     """
-    keys = jax.random.split(key, (2, worlds.first.shape[0]))
+    copies = worlds.first.shape[0]
+    keys, params = jax.random.split(key, (2, copies)), env.ahead(params, copies)
     step = jax.vmap(env.step, in_axes=(0, 0, 0, None))
     observation, state, reward, terminated, truncated, _ = step(keys[0], worlds.state, _stretch(env, action), params)
     done = terminated | truncated

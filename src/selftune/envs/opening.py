@@ -32,10 +32,9 @@ def open_env(name: str, num_envs: int, drift: Drift | None = None, *, held: int 
         SettingError: There is no such environment, or it cannot change so.
         MissingExtraError: It needs a package that is not installed.
     """
-    env = open_native(name)
+    env = open_native(name, drift, held=held)
     if env is not None:
-        moving = env if drift is None else drifting(env, drift)
-        return moving if held is None or drift is None else still(moving, held)
+        return env
     match name.split(":", 1):
         case ["envpool", inner]:
             if drift is not None and drift.changes:
@@ -44,8 +43,16 @@ def open_env(name: str, num_envs: int, drift: Drift | None = None, *, held: int 
     return make(name, num_envs, drift=drift, held=held)
 
 
-def open_native(name: str) -> Environment | None:
-    """A world written in JAX, by name; `None` where the name belongs to the host."""
+def open_native(name: str, drift: Drift | None = None, *, held: int | None = None) -> Environment | None:
+    """A world written in JAX, by name, as `open_env` opens it; `None` where the name belongs to the host."""
+    env = _native(name)
+    if env is None or drift is None:
+        return env
+    moving = drifting(env, drift)
+    return moving if held is None else still(moving, held)
+
+
+def _native(name: str) -> Environment | None:
     if name in WORLDS:
         return world(name)
     match name.split(":", 1):

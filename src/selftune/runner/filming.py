@@ -1,6 +1,7 @@
 """A film of one episode: an animated GIF, where the environment can be drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -10,8 +11,9 @@ import jax
 import numpy as np
 
 from selftune.agents import Agent
-from selftune.envs import Environment, HostEnv, native, open_env, open_for_filming
+from selftune.envs import Environment, HostEnv, native, open_for_filming
 from selftune.envs.drift import Drift
+from selftune.envs.opening import open_native
 from selftune.errors import MissingExtraError, SettingError
 from selftune.runner.replacing import write_whole
 from selftune.types import PyTree
@@ -37,18 +39,19 @@ def film(
         from PIL import Image
     except ImportError as error:
         raise _missing("Pillow") from error
-    world = open_env(env, 1, drift, held=held) if env.islower() and ":" not in env else None
-    if isinstance(world, Environment):
+    world = open_native(env, drift, held=held)
+    if world is not None:
         frames = _native(agent, actor, world, seed)
     else:
         frames = _drawn(_host(agent, actor, open_for_filming(env, drift, held=held), seed))
-    images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
+    with closing(frames):
+        images = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in islice(frames, LONGEST)]
     data = BytesIO()
     images[0].save(data, format="GIF", save_all=True, append_images=images[1:], duration=MILLISECONDS, loop=0)
     return write_whole(file, data.getvalue())
 
 
-def _drawn(frames: Iterator[Any]) -> Iterator[Any]:
+def _drawn(frames: Iterator[Any]) -> Generator[Any]:
     """The frames; a package that draws them and is not there is named with what installs it."""
     from gymnasium.error import DependencyNotInstalled
 
@@ -62,7 +65,7 @@ def _missing(package: str) -> MissingExtraError:
     return MissingExtraError(f'Films need {package}, which is not installed: pip install "selftune[film]"')
 
 
-def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Iterator[Any]:
+def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Generator[Any]:
     if env.render is None:
         raise SettingError(f"{env.name} cannot be drawn.")
     key = jax.random.key(seed)
@@ -78,9 +81,9 @@ def _native(agent: Agent, actor: PyTree, env: Environment, seed: int) -> Iterato
             return
 
 
-def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> Iterator[Any]:
-    decide, carry, first = jax.jit(agent.decide), agent.rest(1), np.ones(1, bool)
+def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> Generator[Any]:
     try:
+        decide, carry, first = jax.jit(agent.decide), agent.rest(1), np.ones(1, bool)
         observation = env.reset(seed)
         for _ in range(LONGEST):
             yield env.frame()

@@ -127,6 +127,66 @@ def test_maps_and_announcements_around_an_environment():
     np.testing.assert_array_equal(flipped.step(0)[0], other.step(1)[0])
 
 
+class Gusty(gymnasium.Env):
+    """Pays its whole number, and tells in `info` what type it has."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,)), gymnasium.spaces.Discrete(2)
+
+    def __init__(self, wind):
+        self.wind = wind
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), self.wind, False, False, {}
+
+
+@pytest.mark.parametrize(
+    ("own", "table", "became"),
+    [
+        (8, {"factors": [1.0, 1.05]}, [8.0, 8.4]),
+        (0, {"values": [0.0, 0.4, 0.8, 2.5]}, [0.0, 0.4, 0.8, 2.5]),
+        (3, {"factors": [1.0, 2.0]}, [3, 6]),
+        (10, {"factors": [1.0, 1.1]}, [10, 11]),  # 11.000000000000002 by rounding
+        (3, {"values": [4.0, 2.0], "kind": "gradual", "every": 2}, [4.0, 3.0, 2.0]),
+        (3, {"values": [4.0], "kind": "gradual"}, [4]),
+        (1, {"values": [1e20]}, [1e20]),
+        ([1, 2], {"factors": [1.0, 2.0]}, [[1, 2], [2, 4]]),
+        ([1, 2], {"factors": [1.0, 1.5]}, [[1.0, 2.0], [1.5, 3.0]]),
+    ],
+)
+def test_a_whole_number_stays_one_where_all_its_levels_are_and_is_a_float_elsewhere(own, table, became):
+    env = Drifting(Gusty(own), Drift([Change("wind", **({"every": 1} | table))]))
+    env.reset()
+    assert repr([env.step(0)[1] for _ in became]) == repr(became)
+    env.close()
+    assert repr(env.unwrapped.wind) == repr(own)
+
+
+def test_what_is_announced_is_in_force_in_the_step_that_is_taken_upon_it():
+    drift = Drift([Change("reward_factor", values=[1.0, 5.0], every=6)], announced=True)
+    env = make("CartPole-v1", 2, drift=drift)
+    observation, ended = env.reset(0), 0
+    for _ in range(40):
+        told, step = observation[:, -1], env.step(np.zeros(2, int))
+        np.testing.assert_array_equal(step.reward, 3.0 + 2.0 * told)
+        np.testing.assert_array_equal(step.next_observation[:, -1], step.observation[:, -1])
+        observation, ended = step.observation, ended + len(step.finished_returns)
+    assert ended >= 4, "the first observations of new episodes are among them"
+    env.go_to(8)
+    assert env.reset(0)[:, -1].tolist() == [1.0, 1.0]
+    env.close()
+
+
+def test_whole_numbers_too_large_for_jax_have_no_maps():
+    space = gymnasium.spaces.Box(0, 2**40, (1,), np.int64)
+    env = gymnasium.wrappers.TransformObservation(Gusty(0), lambda seen: seen.astype(np.int64), space)
+    assert "observation_factor" not in fields_of(env)
+    with pytest.raises(SettingError, match="vector of floats"):
+        Drifting(env, Drift([Change("wind", values=[1.0])], announced=True))
+
+
 def test_a_wrong_field_is_refused_with_the_list_of_those_that_exist():
     with pytest.raises(SettingError, match=r"'gravty' can change in CartPole-v1; did you mean 'gravity'\?.*force_mag"):
         open_env("CartPole-v1", 2, Drift([Change("gravty", factors=[1.0, 2.0])]))

@@ -108,6 +108,28 @@ def test_announced_changes_are_appended_to_the_observation():
         drifting(world("catch"), Drift([Change("wind", values=[0.0, 0.5])], announced=True))
 
 
+def test_what_is_announced_is_in_force_in_the_step_that_is_taken_upon_it():
+    drift = Drift([Change("reward_factor", values=[1.0, 5.0], every=6)], announced=True)
+    env, key = open_env("cartpole", 2, drift), jax.random.key(0)
+
+    @jax.jit
+    def advance(worlds, step):
+        now = env.physics(env.params, step)
+        return native.advance(env, now, worlds, jnp.zeros(2, jnp.int32), jax.random.fold_in(key, step))
+
+    worlds, ended = native.begin(env, physics(env, 0), key, 2), 0
+    for number in range(40):
+        told = worlds.observation[:, -1]
+        worlds, step = advance(worlds, jnp.int32(2 * number))
+        np.testing.assert_array_equal(step.reward, 3.0 + 2.0 * told)
+        np.testing.assert_array_equal(step.next_observation[:, -1], worlds.observation[:, -1])
+        ended += int(step.finished.sum())
+    assert ended >= 4, "the first observations of new episodes are among them"
+    still = held(env, 5)
+    moved, _ = native.advance(still, still.params, worlds, jnp.zeros(2, jnp.int32), key)
+    assert moved.observation[:, -1].tolist() == [-1.0, -1.0], "where the world stands still, so does what is announced"
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

@@ -12,6 +12,7 @@ from selftune.envs.drift.knobs import Knob, find, knobs
 from selftune.envs.drift.native_worlds import check
 from selftune.envs.drift.schedule import Change, Drift
 from selftune.envs.encoding import describe_actions, describe_observations
+from selftune.spaces import Box, Space
 
 
 class Drifting(gymnasium.Wrapper):
@@ -40,7 +41,7 @@ class Drifting(gymnasium.Wrapper):
         super().__init__(env)
         self._drift, self._stride, self._clock = drift, stride, begin
         self._actions = describe_actions(env.action_space)
-        observations = describe_observations(env.observation_space)
+        observations = _observed(env)
         neutral = outer_maps.neutral(observations, self._actions)
         known = knobs(env)
         self._knobs: dict[str, Knob] = {}
@@ -65,14 +66,14 @@ class Drifting(gymnasium.Wrapper):
             before = {name: knob.read() for name, knob in self._knobs.items() if not knob.shared}
             observation, info = self.env.reset(seed=seed, options=options)
             self._take_as_own(before)
-        return self._see(observation), info
+        return self._see(observation, self._clock), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One step in the world as it is now."""
         with self._turn() as maps:
             acted = outer_maps.act(maps, self._actions, action, np)
             observation, reward, terminated, truncated, info = self.env.step(acted)
-        seen, earned = self._see(observation), outer_maps.earn(maps, reward)
+        seen, earned = self._see(observation, self._clock + self._stride), outer_maps.earn(maps, reward)
         self._clock += self._stride
         return seen, earned, terminated, truncated, info
 
@@ -101,22 +102,23 @@ class Drifting(gymnasium.Wrapper):
                 knob.turn(_value(knob.own, changes[name], levels[name]))
                 self._turned[name] = levels[name]
         try:
-            yield {name: _value(own, changes[name], levels[name]) for name, own in self._maps.items()}
+            yield {name: _map(own, changes[name], levels[name]) for name, own in self._maps.items()}
         finally:
             for knob in self._knobs.values():
                 if knob.shared:
                     knob.turn(knob.own)
 
-    def _see(self, observation: Any) -> Any:
+    def _see(self, observation: Any, acted_upon: int) -> Any:
+        """An observation as it is seen now; what it announces is in force at the step in which it is acted upon."""
         maps = {
-            change.field: _value(self._maps[change.field], change, self._drift.level(change, self._clock))
+            change.field: _map(self._maps[change.field], change, self._drift.level(change, self._clock))
             for change in self._drift.changes
             if change.field in outer_maps.OBSERVATION
         }
         seen = outer_maps.observe(maps, observation)
         if not self._announces:
             return seen
-        return np.concatenate([seen, np.asarray(self._drift.announce(self._clock), seen.dtype)])
+        return np.concatenate([seen, np.asarray(self._drift.announce(acted_upon), seen.dtype)])
 
     def _see_space(self, observations: Any) -> None:
         """What observations may be, where a map or an announcement changes that."""
@@ -133,16 +135,42 @@ class Drifting(gymnasium.Wrapper):
 
 def fields_of(env: gymnasium.Env) -> dict[str, Any]:
     """Everything that can change about an environment, by name, as it is when nothing does."""
-    outside = outer_maps.neutral(describe_observations(env.observation_space), describe_actions(env.action_space))
+    outside = outer_maps.neutral(_observed(env), describe_actions(env.action_space))
     return {**{name: knob.own for name, knob in knobs(env).items()}, **outside}
 
 
+def _observed(env: gymnasium.Env) -> Space:
+    """What is observed, in the environment's own type: only floats are mapped, or have levels appended to them."""
+    space = describe_observations(env.observation_space)
+    return space._replace(dtype=str(env.observation_space.dtype)) if isinstance(space, Box) else space
+
+
 def _value(own: Any, change: Change, level: Any) -> Any:
-    """A field as it is at a level, in its own type and shape."""
-    value = own * level if change.factors is not None else np.broadcast_to(level, np.shape(own))
-    if isinstance(own, int | np.integer):
-        return int(np.rint(value))
-    return float(value) if np.ndim(own) == 0 else np.asarray(value)
+    """A field as it is at a level, in its own shape; a float, unless it is and stays whole."""
+    value = np.asarray(_at(own, change, level))
+    if _stays_whole(own, change):
+        value = np.rint(value).astype(int)
+    return value.item() if value.ndim == 0 else value
+
+
+def _stays_whole(own: Any, change: Change) -> bool:
+    """Whether a whole number stays one at every level that the schedule can give, but for rounding."""
+    jumps = change.kind == "abrupt" or (change.kind != "random_walk" and len(set(change.given)) == 1)
+    if not jumps or np.asarray(own).dtype.kind not in "iu":
+        return False
+    values = np.stack([_at(own, change, entry) for entry in change.given])
+    whole = np.isclose(values, np.rint(values), rtol=1e-12, atol=0.0) & (np.abs(values) < 2**53)
+    return bool(whole.all())
+
+
+def _map(own: Any, change: Change, level: Any) -> Any:
+    """A map as it is at a level; actions are rotated by a whole number, the nearest."""
+    value = float(_at(own, change, level))
+    return round(value) if isinstance(own, int) else value
+
+
+def _at(own: Any, change: Change, level: Any) -> Any:
+    return own * level if change.factors is not None else np.broadcast_to(level, np.shape(own))
 
 
 def _name(env: gymnasium.Env) -> str:

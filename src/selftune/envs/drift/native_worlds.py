@@ -20,8 +20,8 @@ class Mapped(NamedTuple):
     world: PyTree
     maps: dict[str, Any]
     """By name; those that change."""
-    announced: tuple[Any, ...]
-    """What is appended to the observation, in [-1, 1]."""
+    clock: Any
+    """The environment step whose levels observations announce; an empty tuple where they announce nothing."""
 
 
 def drifting(env: Environment, drift: Drift) -> Environment:
@@ -52,7 +52,7 @@ def drifting(env: Environment, drift: Drift) -> Environment:
 
 def held(env: Environment, step: int) -> Environment:
     """The world as it is at an environment step, standing still."""
-    return env._replace(params=env.physics(env.params, jnp.int32(step)), physics=unchanged)
+    return env._replace(params=env.physics(env.params, jnp.int32(step)), physics=unchanged, ahead=unchanged)
 
 
 def physics_of(env: Environment) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def _mapped(env: Environment, drift: Drift, maps: dict[str, Any]) -> Environment
         seen = outer_maps.observe(params.maps, observation)
         if not entries:
             return seen
-        return jnp.concatenate([seen, jnp.stack([jnp.asarray(one, seen.dtype) for one in params.announced])])
+        told = drift.announce(params.clock)
+        return jnp.concatenate([seen, jnp.stack([jnp.asarray(one, seen.dtype) for one in told])])
 
     def reset(key: PRNGKey, params: Mapped) -> tuple[Array, PyTree]:
         observation, state = env.reset(key, params.world)
@@ -113,17 +114,21 @@ def _mapped(env: Environment, drift: Drift, maps: dict[str, Any]) -> Environment
         return env.render(state, params.world)
 
     def physics(params: Mapped, step: Any) -> Mapped:
-        told = drift.announce(step) if entries else ()
         world = _moved(env.physics(params.world, step), drift, step)
-        return Mapped(world, _levelled(params.maps, drift, step), tuple(told))
+        return Mapped(world, _levelled(params.maps, drift, step), step if entries else ())
+
+    def ahead(params: Mapped, steps: Any) -> Mapped:
+        clock = params.clock + steps if entries else ()
+        return params._replace(world=env.ahead(params.world, steps), clock=clock)
 
     return env._replace(
-        params=Mapped(env.params, maps, (0.0,) * entries),
+        params=Mapped(env.params, maps, 0 if entries else ()),
         observation_space=space,
         reset=reset,
         step=step,
         render=None if env.render is None else render,
         physics=physics,
+        ahead=ahead,
     )
 
 

@@ -131,8 +131,8 @@ class Drift:
     Attributes:
         changes: One for each field.
         seed: Of the random walks.
-        announced: Whether the levels of the changing fields, each scaled to [-1, 1] by the range of its table, are
-            appended to the observation, which must be a vector; else the change is hidden.
+        announced: Whether the levels of the changing fields in the step in which an observation is acted upon, each
+            scaled to [-1, 1] by the range of its table, are appended to it, a vector; else the change is hidden.
     """
 
     changes: Checked = ()

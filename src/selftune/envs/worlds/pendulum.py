@@ -19,7 +19,8 @@ class Params(NamedTuple):
     mass: float = 1.0
     length: float = 1.0
     max_torque: float = 2.0
-    """What the motor gives at most; actions beyond it are clipped."""
+    """What the motor gives at most; actions beyond it are clipped. They reach 2 in size, so that more changes
+    nothing."""
     max_speed: float = 8.0
     tau: float = 0.05
     """Time between two steps."""
