@@ -11,6 +11,7 @@ from rich.console import Console
 from selftune.agents.tuners import OWN
 from selftune.cli import main
 from selftune.errors import SettingError, UnsupportedSpaceError
+from selftune.experiments.contest.cell import Cell
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import draw
@@ -127,6 +128,18 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)
+
+
+def test_what_goes_on_in_a_world_without_episodes_is_told_by_step(tmp_path, monkeypatch):
+    """Also after rows that were kept, and looked at for an earlier recipe."""
+    curves = _curves([[1] * 5, [2] * 5], [[0] * 5] * 2)
+    for part in ("random", "fixed", "method"):
+        monkeypatch.setattr(Cell, part, lambda cell, *given: curves)
+    monkeypatch.setattr(Cell, "best_settings", lambda cell, measures: [{}] * len(measures))
+    asked = Asked(("two_colors",), ("meta_gradient",), draws=2, steps=2048, settings=SMALL)
+    bench_robust(tmp_path / "robust.json", asked, print)
+    rows = bench_robust(tmp_path / "robust.json", asked._replace(methods=("meta_gradient", "fixed")), print)
+    assert {tuple(row.details["returns"]) for row in rows} == {(0.01, 0.02)}, "hundred steps a point"
 
 
 REMEMBERING = {"num_envs": 2, "rollout_length": 4, "hidden": "4", "batch_size": 4, "replay_capacity": 64, "warm_up": 8}

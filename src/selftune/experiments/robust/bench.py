@@ -235,8 +235,7 @@ class _Bench:
 
     def _scale(self, score: str) -> Scale:
         row = next(row for row in self.rows("best_fixed", DRAWS) if row.score == score)
-        if self._opened is None:
-            self._opened = replace_continuing(self._cell(), row.details["continuing"])
+        self._opened = replace_continuing(self._cell(), row.details["continuing"])
         return Scale(**row.details["scale"])
 
     def _cell(self) -> Cell:
