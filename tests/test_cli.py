@@ -159,6 +159,15 @@ def test_a_run_that_was_stopped_says_so_and_goes_on(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit):
         main(["resume", out, "--steps", "100"])
     assert "has taken 1,024; expected more than that" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr(training, "stop_requests", contextmanager(impatient))
+    with pytest.raises(SystemExit) as end:
+        main(["resume", out, "--steps", "3000"])
+    assert end.value.code == 130, "it has not taken the steps that it was given since"
+    assert f"stopped early; to go on: selftune resume {out}" in capsys.readouterr().out.replace("\n", "")
+    main(["eval", out, "--episodes", "1"])
+    assert "(the run has taken 1,024 of 3,000 steps)" in " ".join(capsys.readouterr().out.split())
+    main(["resume", out, "--steps", "1024"])
+    assert st.Run(Path(out)).finished, "what it has taken is its length now"
 
 
 def test_who_stops_reading_does_not_stop_the_run(tmp_path):

@@ -16,8 +16,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "metaparams": "BoundNotice MetaParam contextual free interval one_minus per_layer per_parameter positive scalar "
-    "simplex unit values",
+    "metaparams": "BoundNotice MetaParam between contextual free interval one_minus per_layer per_parameter positive "
+    "scalar simplex unit values",
     "learning": "Acted Learner LearnerState Memory learner",
     "estimators": "bootstrapped evolution forward hoof implicit matching mixture truncated undifferentiated",
     "tuning": "Meta Tuner TunerInfo audit tuner",

@@ -30,6 +30,7 @@ from selftune.learning import (
 from selftune.metaparams import (
     BoundNotice as BoundNotice,
     MetaParam as MetaParam,
+    between as between,
     contextual as contextual,
     free as free,
     interval as interval,

@@ -7,7 +7,18 @@ import pytest
 
 from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
 from selftune.guards import Attempt, Position, range as range_guard
-from selftune.metaparams import MetaParam, bind, contextual, free, one_minus, per_layer, positive, simplex, unit
+from selftune.metaparams import (
+    MetaParam,
+    between,
+    bind,
+    contextual,
+    free,
+    one_minus,
+    per_layer,
+    positive,
+    simplex,
+    unit,
+)
 
 PARAMS = {"policy": jnp.zeros(2), "critic": jnp.zeros(2)}
 
@@ -90,6 +101,21 @@ def test_settings_that_make_no_sense_are_refused(arguments):
 def test_a_bound_for_what_is_not_tuned_is_refused():
     with pytest.raises(UnknownMetaParamError, match="did you mean 'rate'"):
         check(range_guard({"rat": (0.1, 1.0)}), {"rate": MetaParam(0.5)}, {"rate": jnp.asarray(0.0)})
+
+
+def test_a_function_of_the_context_has_bounds_only_where_its_scope_holds_them():
+    """From an offset at the end the context would lead on: here e^3 times as far."""
+    scope, moved = contextual(2, ()), {"output": {"weight": jnp.array([3.0, 0.0]), "bias": jnp.log(0.1)}, "hidden": []}
+    held = between(*positive.coordinates((0.01, 0.1)), scope)
+    position = Position({"x": moved}, (), (), ())
+    attempt = Attempt(position, position, {}, None)
+    with pytest.raises(SettingError, match=r"Hold its values: .*selftune.between.*selftune.contextual\(2\)"):
+        range_guard({"x": (0.01, 0.1)}).check({"x": MetaParam(0.05, positive, scope)}, attempt)
+    spec = {"x": MetaParam(0.05, positive, held)}
+    after, _ = range_guard({"x": (0.01, 0.1)}).check(spec, attempt)
+    value = bind(spec, PARAMS).resolve(after.meta_params, jnp.array([1.0, 0.0]))["x"]
+    np.testing.assert_allclose(value, 0.1, rtol=1e-5)
+    range_guard(leak=0.1).check({"x": MetaParam(0.05, positive, scope)}, attempt)  # nothing was promised
 
 
 def test_an_entry_of_a_simplex_has_no_bounds_of_its_own():

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from selftune.errors import SettingError
+from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import EstimateInfo
 from selftune.guards import Attempt, Position, adaptive_rate
 from selftune.learning import BareStep, StepInfo, learner
@@ -47,6 +47,12 @@ def test_the_distance_is_that_of_the_update_which_stays_whole():
         moved, info = guard.equip(inner).step(eta, state, batch(1))
         assert float(info.distance) == pytest.approx(expected, rel=1e-5)
         assert moved.params["policy"].tolist() == pytest.approx(after.params["policy"].tolist(), rel=1e-6)
+
+
+def test_a_bare_step_that_tells_of_no_parameters_is_refused():
+    bare = BareStep(lambda eta, state, batch: (state, {"loss": state}))
+    with pytest.raises(EstimatorError, match=r"need a Learner, got a bare step function.*use selftune.learner"):
+        adaptive_rate(distance).equip(bare).step({}, jnp.zeros(2), batch(1))
 
 
 def test_what_makes_no_sense_is_refused():

@@ -184,6 +184,12 @@ def test_a_rule_whose_derivative_is_not_finite_is_refused_at_init():
     learner(td, lambda eta: optim.adam(eta["rate"])).init(PARAMS, ETA)
 
 
+@pytest.mark.parametrize("wrong", [jnp.ones(2, int), 1, jax.random.key(0), jnp.tanh])
+def test_parameters_that_no_gradient_can_move_are_refused(wrong):
+    with pytest.raises(SettingError, match="at 'w/0'; expected real numbers, which a gradient can move"):
+        learner(td, sgd).init({"w": [wrong, jnp.ones(2)]}, ETA)
+
+
 def test_the_state_has_no_weak_types():
     inner = learner(td, lambda eta: optax.sgd(eta["rate"], momentum=0.5))
     state = inner.init({"w": jnp.full(2, 1.0)}, ETA)
@@ -210,6 +216,11 @@ class TestLoss:
     def test_a_number_alone_is_refused(self):
         inner = learner(lambda *arguments: td(*arguments)[0], sgd)
         with pytest.raises(SettingError, match=r"expected a pair `\(value, aux\)`"):
+            inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
+
+    def test_a_value_that_is_not_one_number_is_refused(self):
+        inner = learner(lambda params, frozen, eta, batch: (params["w"], {}), sgd)
+        with pytest.raises(SettingError, match=r"a value of the shape \(2,\); expected one number"):
             inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
 
     def test_a_misspelt_name_is_told_with_those_that_are(self):

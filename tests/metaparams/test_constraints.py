@@ -1,5 +1,6 @@
 """Constraints: bijections there and back, what is moved inside, what is refused."""
 
+import inspect
 import warnings
 
 import jax
@@ -127,6 +128,13 @@ def test_a_value_outside_is_refused(constraint, value, message):
 def test_bounds_that_make_no_set_are_refused(make, bounds):
     with pytest.raises(MetaParamError, match="expected"):
         make(*bounds)
+
+
+@pytest.mark.parametrize("bounds", [("0", "1"), (None, 1.0), (0.1, "1"), (10**400, 1.0), ([0.0, 0.1], 1.0)])
+@pytest.mark.parametrize("make", [interval, one_minus])
+def test_bounds_that_are_no_numbers_are_refused(make, bounds):
+    with pytest.raises(ConstraintError, match=r"\(.*, .*\): expected two .*numbers"):
+        inspect.unwrap(make)(*bounds)
 
 
 @pytest.mark.usefixtures("float64")

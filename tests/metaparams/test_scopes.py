@@ -1,5 +1,7 @@
 """Scopes: what one declared value becomes, and what an update rule sees of it."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,10 +82,10 @@ class TestContextual:
         with pytest.raises(SettingError, match=rf"shape \(2,\), got.*{got}.*`context=`"):
             self.space.resolve(self.space.init(jax.random.key(0)), context)
 
-    @pytest.mark.parametrize(("size", "hidden"), [(0, (4,)), (2, (0,))])
+    @pytest.mark.parametrize(("size", "hidden"), [(0, (4,)), (2, (0,)), (2.5, ()), (2, (1.5,)), (2, 32), ("2", "4")])
     def test_sizes_that_are_not_positive_are_refused(self, size, hidden):
-        with pytest.raises(SettingError, match="expected positive sizes"):
-            contextual(size, hidden)
+        with pytest.raises(SettingError, match="expected positive sizes, whole numbers"):
+            inspect.unwrap(contextual)(size, hidden)
 
 
 @pytest.mark.parametrize("scope", [scalar, per_layer, per_parameter, contextual(2)], ids=lambda scope: scope.name)

@@ -1,6 +1,7 @@
 """What comes of a run afterwards: evaluation, films, exports."""
 
 import json
+from types import SimpleNamespace
 
 import gymnasium
 import jax
@@ -12,9 +13,11 @@ from safetensors.numpy import load_file
 import selftune as st
 from selftune.envs import make, open_env
 from selftune.errors import MissingExtraError, SettingError
-from selftune.runner import filming
+from selftune.runner import exporting, filming
 from selftune.runner.evaluating import evaluate, evaluate_run, learned
 from selftune.runner.exporting import export_policy
+from selftune.runner.plan import Plan
+from selftune.spaces import Box
 
 SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (16,), "memory": 3}
 
@@ -85,3 +88,22 @@ def test_an_exported_policy_runs_without_selftune_and_decides_alike(run, tmp_pat
     told = json.loads((out / "policy.json").read_text())
     assert told["inputs"]["observation"] == ["batch", 4]
     assert {name: list(array.shape) for name, array in load_file(out / "policy.safetensors").items()} == told["weights"]
+
+
+@pytest.mark.parametrize("low", [(-2.0,), None])
+def test_exported_actions_are_within_the_range_that_is_told(tmp_path, monkeypatch, low):
+    """The mean of a Gaussian policy may lie anywhere; a Box without bounds takes it as it is."""
+    agent = SimpleNamespace(
+        decide=lambda actor, carry, seen, first: SimpleNamespace(action=actor * seen, carry=carry),
+        rest=lambda batch: (),
+    )
+    monkeypatch.setattr(exporting, "learned", lambda folder: (agent, jnp.asarray(3.0), Plan("pendulum")))
+    spaces = Box((1,)), Box((1,), low=low, high=low and (4.0,))
+    monkeypatch.setattr(exporting, "spaces_of", lambda env, drift: spaces)
+    out = export_policy(tmp_path, tmp_path / "export")
+    program = jax.export.deserialize(bytearray((out / "policy.stablehlo").read_bytes()))
+    action, _ = program.call(np.array([[-1.0], [0.1], [2.0]], np.float32), (), np.zeros(3, bool))
+    told = json.loads((out / "policy.json").read_text())["outputs"]["action"]
+    expected, ends = ([-3.0, 0.3, 6.0], None) if low is None else ([-1.0, 0.3, 1.0], [-1.0, 1.0])
+    np.testing.assert_allclose(action[:, 0], expected, rtol=1e-6)
+    assert told["range"] == ends

@@ -1,5 +1,7 @@
 """The agent in the user's own loop."""
 
+import inspect
+import json
 import signal
 from concurrent.futures import Future
 from contextlib import suppress
@@ -11,7 +13,9 @@ import pytest
 
 from selftune.agents.beginning import learned as known_by
 from selftune.errors import CheckpointError, SettingError, UnsupportedSpaceError
+from selftune.runner.handed import taken
 from selftune.runner.online import OnlineAgent
+from selftune.runner.plain_spaces import plain_actions, plain_observations, space_from_json, spaces_as_json
 from selftune.spaces import Box, Discrete
 
 SMALL = {"rollout_length": 8, "hidden": (8,)}
@@ -91,6 +95,67 @@ def test_gymnasiums_spaces_and_continuous_actions():
     one = OnlineAgent(*spaces, agent="a2c", settings=SMALL)
     actions = [action for action in live(one, 20) if action is not None]
     assert all(spaces[1].contains(action) for action in actions)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.9), (1e4, 1e4 + 16), (-65504, 65504), (-np.inf, np.inf)])
+def test_actions_are_of_the_users_own_space(dtype, low, high):
+    """The nearest float32 to -0.1 lies below it; 65504 is the largest float16."""
+    space = gym.spaces.Box(low, high, (3,), dtype=dtype)
+    plain = plain_actions(space)
+    for action in ([-7.0, -1.0, -0.999], [0.0, 0.3, 0.9999999], [1.0, 7.0, 0.5]):
+        given = taken(plain, np.array([action], np.float32))
+        assert space.contains(given)
+        assert given.dtype == dtype
+    assert space_from_json(json.loads(json.dumps(spaces_as_json(plain)))[0]) == plain
+
+
+def test_an_agent_online_acts_in_the_users_own_space(tmp_path):
+    space = gym.spaces.Box(np.array([-0.1]), np.array([0.9]), dtype=np.float64)
+    one = OnlineAgent(Box((3,)), space, agent="a2c", settings=SMALL)
+    actions = [action for action in live(one, 20) if action is not None]
+    assert all(space.contains(action) for action in actions)
+    assert -0.1 in np.ravel(actions), "at the end, of which the nearest float32 lies outside"
+    other = OnlineAgent.load(one.save(tmp_path / "agent.safetensors"))
+    assert other.reset(np.zeros(3)).dtype == np.float64
+
+
+def test_spaces_of_ours_are_taken_as_they_are_meant():
+    float32, ends = Box((3,)), ((-1.0, -1.0), (1.0, 1.0))
+    for meant in (Box(3), Box([3]), Box((np.int64(3),), np.float32), Box((3,), "float64"), Box(3, low=-np.inf)):
+        assert plain_observations(meant) == float32
+    assert plain_observations(Box((3,), "int64")) == Box((3,), "int32"), "JAX has no more bits"
+    assert plain_observations(Box((2, 2), "uint8", 0, 255)) == Box((2, 2), "uint8", (0.0,) * 4, (255.0,) * 4)
+    for meant in (Box((2,), "float64", -1, 1.0), Box(2, float, np.full(2, -1.0), [1, 1])):
+        assert plain_actions(meant) == Box((2,), "float64", *ends), "actions are handed back in their own type"
+    assert plain_actions(Discrete(np.int64(2))) == Discrete(2)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Box((3,), "floaty"),
+        Box((3,), complex),
+        Box((0,)),
+        Box((2.5,)),
+        Box("3"),
+        Box((3,), low=(0.0, 0.0), high=1.0),
+        Box((3,), low="x"),
+        Discrete(0),
+        Discrete(2.0),
+        Discrete(2, 0.5),
+    ],
+)
+def test_spaces_of_ours_that_make_no_sense_are_refused(space):
+    for plain in (plain_observations, plain_actions):
+        with pytest.raises(UnsupportedSpaceError, match=r"expected one such as Box\(\(3,\)"):
+            plain(space)
+
+
+def test_actions_that_are_no_real_numbers_of_one_axis_are_refused():
+    for space in (Box((2,), "int32"), Box((2, 2)), Box(())):
+        with pytest.raises(UnsupportedSpaceError, match="Box of real numbers with one axis"):
+            plain_actions(space)
 
 
 def test_a_recurrent_agent_carries_over_steps():
@@ -185,6 +250,13 @@ def test_nobody_learns_from_what_other_networks_did():
     assert one.updates == 1, "three steps of the old networks were left out of the second rollout of eight"
     live(one, 1, seed=2)
     assert one.updates == 2
+
+
+def test_what_no_run_has_learned_is_refused():
+    one = agent()
+    for wrong in ("runs/pole", None, one):
+        with pytest.raises(SettingError, match=r"expected what selftune\.Run\(folder\)\.learned\(\) gives"):
+            inspect.unwrap(OnlineAgent.begin_with)(one, wrong)
 
 
 def test_ctrl_c_waits_for_the_end_of_a_step(usual_ctrl_c, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from selftune.errors import RunFolderError
 from selftune.runner import appending
+from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder
 
 SETTINGS = {"env": "CartPole-v1", "agent": "a2c", "init": {"learning_rate": 1e-5}}
@@ -236,6 +238,27 @@ def test_a_new_length_is_recorded_beside_the_old_one(tmp_path):
     config = RunFolder.open(tmp_path).config
     assert (config["extended"], config["seed"]) == (500, 3)
     assert config["settings"] == json.loads(json.dumps(SETTINGS))
+
+
+def test_a_run_has_finished_when_it_has_taken_the_steps_in_force(tmp_path):
+    folder = RunFolder.create(tmp_path, {"steps": 100}, seed=0, command="")
+    folder.log({"step": 100})
+    for steps, finished in ((200, False), (50, True)):
+        folder.extend(steps)
+        run = Run(tmp_path)
+        assert (run.planned_steps, run.finished) == (steps, finished)
+
+
+def test_a_run_goes_on_where_tensorboard_cannot_be_told(tmp_path, caplog):
+    folder = create(tmp_path)
+    for step in (32, 64, 96):
+        folder.log({"step": step})
+    shutil.rmtree(tmp_path / "events")
+    (tmp_path / "events").write_text("in the way")
+    resumed = RunFolder.open(tmp_path)
+    resumed.cut(64)
+    assert [row["step"] for row in resumed.rows()] == [32, 64]
+    assert "TensorBoard is not told" in caplog.text
 
 
 def test_importing_loads_no_tensorboard():

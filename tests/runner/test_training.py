@@ -2,7 +2,7 @@ import json
 import logging
 import shutil
 import signal
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import selftune as st
 from selftune.agents import Recipe
 from selftune.errors import CheckpointError, MetaParamError, RunFolderError, SettingError
-from selftune.runner import checkpointing, native_experiment, rollouts, training
+from selftune.runner import checkpointing, chunks, native_experiment, rollouts, training
 from selftune.runner.arrays import pack
 from selftune.runner.checkpointing import read_arrays
 from selftune.runner.plan import Plan, planned
@@ -155,13 +155,15 @@ def test_a_run_that_stops_within_a_row_tells_of_all_it_did(tmp_path, monkeypatch
             raise failure("within the second row of two updates")
         return collect(self, *given)
 
-    monkeypatch.setattr(training, "ROWS", 2)
+    monkeypatch.setattr(chunks, "ROWS", 2)
     monkeypatch.setattr(rollouts.Rollout, "collect", broken)
     with suppress(RuntimeError):
         train(tmp_path / "run")
-    assert [row["step"] for row in st.Run(tmp_path / "run").rows] == [1024, 1536]
-    resumed = training.resume(tmp_path / "run", progress=False)
-    assert [row["step"] for row in resumed.rows] == [1024, 1536, 2048]
+    before = st.Run(tmp_path / "run").rows
+    assert [row["step"] for row in before] == [1024, 1536]
+    after = training.resume(tmp_path / "run", progress=False).rows
+    assert [row["step"] for row in after] == [1024, 2048], "one row about both parts"
+    assert after[1]["return_episodes"] > before[1]["return_episodes"] > 5
 
 
 def test_an_agent_online_goes_on_with_what_a_run_has_learned(run, tmp_path):
@@ -246,6 +248,31 @@ def test_a_native_run_that_was_stopped_goes_on_bitwise(tmp_path, monkeypatch, ag
     assert told(resumed) == told(alone)
     left, right = (last_checkpoint(one.path) for one in (alone, resumed))
     assert left.keys() == right.keys()
+    assert all(left[name].tobytes() == right[name].tobytes() for name in left)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_native_run_that_ends_within_a_row_goes_on_bitwise(tmp_path, monkeypatch, killed):
+    """Rows of six updates and a checkpoint every two: the tenth is within the second row."""
+    monkeypatch.setattr(chunks, "ROWS", 2)
+    alone = train(tmp_path / "alone", "cartpole", settings=SMALL, steps=400, checkpoint_every=64)
+    assert [row["update"] for row in alone.rows] == [6, 12, 13]
+    shutil.copytree(alone.path, tmp_path / "ended")
+    saved = sorted((tmp_path / "ended" / "checkpoints").glob("step-*"))
+    assert [int(read_arrays(file)[0]["update"]) for file in saved] == [10, 12, 13]
+    if killed:
+        for file in saved[1:]:
+            file.unlink()
+    else:
+        shutil.rmtree(tmp_path / "ended")
+        calls = iter(range(100))
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "stop_requests", lambda: nullcontext(lambda: next(calls) == 5))
+            stopped = train(tmp_path / "ended", "cartpole", settings=SMALL, steps=400, checkpoint_every=64)
+        assert [row["update"] for row in stopped.rows] == [6, 10]
+    resumed = training.resume(tmp_path / "ended", progress=False)
+    assert told(resumed) == told(alone)
+    left, right = (last_checkpoint(one.path) for one in (alone, resumed))
     assert all(left[name].tobytes() == right[name].tobytes() for name in left)
 
 
@@ -334,10 +361,3 @@ def test_a_self_tuned_agent_learns_where_a_fixed_one_does_not(tmp_path):
 
 def test_config_is_plain_json(run):
     assert json.loads((run.path / "config.json").read_text())["versions"]["jax"] == jax.__version__
-
-
-def test_rows_of_a_long_run_are_of_one_length_where_they_can_be():
-    assert training.updates_per_row(300) == training.updates_per_row(999) == 1
-    assert training.updates_per_row(1000) == 2
-    assert training.updates_per_row(5860) == 20, "5860 = 2 2 5 293: the first from 11 on that divides it"
-    assert training.updates_per_row(1009) == 2, "a prime"

@@ -330,6 +330,16 @@ def test_what_was_not_called_is_refused(arguments, message):
         inspect.unwrap(tuner)(spec(), learner(loss, rule), meta_loss, **arguments)
 
 
+@pytest.mark.parametrize("names", [("learning_rate", "cost"), ("cost", "learning_rate")])
+def test_of_guards_that_share_a_name_each_is_heard(names):
+    """Each holds one metaparameter and fires; that the other had nothing to hold is no news of it."""
+    bounds = {"learning_rate": (0.04, 0.06), "cost": (0.09, 0.11)}
+    both = [range_guard({name: bounds[name]}) for name in names]
+    tuning, meta, state = start(guards=both, optimizer=optax.sgd(1e3))
+    _, _, info = tuning.update(meta, state, batches(1), batch(2), KEY)
+    assert info.guards == {"range/learning_rate": 1, "range/cost": 1}
+
+
 def test_parameters_are_no_state():
     tuning, _, _ = start()
     with pytest.raises(SettingError, match=r"expects the state that learner\.init gave, got dict"):

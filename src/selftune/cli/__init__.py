@@ -68,7 +68,7 @@ def train(
         steps: Environment steps, summed over parallel environments; rounded up to whole updates.
         seed: Of all randomness.
         drift: How the environment changes: a file of JSON, or the JSON itself; see `selftune envs --drift`.
-        checkpoint_every: Environment steps between two checkpoints.
+        checkpoint_every: Environment steps between two checkpoints, at most; rounded up to whole updates.
         out: The run folder; runs/ENV-AGENT-NUMBER when omitted.
     """
     if tune == ():
@@ -140,7 +140,7 @@ def evaluate(
 
 def _unfinished(folder: Path) -> str:
     run = Run(folder)
-    return "" if run.finished else f" (the run has taken {run.steps:,} of {run.config['settings']['steps']:,} steps)"
+    return "" if run.finished else f" (the run has taken {run.steps:,} of {run.planned_steps:,} steps)"
 
 
 def export(folder: Folder, out: Path | None = None) -> None:

@@ -21,15 +21,18 @@ def range(
 ) -> Guard:
     """Hold metaparameters within bounds, out of the flat ends of their constraints, and near their priors.
 
+    Of a function of the context, the output's offset is held and drawn.
+
     Args:
-        bounds: `{name: (lowest, highest)}` in constrained values.
+        bounds: `{name: (lowest, highest)}` in constrained values. A function of the context, which an offset does not
+            bound, must be held by its scope, `selftune.between`, as well.
         leak: Fraction of the way to its prior that a metaparameter goes at every update, in unconstrained coordinates;
             in [0, 1).
         priors: `{name: value}`, constrained, for those that leak; all leak to their initial values when omitted.
         saturation: Farthest that a coordinate of a bounded constraint may go: at 8 the slope of a sigmoid is 3e-4.
 
     Raises:
-        SettingError: A bound that is empty, or a leak outside [0, 1).
+        SettingError: A bound that is empty, or for a function of the context that may leave it; a leak outside [0, 1).
         UnknownMetaParamError: A bound or a prior for a metaparameter that is not tuned.
     """
     if not 0.0 <= leak < 1.0 or not saturation > 0:
@@ -42,6 +45,7 @@ def range(
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         moving = tuned(spec)
         check_names([*bounds, *(priors or {})], moving)
+        _refuse_unheld({name: moving[name] for name in bounds})
         meta_params, fired = dict(attempt.after.meta_params), {}
         for name, entry in moving.items():
             low, high = _limits(entry, bounds.get(name), saturation)
@@ -54,6 +58,16 @@ def range(
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("range", check)
+
+
+def _refuse_unheld(bounded: Mapping[str, MetaParam]) -> None:
+    for name, entry in bounded.items():
+        if entry.scope.reads_context and not entry.scope.held:
+            raise SettingError(
+                f"range: {name!r} has bounds and the scope {entry.scope.name}: what the context adds to a held offset "
+                "may lead out of them. Hold its values: MetaParam(..., scope=selftune.between(*constraint.coordinates("
+                f"(lowest, highest)), selftune.{entry.scope.name}))."
+            )
 
 
 def _leaked(entry: MetaParam, coordinates: PyTree, leak: float, prior: Any) -> PyTree:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import optax
 
-from selftune.errors import SettingError
+from selftune.errors import EstimatorError, SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.guards.trust import Distance, check_rates, projected
 from selftune.learning import BareStep, Learner, Projection, StepInfo
@@ -36,11 +36,13 @@ def adaptive_rate(
         target: What an update should come to, above 0.
         rates: Metaparameters or constants of the spec; those that are tuned are moved.
         factor: Above 1.
-        limits: `(lowest, highest)` value that a rate is moved to; a move in either direction ends within them.
+        limits: `(lowest, highest)`: down never leads below the first, up never above the second, as in rsl_rl. So a
+            rate that begins above the second comes down to it at its first move up, and likewise below the first.
 
     Raises:
         SettingError: A setting out of range.
         UnknownMetaParamError: A rate that the spec has not.
+        EstimatorError: The tuner has only a bare step function, which tells of no parameters.
     """
     if not (target > 0 and factor > 1 and 0 < limits[0] < limits[1]):
         raise SettingError(
@@ -77,6 +79,11 @@ def measured(distance: Distance) -> Guard:
 
         def step(eta: Eta, state: PyTree, batch: Batch) -> tuple[PyTree, StepInfo]:
             after, info = learner.step(eta, state, batch)
+            if not isinstance(info, StepInfo) or not hasattr(state, "params"):
+                raise EstimatorError(
+                    "adaptive_rate and measured tell how far an update moves parameters and need a Learner, got a bare "
+                    "step function whose state or info is not a learner's: use selftune.learner."
+                )
             return after, info._replace(distance=jnp.maximum(distance(state.params, after.params, batch), 0.0))
 
         return BareStep(step)

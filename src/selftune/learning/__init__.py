@@ -8,9 +8,9 @@ from selftune.learning.inner_loop import (
     Memory,
     Projection,
     StepInfo,
-    judged,
     learner,
 )
+from selftune.learning.judging import judged
 from selftune.learning.probing import probe_rule
 
 __all__ = [

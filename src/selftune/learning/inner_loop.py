@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import optax
 
 from selftune import _tree
-from selftune.errors import SettingError, did_you_mean
+from selftune.errors import SettingError
+from selftune.learning.judging import entry, judged
 from selftune.learning.probing import probe_rule, question, traced
 from selftune.types import Batch, Eta, Frozen, Loss, Params, PyTree, Rule, Scalar
 
@@ -92,7 +93,9 @@ class Learner:
         Raises:
             RuleError: The rule's derivative at a gradient of exactly zero is not finite. A rule with extras is asked
                 at its first update, when they are known.
+            SettingError: Parameters that are no real numbers, which have no gradient.
         """
+        _refuse_whole(params)
         if self.extras:
             self._known.update({name: value for name, value in eta.items() if not traced(value)})
         else:
@@ -138,7 +141,7 @@ class Learner:
         Returns:
             The new state, and the scale and distance of the projection.
         """
-        extras = {name: _entry(aux, name) for name in self.extras}
+        extras = {name: entry(aux, name) for name in self.extras}
         if extras:
             self._ask(state.params, {**eta, **self._known}, extras)
         transformation = optax.with_extra_args_support(self.rule(eta))
@@ -190,33 +193,13 @@ def learner(
     return Learner(loss, rule, freeze, memory, tuple(extras))
 
 
-def judged(loss: Loss, params: Params, frozen: Frozen, eta: Eta, batch: Batch) -> tuple[Scalar, Any]:
-    """What a loss says, inner or outer.
-
-    Raises:
-        SettingError: It is not a pair.
-    """
-    try:
-        told = loss(params, frozen, eta, batch)
-    except KeyError as error:
-        error.add_note(f"In the loss. If that was asked of eta: it holds {', '.join(sorted(eta))}.")
-        raise
-    if not isinstance(told, tuple) or len(told) != 2:
-        raise SettingError(
-            f"The loss returned a {type(told).__name__}; expected a pair `(value, aux)`. Where nothing is to be told "
-            "beside the value: `return value, {}`."
-        )
-    return told
-
-
-def _entry(aux: Any, name: str) -> Any:
-    try:
-        return aux[name] if isinstance(aux, dict) else getattr(aux, name)
-    except (KeyError, AttributeError):
-        known = aux if isinstance(aux, dict) else getattr(aux, "_fields", ())
-        raise SettingError(
-            f"The rule needs {name!r} from the loss's aux, which has it not; {did_you_mean(name, known)}"
-        ) from None
+def _refuse_whole(params: Params) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not jnp.issubdtype(kind := getattr(leaf, "dtype", type(leaf)), jnp.inexact):
+            raise SettingError(
+                f"learner.init got parameters of the type {kind} at {_tree.path_name(path)!r}; expected real numbers, "
+                "which a gradient can move: jnp.asarray(x, float)."
+            )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ boundary, or nearer to it than `EPSILON` (of the unit interval that is stretched
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -108,10 +108,18 @@ def _centered(x: Float[Array, "... n"]) -> Float[Array, "... n"]:
     return x - x.mean(axis=-1, keepdims=True)
 
 
+def _numbers(*bounds: Any) -> bool:
+    """Whether these are finite numbers."""
+    try:
+        return all(np.ndim(bound) == 0 and bool(np.isfinite(bound)) for bound in bounds)
+    except TypeError:
+        return False
+
+
 def interval(lower: float, upper: float) -> Constraint:
     """Values in `(lower, upper)`: `lower + (upper - lower) * sigmoid(x)`."""
-    if not (np.isfinite([lower, upper]).all() and lower < upper):
-        raise ConstraintError(f"interval({lower}, {upper}): expected two finite numbers, lower < upper.")
+    if not (_numbers(lower, upper) and lower < upper):
+        raise ConstraintError(f"interval({lower!r}, {upper!r}): expected two finite numbers, lower < upper.")
     width = upper - lower
     return Constraint(
         name=f"interval({lower:g}, {upper:g})",
@@ -127,8 +135,8 @@ def one_minus(lower: float = 1e-4, upper: float = 0.7) -> Constraint:
 
     `1 - value = lower * (upper / lower) ** sigmoid(x)`: equal steps are equal factors of the horizon `1 / (1 - value)`.
     """
-    if not 0.0 < lower < upper <= 1.0:
-        raise ConstraintError(f"one_minus({lower}, {upper}): expected 0 < lower < upper <= 1.")
+    if not (_numbers(lower, upper) and 0.0 < lower < upper <= 1.0):
+        raise ConstraintError(f"one_minus({lower!r}, {upper!r}): expected two numbers, 0 < lower < upper <= 1.")
     ratio = float(np.log(upper / lower))
     return Constraint(
         name=f"one_minus({lower:g}, {upper:g})",

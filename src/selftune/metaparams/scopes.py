@@ -5,6 +5,7 @@ an update rule can use: one number, or a tree shaped like the parameters.
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import jax
@@ -27,6 +28,8 @@ class Scope(NamedTuple):
     """`move(function, coordinates)`: apply a function to those coordinates that are unconstrained values themselves."""
     reads_context: bool = False
     """Whether the value depends on the context, and its coordinates are a function's."""
+    held: bool = False
+    """Whether no value leaves an interval, whatever the coordinates: see `between`."""
 
 
 scalar = Scope("scalar", init=lambda value, params, key: value, expand=lambda coordinates, params, context: coordinates)
@@ -63,8 +66,11 @@ def contextual(size: int, hidden: Sequence[int] = (32,)) -> Scope:
         size: Entries of the context, `C`. Features are best normalised into [-1, 1].
         hidden: Widths of the hidden layers.
     """
-    if size < 1 or any(width < 1 for width in hidden):
-        raise SettingError(f"contextual({size}, hidden={tuple(hidden)}): expected positive sizes.")
+    if not (isinstance(hidden, Sequence) and all(isinstance(n, Integral) and n >= 1 for n in (size, *hidden))):
+        raise SettingError(
+            f"contextual({size!r}, hidden={hidden!r}): expected positive sizes, whole numbers, such as contextual(2, "
+            "hidden=(32,))."
+        )
 
     def init(value: Float[Array, "..."], params: Params, key: PRNGKey) -> PyTree:
         sizes = (size, *hidden)
@@ -98,7 +104,9 @@ def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Sc
     """A scope none of whose values leave an interval, whatever its coordinates and the context.
 
     Beyond an end the value stands still and its slope does not: a gradient that turns round leads back inside, from as
-    far outside as the coordinates went.
+    far outside as the coordinates went. A metaparameter that depends on the context, held in [0.001, 0.1]:
+
+        st.MetaParam(0.01, st.positive, st.between(*st.positive.coordinates((1e-3, 0.1)), st.contextual(2)))
 
     Args:
         lowest: In unconstrained coordinates, as `Constraint.coordinates` gives them.
@@ -113,7 +121,7 @@ def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Sc
     def expand(coordinates: PyTree, params: Params, context: Float[Array, " C"] | None) -> PyTree:
         return jax.tree.map(held, scope.expand(coordinates, params, context))
 
-    return scope._replace(expand=expand)
+    return scope._replace(expand=expand, held=True)
 
 
 def _layer(path: tuple) -> str:

@@ -40,10 +40,12 @@ def export_policy(folder: Path | str, out: Path | str) -> Path:
     agent, actor, plan = learned(folder)
     observation_space, action_space = spaces_of(plan.env, plan.drift)
     dtype = observation_space.dtype if isinstance(observation_space, Box) else "float32"
+    bounded = isinstance(action_space, Box) and action_space.low is not None
 
     def policy(observation: Any, carry: Any, first: Any) -> tuple[Any, Any]:
         choice = agent.decide(actor, carry, observation, first)
-        return choice.action, choice.carry
+        action = jnp.clip(choice.action, -1.0, 1.0) if bounded else choice.action  # as the environment's side does
+        return action, choice.carry
 
     (batch,) = export.symbolic_shape("batch")
     shape = observation_space.encoded_shape
@@ -80,5 +82,6 @@ def export_policy(folder: Path | str, out: Path | str) -> Path:
 def _spoken(space: Any) -> dict[str, Any]:
     """What the numbers that come out mean."""
     if isinstance(space, Box):
-        return {"kind": "Box", "shape": list(space.shape), "range": [-1.0, 1.0], "low": space.low, "high": space.high}
+        ends = None if space.low is None else [-1.0, 1.0]
+        return {"kind": "Box", "shape": list(space.shape), "range": ends, "low": space.low, "high": space.high}
     return {"kind": "Discrete", "n": space.n, "start": space.start, "range": [0, space.n - 1]}

@@ -1,32 +1,14 @@
-"""What the user's own loop hands in, checked and made plain: spaces, observations, rewards, flags."""
+"""What the user's own loop hands in, checked and made plain: observations, rewards, flags; and what it gets back."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
 from selftune.envs import encode
+from selftune.envs.native import stretch
 from selftune.errors import SettingError
 from selftune.spaces import Box, Discrete, Space
-
-
-def plain_space(space: Any, describe: Callable[[Any], Space]) -> Space:
-    """A space of ours as it is, one of Gymnasium's as `describe` tells it."""
-    return space if isinstance(space, Box | Discrete) else describe(space)
-
-
-def spaces_as_json(*spaces: Space) -> list[dict[str, Any]]:
-    """Spaces as JSON says them."""
-    return [{"kind": type(space).__name__, **space._asdict()} for space in spaces]
-
-
-def space_from_json(told: Mapping[str, Any]) -> Space:
-    """A space that `spaces_as_json` said."""
-    kind = {"Box": Box, "Discrete": Discrete}[told["kind"]]
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-    fields.pop("kind")
-    return kind(**fields)
 
 
 def seen(space: Space, observation: Any) -> Shaped[np.ndarray, "1 ..."]:
@@ -65,6 +47,19 @@ def flag(name: str, value: Any) -> bool:
     if number.dtype.kind not in "biu" or number.size != 1:
         raise SettingError(f"step got {name}={value!r:.60}, expected True or False.")
     return bool(number.reshape(()))
+
+
+def taken(space: Space, action: Shaped[np.ndarray, "1 ..."]) -> int | Shaped[np.ndarray, "..."]:
+    """An agent's action as the user's space holds it: counted from its start; or within its bounds, and of its type.
+
+    The bounds are those of its type: stretched in float32, an action may lie beyond them by its rounding.
+    """
+    if isinstance(space, Discrete):
+        return int(action[0]) + space.start
+    stretched = stretch(space, action, np)[0].astype(space.dtype)
+    if space.low is None or space.high is None:
+        return stretched
+    return np.clip(stretched, np.asarray(space.low, space.dtype), np.asarray(space.high, space.dtype))
 
 
 def _array(what: str, value: Any) -> np.ndarray:

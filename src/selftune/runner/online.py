@@ -21,19 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from selftune.agents import AgentState, Choice, beginning, recipe_for
-from selftune.envs import describe_actions, describe_observations
-from selftune.envs.encoding import bounded
-from selftune.envs.native import stretch
 from selftune.errors import CheckpointError, SettingError
 from selftune.metaparams import tuned
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
-from selftune.runner.handed import earned, flag, plain_space, seen, space_from_json, spaces_as_json
+from selftune.runner.handed import earned, flag, seen, taken
+from selftune.runner.plain_spaces import plain_actions, plain_observations, space_from_json, spaces_as_json
 from selftune.runner.plan import Plan, agent_named, by_name, names, settled, starts, whole
 from selftune.runner.stopping import uninterrupted
-from selftune.spaces import Box, Discrete, Space
+from selftune.spaces import Box, Space
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 Learned: TypeAlias = tuple[AgentState, Any, tuple[dict[str, float], dict[str, int]]]
@@ -91,10 +89,8 @@ class OnlineAgent:
             raise SettingError(f"learning = {learning!r}: expected 'inline' or 'background'.")
         if on_event is not None and not callable(on_event):
             raise SettingError(f"on_event = {on_event!r}: expected a function of a kind and facts.")
-        self.observation_space: Space = plain_space(observation_space, describe_observations)
-        self.action_space: Space = plain_space(action_space, describe_actions)
-        if isinstance(self.action_space, Box):
-            bounded(self.action_space)
+        self.observation_space: Space = plain_observations(observation_space)
+        self.action_space: Space = plain_actions(action_space)
         tune, init, settings = names(tune), starts(init), by_name("settings", settings)
         self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
         self._asked |= {"settings": settings, "tuner": tuner}
@@ -175,9 +171,14 @@ class OnlineAgent:
 
         But metaparameters that began as a beginner's go home, whatever has become of them.
 
+        Args:
+            known: `selftune.Run(folder).learned()`.
+
         Raises:
-            SettingError: The networks have other shapes.
+            SettingError: It is something else, or of networks or senses of other shapes.
         """
+        if not isinstance(known, beginning.Learned):
+            raise SettingError(f"begin_with got {known!r:.60}; expected what selftune.Run(folder).learned() gives.")
         with uninterrupted():
             self._take_over(wait=True)
         self._state = beginning.go_on_with(self._agent, self._state, jax.tree.map(jnp.array, known), self._learn_key)
@@ -245,9 +246,7 @@ class OnlineAgent:
         first = np.array([self._first])
         choice, self._key = self._functions.act(self._actor, self._carry, observation, first, self._key)
         self._observation, self._choice, self._carry = observation, choice, choice.carry
-        action = np.array(choice.action)
-        space = self.action_space
-        return int(action[0]) + space.start if isinstance(space, Discrete) else stretch(space, action, np)[0]
+        return taken(self.action_space, np.array(choice.action))
 
     def _cut(self) -> None:
         """What comes next does not follow on what was written last, or learned from."""

@@ -44,7 +44,7 @@ class Plan:
     steps: int = 500_000
     seed: int = 0
     checkpoint_every: int = 100_000
-    """Environment steps between two checkpoints."""
+    """Environment steps between two checkpoints, at most; rounded up to whole updates."""
     drift: Drift | None = None
     """How the environment changes."""
     tuner: str = "meta_gradient"

@@ -1,12 +1,20 @@
-"""From what chunks tell to one row of `metrics.jsonl`; see `RunFolder`."""
+"""From what chunks tell to one row of `metrics.jsonl`; see `RunFolder`.
 
+A checkpoint may fall within a row. It keeps the sums so far, so that a run that goes on there has the rows of one that
+never stopped.
+"""
+
+import math
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from selftune.runner.session import Telemetry
+from selftune.tuning import TunerInfo
 
 
 class Rows:
@@ -15,12 +23,16 @@ class Rows:
     Args:
         steps_per_update: Environment steps of one update.
         spent: Seconds of training before this process took over.
+        sums: What `sums` was in the checkpoint that it took over, as JSON said it.
     """
 
-    def __init__(self, steps_per_update: int, spent: float = 0.0):
+    def __init__(self, steps_per_update: int, spent: float = 0.0, sums: Mapping[str, float | None] | None = None):
         self._steps_per_update = steps_per_update
         self._begin = time.perf_counter() - spent
+        known = {name: math.nan if number is None else number for name, number in (sums or {}).items()}
+        self._sums: dict[str, float] = defaultdict(float, known)
         self._told: list[Telemetry] = []
+        self._info: TunerInfo | None = None
         self._last: tuple[int, float] | None = None
 
     def wall_time(self) -> float:
@@ -28,34 +40,46 @@ class Rows:
         return time.perf_counter() - self._begin
 
     def include(self, told: Telemetry) -> None:
-        """One more chunk."""
+        """One more chunk; what it leaves on the device stays there until somebody looks."""
         self._told.append(told)
+        self._info = told.info
 
     @property
     def waiting(self) -> bool:
         """Whether anything has been told since the last row."""
-        return bool(self._told)
+        return self._info is not None
+
+    def sums(self) -> dict[str, float]:
+        """Over all that was told since the last row, by name; empty where a row has just ended."""
+        told, self._told = self._told, []
+        for one, fired in zip(told, jax.device_get([one.fired for one in told]), strict=True):
+            counts = {f"guard/{name}": int(count) for name, count in fired.items()}
+            counts |= {"updates": len(one.reward), "episodes": len(one.returns), "lengths": int(one.lengths.sum())}
+            totals = {"returns": one.returns.sum(dtype=float), "rewards": one.reward.sum(dtype=float)}
+            for name, number in {**counts, **totals}.items():
+                self._sums[name] += float(number)
+        return dict(self._sums)
 
     def take(self, update: int) -> dict[str, Any]:
         """The row about everything since the last one."""
-        told, self._told = self._told, []
-        returns = np.concatenate([one.returns for one in told])
-        lengths = np.concatenate([one.lengths for one in told])
-        info, fired = jax.device_get((told[-1].info, [one.fired for one in told]))
+        sums, info = defaultdict(float, self.sums()), jax.device_get(self._info)
+        self._sums.clear()
+        self._info = None
+        episodes = int(sums["episodes"])
         now, step = self.wall_time(), update * self._steps_per_update
         row: dict[str, Any] = {
             "step": step,
             "update": update,
             "wall_time": now,
-            "return_mean": float(np.mean(returns)) if len(returns) else None,
-            "return_episodes": len(returns),
-            "reward_mean": float(np.mean(np.concatenate([one.reward for one in told]))),
-            "length_mean": float(np.mean(lengths)) if len(lengths) else None,
+            "return_mean": sums["returns"] / episodes if episodes else None,
+            "return_episodes": episodes,
+            "reward_mean": sums["rewards"] / sums["updates"],
+            "length_mean": sums["lengths"] / episodes if episodes else None,
             "steps_per_second": self._speed(step, now),
         }
         row |= {f"eta/{name}": value for name, value in info.eta.items() if name in info.meta_grad}
         row |= {f"meta_grad/{name}": _size(value) for name, value in info.meta_grad.items()}
-        row |= {f"guard/{name}": sum(int(one[name]) for one in fired) for name in info.guards}
+        row |= {f"guard/{name}": int(sums[f"guard/{name}"]) for name in info.guards}
         row |= {"loss": info.steps.loss[-1], "meta_loss": info.meta_loss, "policy_distance": info.steps.distance[-1]}
         return row | {name: value[-1] for name, value in info.steps.aux.items()} | dict(info.meta_aux)
 

@@ -50,9 +50,14 @@ class Run:
         return self.rows[-1]["step"] if self.rows else 0
 
     @property
+    def planned_steps(self) -> int:
+        """Environment steps that it is to take: as planned at first, or as `resume` was told since."""
+        return self._folder.planned_steps
+
+    @property
     def finished(self) -> bool:
         """Whether it has taken all its steps."""
-        return self.steps >= self.config["settings"]["steps"]
+        return self.steps >= self.planned_steps
 
     @property
     def final_return(self) -> float | None:

@@ -1,6 +1,6 @@
 """A run on disk: what was asked, what happened, what was learned.
 
-    config.json      settings, seed, command and versions; the new length of a run that was made longer
+    config.json      settings, seed, command and versions; the new length of a run that was given another
     metrics.jsonl    one JSON object for each logging interval
     events/          the same numbers for TensorBoard
     checkpoints/     arrays in safetensors files
@@ -18,7 +18,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from selftune.errors import RunFolderError
+from selftune.errors import RunFolderError, SettingError
 from selftune.runner import strict_json
 from selftune.runner.appending import append
 from selftune.runner.event_files import EventFile
@@ -94,6 +94,11 @@ class RunFolder:
             raise RunFolderError(f"{file} holds a {type(config).__name__}; expected an object of settings.")
         return config
 
+    @property
+    def planned_steps(self) -> int:
+        """Environment steps that the run is to take: as planned, or as `extend` has changed it."""
+        return self.config.get("extended", self.config["settings"]["steps"])
+
     def rows(self) -> list[dict[str, Any]]:
         """The rows so far, oldest first; none before the first. A torn last line is left out.
 
@@ -140,10 +145,13 @@ class RunFolder:
         """
         kept = [row for row in self.rows() if (row.get("step") or 0) <= step]
         write_whole(self._metrics, b"".join(map(strict_json.line, kept)))
-        self._events.restart(step)
+        try:
+            self._events.restart(step)
+        except OSError as error:
+            _logger.warning("%s: TensorBoard is not told of a new beginning (%s); the run goes on.", self.path, error)
 
     def extend(self, steps: int) -> None:
-        """Record a new length of the run, in environment steps.
+        """Record a new length of the run, longer or shorter, in environment steps.
 
         Raises:
             RunFolderError: the folder cannot be written.
@@ -162,6 +170,24 @@ class RunFolder:
         elif data and not data.endswith(b"\n"):
             append(self._metrics, b"\n")
         self._mended = True
+
+
+def named_folder(out: Any) -> Path:
+    """The folder that a user named.
+
+    Raises:
+        SettingError: That is no name.
+    """
+    if not isinstance(out, str | Path) or not str(out).strip() or "\0" in str(out):
+        raise SettingError(f"out = {out!r:.60}: expected the name of a folder, such as 'runs/cartpole'.")
+    return Path(out)
+
+
+def free_folder(env: str, agent: str) -> Path:
+    """A folder for a run whose user named none."""
+    stem = f"{env.replace('/', '-').replace(':', '-')}-{agent}"
+    numbers = (number for number in range(1, 1_000_000) if not Path("runs", f"{stem}-{number}").exists())
+    return Path("runs", f"{stem}-{next(numbers)}")
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:

@@ -17,18 +17,16 @@ import jax
 from selftune.envs.drift import Drift, read
 from selftune.errors import SettingError
 from selftune.runner.checkpointing import Checkpoints
+from selftune.runner.chunks import chunks
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
 from selftune.runner.plan import Plan, by_name, names, planned, starts
 from selftune.runner.rows import Rows
 from selftune.runner.run import Run
-from selftune.runner.run_folder import RunFolder
+from selftune.runner.run_folder import RunFolder, free_folder, named_folder
 from selftune.runner.session import Experiment, Session
 from selftune.runner.stopping import stop_requests
 from selftune.runner.watching import Watchdog, end_resumably
-
-ROWS = 500
-"""A run logs about so many rows, whatever its length."""
 
 
 def train(
@@ -59,7 +57,7 @@ def train(
         seed: Of all randomness.
         settings: Changes to the agent's settings, which nothing tunes, such as `{"num_envs": 8}`.
         drift: How the environment changes: a `Drift`, or one in JSON: as a mapping, a text, or the name of a file.
-        checkpoint_every: Environment steps between two checkpoints.
+        checkpoint_every: Environment steps between two checkpoints, at most; rounded up to whole updates.
         out: The run folder; `runs/<env>-<agent>-<number>` when omitted.
         progress: Whether to show the run while it goes.
 
@@ -76,13 +74,13 @@ def train(
     plan = Plan(env, agent, names(tune), *changes, steps, seed, checkpoint_every, schedule, tuner)
     _, experiment, config = plan.build()
     try:
-        path = _free_folder(env, agent) if out is None else _folder(out)
+        path = free_folder(env, agent) if out is None else named_folder(out)
         with (
             stop_requests() as stopped,
             lock(path),
         ):
             folder = RunFolder.create(path, config, seed=seed, command=plan.command(out))
-            _make(plan, experiment, folder, lambda: (experiment.begin(seed), 0.0), progress, stopped)
+            _make(plan, experiment, folder, lambda: (experiment.begin(seed), {}), progress, stopped)
         return Run(path)
     finally:
         experiment.close()
@@ -112,14 +110,14 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     _, experiment, _ = plan.build()
     try:
         with stop_requests() as stopped, lock(folder.path):
-            session, spent = _restored(experiment, folder)
+            session, facts = _restored(experiment, folder)
             reached = int(session.update) * experiment.steps_per_update
-            if reached < plan.steps:
-                if steps is not None:
-                    folder.extend(steps)
-                _make(plan, experiment, folder, lambda: (session, spent), progress, stopped)
-            elif steps is not None and steps < reached:
+            if steps is not None and steps < reached:
                 raise SettingError(f"steps = {steps:,}: {folder.path} has taken {reached:,}; expected more than that.")
+            if steps is not None:
+                folder.extend(steps)
+            if reached < plan.steps:
+                _make(plan, experiment, folder, lambda: (session, facts), progress, stopped)
             elif progress:
                 more = f"selftune resume {folder.path} --steps {2 * reached}"
                 print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
@@ -132,7 +130,7 @@ def _make(
     plan: Plan,
     experiment: Experiment,
     folder: RunFolder,
-    begin: Callable[[], tuple[Session, float]],
+    begin: Callable[[], tuple[Session, Mapping[str, Any]]],
     progress: bool,
     stopped: Callable[[], bool],
 ) -> None:
@@ -146,9 +144,9 @@ def _make(
         starts=folder.config["settings"]["init"],
     )
     with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
-        session, spent = begin()
+        session, facts = begin()
         show = display.update if progress else lambda row: None
-        _run(plan, experiment, session, spent, folder, show, watchdog.beat, stopped)
+        _run(plan, experiment, session, facts, folder, show, watchdog.beat, stopped)
     if progress:
         display.summary()
         if not Run(folder.path).finished:
@@ -159,7 +157,7 @@ def _run(
     plan: Plan,
     experiment: Experiment,
     session: Session,
-    spent: float,
+    facts: Mapping[str, Any],
     folder: RunFolder,
     show: Callable[[Mapping[str, Any]], None],
     beat: Callable[[], None],
@@ -167,15 +165,17 @@ def _run(
 ) -> None:
     """The loop. Ends early when asked to; whatever ends it, what was learned is saved first."""
     per_update = experiment.steps_per_update
-    updates, done = -(-plan.steps // per_update), int(session.update)
-    every = updates_per_row(-(-folder.config["settings"]["steps"] // per_update))
-    rows = Rows(per_update, spent)
+    steps = plan.steps, folder.config["settings"]["steps"], plan.checkpoint_every
+    updates, at_first, most = (-(-count // per_update) for count in steps)
+    grouped = chunks(updates, at_first, most, experiment.native)
+    done = saved = int(session.update)
+    rows = Rows(per_update, facts.get("wall_time", 0.0), facts.get("sums"))
     checkpoints = Checkpoints(folder.path)
-    saved = done * per_update
 
     def save(write: Callable[..., None]) -> None:
         update = int(session.update)
-        write(update * per_update, session, {"update": update, "wall_time": rows.wall_time()})
+        told = {"update": update, "wall_time": rows.wall_time(), "sums": rows.sums()}
+        write(update * per_update, session, told)
 
     def log() -> None:
         row = rows.take(done) | _drifted(plan, done * per_update - experiment.num_envs)
@@ -183,7 +183,7 @@ def _run(
         show(row)
 
     def close_row() -> None:
-        if rows.waiting:  # on the host a run can stop within one
+        if rows.waiting:  # a run can stop within one
             log()
 
     def finish() -> None:
@@ -191,17 +191,17 @@ def _run(
         close_row()
 
     try:
-        while done < updates and not stopped():
-            chunk = min(every - done % every, updates - done) if experiment.native else 1
+        while done < grouped.updates and not stopped():
+            chunk = grouped.next(done)
             session, told = experiment.advance(session, chunk, beat)
             done += chunk
             rows.include(told)
             beat()
-            if done % every == 0 or done == updates:
+            if grouped.ends_row(done):
                 log()
-                if done * per_update - saved >= plan.checkpoint_every and done < updates:
-                    save(checkpoints.save)
-                    saved = done * per_update
+            if grouped.checkpoint_is_due(done, saved):
+                save(checkpoints.save)
+                saved = done
     except KeyboardInterrupt as interrupt:
         if _taken(session):
             interrupt.add_note(
@@ -229,35 +229,18 @@ def _taken(session: Session) -> bool:
     return any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(session))
 
 
-def updates_per_row(updates: int) -> int:
-    """About `ROWS` rows in a run of so many updates; all of one length where one can be found.
-
-    A chunk of another length at the end would be one more program to compile.
-    """
-    least = max(1, updates // ROWS)
-    return next((each for each in range(least, 2 * least + 1) if updates % each == 0), least)
-
-
 def _drifted(plan: Plan, step: int) -> dict[str, float]:
     """Where each changing field stood at an environment step: a value, or a factor of its own."""
     levels = {} if plan.drift is None else plan.drift.levels(step)
     return {f"drift/{name}": float(level) for name, level in levels.items()}
 
 
-def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, float]:
-    """The session of the newest whole checkpoint; later rows are cut."""
+def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, dict[str, Any]]:
+    """The session of the newest whole checkpoint, and what was told beside it; later rows are cut.
+
+    So is the last one of a run that stopped within a row: the checkpoint has its sums, and it is taken again, whole.
+    """
     step, session, facts = Checkpoints(folder.path).latest(experiment.example())
-    folder.cut(step)
-    return experiment.resume(session), float(facts.get("wall_time", 0.0))
-
-
-def _folder(out: Any) -> Path:
-    if not isinstance(out, str | Path) or not str(out).strip() or "\0" in str(out):
-        raise SettingError(f"out = {out!r:.60}: expected the name of a folder, such as 'runs/cartpole'.")
-    return Path(out)
-
-
-def _free_folder(env: str, agent: str) -> Path:
-    stem = f"{env.replace('/', '-').replace(':', '-')}-{agent}"
-    numbers = (number for number in range(1, 1_000_000) if not Path("runs", f"{stem}-{number}").exists())
-    return Path("runs", f"{stem}-{next(numbers)}")
+    within = facts.get("sums", {}).get("updates", 0)
+    folder.cut(step - int(within) * experiment.steps_per_update)
+    return experiment.resume(session), facts

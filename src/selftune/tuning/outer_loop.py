@@ -42,7 +42,7 @@ class TunerInfo(NamedTuple):
     meta_grad: MetaParams
     """With respect to the unconstrained coordinates."""
     guards: dict[str, Int[Array, ""]]
-    """1 for each guard that fired, 0 for each that did not."""
+    """1 for each guard that fired, 0 for each that did not; one number for guards that share a name."""
     meta_loss: Scalar
     meta_aux: Any
     steps: Any
@@ -150,7 +150,8 @@ class Tuner:
         forgotten = self.estimator.forget(meta.estimator_state, state)
         for guard in self.guards:
             after, fired = guard.check(self.spec, Attempt(before, after, meta_grad, info, forgotten))
-            guards |= fired
+            twice = {name: jnp.maximum(guards[name], count) for name, count in fired.items() if name in guards}
+            guards |= {**fired, **twice}
         last = jax.tree.map(lambda leaf: leaf[-1], batches)
         eta = problem.eta(after.meta_params, last)
         meta = Meta(after.meta_params, after.opt_state, after.estimator_state, meta.updates + 1)
