@@ -23,7 +23,7 @@ def apart(places, begin=0):
     return {there - here for here, there in zip([begin, *places], places, strict=False)}
 
 
-@pytest.mark.parametrize(("updates", "row"), [(977, 1), (5860, 20), (390_625, 781), (97_657, 195)])
+@pytest.mark.parametrize(("updates", "row"), [(977, 1), (5860, 20), (97_657, 195)])
 @pytest.mark.parametrize("checkpoint", [1, 7, 196, 10_000])
 def test_no_checkpoint_is_late_and_rows_are_as_they_were(updates, row, checkpoint):
     ends, rows, checkpoints = grouped(updates, updates, checkpoint, True)
