@@ -66,6 +66,9 @@ def readable(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
 
     Args:
         x: of any shape and real type; whole numbers are as they are.
+
+    Returns:
+        Of its shape and type, below 1e15 in size.
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
