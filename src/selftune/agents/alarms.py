@@ -18,9 +18,11 @@ class Alarm(NamedTuple):
     """A test on a stream of levels; what is not finite is passed over, and after it rang it begins anew."""
 
     init: Callable[[], PyTree]
-    hear: Callable[[PyTree, Scalar, float], tuple[PyTree, Array]]
+    hear: Callable[[PyTree, Scalar, Scalar | float], tuple[PyTree, Array]]
     """`hear(past, level, share) -> (past, rung)`: a number, in any unit in which more is better; the share of the
     alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
+    longest: float = math.inf
+    """The share of its memory that a level should last at most; what lasted longer is heard in pieces."""
 
 
 def all_is_lost(
@@ -58,7 +60,7 @@ def all_is_lost(
             this is above `1.25 * deviations`; all of it only after as many memories.
     """
 
-    def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
+    def hear(past: Standing, level: Scalar, share: Scalar | float) -> tuple[Standing, Array]:
         gain = past.best - past.beginner
         learned = gain > deviations * past.deviation
         unit = jnp.where(learned, gain, 1.0)
@@ -82,8 +84,11 @@ def all_is_lost(
         enough = jnp.maximum(patience, certainty * (past.deviation / unit) ** 2)
         return after, short > enough * jnp.maximum(1.0, waiting * took)
 
-    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear)
+    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear, LONGEST)
 
+
+LONGEST = 0.125
+"""Of a level, in memories: what `all_is_lost` reckons with is noise of many levels a memory."""
 
 DEVIATION = math.sqrt(math.pi / 2.0)
 """A normal distribution's standard deviation over its mean absolute one."""
@@ -125,7 +130,7 @@ def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15
         warm_up: Levels before anything counts.
     """
 
-    def hear(past: Falls, level: Scalar, share: float) -> tuple[Falls, Array]:
+    def hear(past: Falls, level: Scalar, share: Scalar | float) -> tuple[Falls, Array]:
         deviation = jnp.sqrt(past.variance) + 1e-6 * (1.0 + jnp.abs(past.mean))
         fall = (past.mean - level) / deviation - tolerance
         total = jnp.where(past.seen >= warm_up, jnp.maximum(past.total + fall, 0.0), 0.0)
@@ -148,8 +153,8 @@ class Falls(NamedTuple):
     """Levels so far."""
 
 
-def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]) -> Alarm:
-    def guarded(past: PyTree, level: Scalar, share: float) -> tuple[PyTree, Array]:
+def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]], longest: float = math.inf) -> Alarm:
+    def guarded(past: PyTree, level: Scalar, share: Scalar | float) -> tuple[PyTree, Array]:
         then, rung = hear(past, level, share)
         fine = jnp.isfinite(level)
         after = jax.tree.map(
@@ -157,4 +162,4 @@ def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]
         )
         return after, rung & fine
 
-    return Alarm(init, guarded)
+    return Alarm(init, guarded, longest)

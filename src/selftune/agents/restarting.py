@@ -1,10 +1,11 @@
 """Start anew when all is lost: what an agent can do where the world has changed and it cannot let go.
 
 What an alarm hears is the discounted return so far, as it flows backwards from every step:
-`z <- discount * z + reward`, 0 at an episode's end. It needs no episode to end and no critic, and falls when rewards
-or episodes become smaller.
+`z <- discount * z + reward`, 0 at an episode's end and when an agent begins. It needs no episode to end and no critic,
+and falls when rewards or episodes become smaller.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from selftune.agents.recipe import Recipe
 from selftune.metaparams import placed, tuned
 from selftune.networks.normalisation import discounted_returns
 from selftune.tuning import TunerInfo
-from selftune.types import Array, Float, MetaParams, PRNGKey, PyTree, Scalar, Transitions
+from selftune.types import Array, Float, MetaParams, PRNGKey, PyTree, Transitions
 
 DISCOUNT = 0.99
 """Of the return so far."""
@@ -25,8 +26,6 @@ MEMORY = 300
 """Steps of each environment that an alarm's memory lasts: three times as far as the return so far looks back."""
 ENOUGH = 5000
 """Steps of all environments together that it lasts at least."""
-ROLLOUTS = 8
-"""Rollouts that it lasts at least: the level of one is noise where episodes begin together."""
 
 
 class Watched(NamedTuple):
@@ -55,11 +54,12 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
         def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
             watched: Watched = state.experience
             learned, info = agent.learn(_inner(state), batch, key)
-            so_far, level = returns_so_far(watched.so_far, batch)
-            heard, rung = alarm.hear(watched.alarm, level, share_of_memory(*batch.reward.shape))
+            so_far, reached = returns_so_far(watched.so_far, batch)
+            heard, rung = hear_in_pieces(alarm, watched.alarm, reached)
             new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
             fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
-            after = fresh._replace(experience=Watched(fresh.experience, heard, so_far))
+            earned = jnp.where(rung, 0.0, so_far)
+            after = fresh._replace(experience=Watched(fresh.experience, heard, earned))
             begun = {name: jnp.where(rung, recipe.start[name], info.eta[name]) for name in starting}
             guards = info.guards | {"restart": jnp.where(rung, 1, 0)}
             return after, info._replace(eta={**info.eta, **begun}, guards=guards)
@@ -78,15 +78,29 @@ def rescued(recipe: Recipe, agent: Agent) -> Agent:
     return restart_on(all_is_lost())(recipe, agent) if tuned(agent.spec) else agent
 
 
+def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Float[Array, "T B"]]:
+    """What a rollout leaves of the discounted return so far, and what it was after each step."""
+    return discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
+
+
+def hear_in_pieces(alarm: Alarm, past: PyTree, reached: Float[Array, "T B"]) -> tuple[PyTree, Array]:
+    """What an alarm makes of a rollout, piece after piece: whether it rang at any, after which it begins anew."""
+    pieces = jnp.array_split(reached, pieces_of(alarm, *reached.shape))
+    levels = jnp.stack([jnp.nanmean(piece) for piece in pieces])
+    shares = jnp.asarray([share_of_memory(*piece.shape) for piece in pieces], levels.dtype)
+    heard, rings = jax.lax.scan(lambda past, piece: alarm.hear(past, *piece), past, (levels, shares))
+    rung = rings.any()
+    return jax.tree.map(lambda new, old: jnp.where(rung, new, old), alarm.init(), heard), rung
+
+
+def pieces_of(alarm: Alarm, length: int, count: int) -> int:
+    """In how many pieces an alarm hears a rollout of `length` steps in `count` environments."""
+    return max(1, math.ceil(share_of_memory(length, count) / alarm.longest))
+
+
 def share_of_memory(length: int, count: int) -> float:
-    """How much of an alarm's memory a rollout of `length` steps in `count` environments lasts."""
-    return min(length / MEMORY, length * count / ENOUGH, 1.0 / ROLLOUTS)
-
-
-def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Scalar]:
-    """What a rollout [T, B] leaves of the discounted return so far, and its mean over the rollout."""
-    so_far, reached = discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
-    return so_far, jnp.nanmean(reached)
+    """How much of an alarm's memory so many steps in so many environments last."""
+    return min(length / MEMORY, length * count / ENOUGH)
 
 
 def _anew(fresh: AgentState, learned: AgentState, meta_params: MetaParams) -> AgentState:
