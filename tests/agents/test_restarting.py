@@ -7,6 +7,7 @@ from selftune.agents.alarms import Alarm, all_is_lost, pages_test
 from selftune.agents.restarting import (
     ENOUGH,
     Watched,
+    alarm_for,
     hear_in_pieces,
     pieces_of,
     restart_on,
@@ -70,6 +71,41 @@ def test_what_rang_early_in_a_rollout_is_a_beginner_at_its_end():
     after, rung = hear_in_pieces(alarm, past, jnp.zeros((128, 16)))
     assert bool(rung)
     assert jax.tree.map(float, after) == jax.tree.map(float, alarm.init())
+
+
+def rings(alarm, speed):
+    """How often it rings in 60 rounds of 128 steps by 16 robots whose episodes of 1000 steps begin together."""
+    steps = jnp.arange(60 * 128)
+    gathering = jnp.minimum(steps % 1000 / 60.0, 1.0)
+    reward = (speed * gathering)[:, None] + 0.3 * jax.random.normal(jax.random.key(0), (len(steps), 16))
+    ended = jnp.broadcast_to((steps % 1000 == 999)[:, None], reward.shape)
+    nothing = jnp.zeros(reward.shape)
+    _, reached = returns_so_far(jnp.zeros(16), Transitions(nothing, nothing, reward, ended, ended, nothing))
+    rounds = reached.reshape(60, 128, 16)
+    return int(jax.lax.scan(lambda past, one: hear_in_pieces(alarm, past, one), alarm.init(), rounds)[1].sum())
+
+
+def test_who_begins_as_an_expert_is_not_begun_anew_where_it_loses_half():
+    """It began with what another had learned. A beginner's level that is taken from its first 156 steps alone is half
+    of what it makes, since episodes and returns so far have only begun: all that was above would be a gain, and lost.
+    """
+    halved = jnp.where(jnp.arange(60 * 128) < 1024, 1.0, 0.5)
+    assert rings(all_is_lost(), halved) > 0
+    assert rings(alarm_for(128, 16), halved) == 0
+
+
+def test_half_a_memory_or_four_rollouts_is_a_beginner():
+    def last(length):
+        """The last level, in memories of this alarm, that a beginner's is made of."""
+        alarm, share = alarm_for(length, 16), share_of_memory(length, 16)
+        past, count = alarm.init(), 0
+        while float(past.beginner) == float(past.mean):
+            past, _ = alarm.hear(past, jnp.asarray(float(count)), share)
+            count += 1
+        return count - 1
+
+    assert last(32) == 5, "half a memory of 9.8"
+    assert last(128) == 4, "more than half a memory"
 
 
 @pytest.mark.parametrize("build", [a2c, impala, ppo])

@@ -32,10 +32,11 @@ def all_is_lost(
     certainty: float = 5.0,
     waiting: float = 0.05,
     fading: float = 5.0,
+    beginning: float = 0.5,
 ) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
-    A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
+    A beginner's level is the mean of the `beginning`, before it has learned; `gain` is what the best mean was above
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
     `patience`, nothing is lost by starting anew.
@@ -58,6 +59,7 @@ def all_is_lost(
             limit. It took as long as until the gain last doubled.
         fading: Memories over which the deviation fades, above 0. A jump from quiet levels is a gain, and no noise, if
             this is above `1.25 * deviations`; all of it only after as many memories.
+        beginning: Memories that it is a beginner, above 0.
     """
 
     def hear(past: Standing, level: Scalar, share: Scalar | float) -> tuple[Standing, Array]:
@@ -74,7 +76,7 @@ def all_is_lost(
         known = past.known + jnp.where(usual, slowly * (1.0 - past.known), 0.0)
         closer = slowly / jnp.maximum(known, slowly) * (DEVIATION * jnp.abs(off) - past.deviation)
         deviation = past.deviation + jnp.where(usual, closer, 0.0)
-        young = past.age < 0.5
+        young = past.age < beginning
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner

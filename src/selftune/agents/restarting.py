@@ -26,6 +26,9 @@ MEMORY = 300
 """Steps of each environment that an alarm's memory lasts: three times as far as the return so far looks back."""
 ENOUGH = 5000
 """Steps of all environments together that it lasts at least."""
+BEGINNING = 4
+"""Rollouts that a beginner is one at least, where half a memory is less: the return so far needs a hundred steps of
+each environment to fill, and more where all begin their episodes together."""
 
 
 class Watched(NamedTuple):
@@ -75,7 +78,14 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
 
 def rescued(recipe: Recipe, agent: Agent) -> Agent:
     """A self-tuning agent that starts anew when all that it had learned is lost; one that tunes nothing as it is."""
-    return restart_on(all_is_lost())(recipe, agent) if tuned(agent.spec) else agent
+    if not tuned(agent.spec):
+        return agent
+    return restart_on(alarm_for(agent.rollout_length, agent.num_envs))(recipe, agent)
+
+
+def alarm_for(length: int, count: int) -> Alarm:
+    """What rings when all is lost, for rollouts of `length` steps in `count` environments."""
+    return all_is_lost(beginning=max(0.5, BEGINNING * share_of_memory(length, count)))
 
 
 def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Float[Array, "T B"]]:
