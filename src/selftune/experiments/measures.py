@@ -107,12 +107,16 @@ def recovery(
         usual = level[:, before[-max(1, len(before) // 5) :]].mean(axis=1)
         target = random[number + 1] + share * (usual - random[number])
         means = np.lib.stride_tricks.sliding_window_view(level[:, after], window, axis=1).mean(axis=2)
-        short = means < target[:, None]
-        back = ~short & np.logical_or.accumulate(short, axis=1)
-        ends = steps[after[window - 1 :]] - change
-        wait = np.where(back.any(axis=1), ends[back.argmax(axis=1)], np.inf)
-        waits[:, number] = np.where(usual > learned[number], np.where(short.any(axis=1), wait, 0.0), np.nan)
+        ends = np.array([*steps[after[window - 1 :]] - change, np.inf, 0.0])
+        waits[:, number] = np.where(usual > learned[number], ends[back(means < target[:, None])], np.nan)
     return waits
+
+
+def back(short: Bool[np.ndarray, "N W"]) -> Int[np.ndarray, " N"]:
+    """Of `W` windows, the first that is not short after one that was; `W` where none is, -1 where none was short."""
+    returned = ~short & np.logical_or.accumulate(short, axis=1)
+    found = np.where(returned.any(axis=1), returned.argmax(axis=1), short.shape[1])
+    return np.where(short.any(axis=1), found, -1)
 
 
 def final_return(

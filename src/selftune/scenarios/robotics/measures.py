@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from selftune.envs.drift import Drift
 from selftune.errors import SettingError
+from selftune.experiments.measures import back
 from selftune.experiments.statistics import Interval, paired_ratio
 from selftune.scenarios.robotics.courses import Course
 
@@ -63,7 +64,7 @@ def cost(course: Course, before: int, window: int, share: float = SHARE) -> Cost
     usual = float(course.speed[max(0, before - window) : before].mean())
     levels = windows(course.speed[after], window)
     points = len(course.speed) - before
-    ends, recovered = _back(levels < share * usual, points) if usual > 0.0 else (points, False)
+    ends, recovered = _ends(levels < share * usual, points) if usual > 0.0 else (points, False)
     steps = points * per_update
     return Cost(
         usual,
@@ -78,13 +79,10 @@ def cost(course: Course, before: int, window: int, share: float = SHARE) -> Cost
     )
 
 
-def _back(slow: Bool[np.ndarray, " W"], points: int) -> tuple[int, bool]:
+def _ends(slow: Bool[np.ndarray, " W"], points: int) -> tuple[int, bool]:
     """Points until a window is not slow any more, after the first that is; and whether there is such a one."""
-    if not slow.any():
-        return 0, True
-    lost = int(slow.argmax())
-    back = np.flatnonzero(~slow[lost:])
-    return (lost + int(back[0]) + points - len(slow) + 1, True) if len(back) else (points, False)
+    found = int(back(slow[None])[0])
+    return (0 if found < 0 else min(points, found + points - len(slow) + 1)), found < len(slow)
 
 
 def updates_before(drift: Drift, per_update: int) -> int:
