@@ -137,6 +137,21 @@ def test_the_less_a_gain_stands_out_the_longer_it_waits():
     assert first(5.0, certainty=0.0) == 207
 
 
+def test_a_stretched_memory_waits_no_more_steps():
+    """Levels of an eighth of a memory: ten to learn, some to enjoy, then what a beginner made, the mean of four.
+
+    That is a tenth of the gain below what should be left, .0125 memories a level: .1 of them are eight, .1 / 3.3 three.
+    Soon after the rise its deviation is a sixth of the gain, and has faded sooner where memories are stretched.
+    """
+
+    def waits(stretch, enjoyed):
+        levels = jnp.concatenate([jnp.linspace(0.0, 1.0, 10), jnp.ones(enjoyed), jnp.full(60, 0.186)])
+        return int(jnp.argmax(heard(all_is_lost(stretch=stretch), levels, 0.125)[1])) - 9 - enjoyed
+
+    assert (waits(1.0, 80), waits(3.3, 80)) == (9, 3)
+    assert (waits(1.0, 16), waits(3.3, 16)) == (40, 26)
+
+
 def test_what_is_learned_at_once_is_learned():
     """All of it at the tenth level, and lost after ten memories of ten: the rise is no noise, nor is the fall."""
     noise = 0.05 * jax.random.normal(jax.random.key(0), (200,))

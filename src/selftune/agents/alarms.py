@@ -18,11 +18,9 @@ class Alarm(NamedTuple):
     """A test on a stream of levels; what is not finite is passed over, and after it rang it begins anew."""
 
     init: Callable[[], PyTree]
-    hear: Callable[[PyTree, Scalar, Scalar | float], tuple[PyTree, Array]]
+    hear: Callable[[PyTree, Scalar, float], tuple[PyTree, Array]]
     """`hear(past, level, share) -> (past, rung)`: a number, in any unit in which more is better; the share of the
     alarm's memory, above 0, that it lasted; whether it rang, a truth value."""
-    longest: float = math.inf
-    """The share of its memory that a level should last at most; what lasted longer is heard in pieces."""
 
 
 def all_is_lost(
@@ -32,11 +30,11 @@ def all_is_lost(
     certainty: float = 5.0,
     waiting: float = 0.05,
     fading: float = 5.0,
-    beginning: float = 0.5,
+    stretch: float = 1.0,
 ) -> Alarm:
     """Whether what an agent had learned is gone: it does hardly better than when it began, and has done so before.
 
-    A beginner's level is the mean of the `beginning`, before it has learned; `gain` is what the best mean was above
+    A beginner's level is the mean of half a memory, before it has learned; `gain` is what the best mean was above
     that. It should keep a share `left` of the gain; by how much it falls short is summed, so that a deep fall counts
     sooner than a shallow one: `short <- max(0, short + share * (beginner + left * gain - level) / gain)`. Above
     `patience`, nothing is lost by starting anew.
@@ -59,10 +57,12 @@ def all_is_lost(
             limit. It took as long as until the gain last doubled.
         fading: Memories over which the deviation fades, above 0. A jump from quiet levels is a gain, and no noise, if
             this is above `1.25 * deviations`; all of it only after as many memories.
-        beginning: Memories that it is a beginner, above 0.
+        stretch: How many times as long its memory is as the one in which patience, waiting and fading are told, above
+            0. Means of few long levels need a long memory; what is lost is lost as soon.
     """
+    patience, waiting, fading = patience / stretch, waiting * stretch, fading / stretch
 
-    def hear(past: Standing, level: Scalar, share: Scalar | float) -> tuple[Standing, Array]:
+    def hear(past: Standing, level: Scalar, share: float) -> tuple[Standing, Array]:
         gain = past.best - past.beginner
         learned = gain > deviations * past.deviation
         unit = jnp.where(learned, gain, 1.0)
@@ -76,7 +76,7 @@ def all_is_lost(
         known = past.known + jnp.where(usual, slowly * (1.0 - past.known), 0.0)
         closer = slowly / jnp.maximum(known, slowly) * (DEVIATION * jnp.abs(off) - past.deviation)
         deviation = past.deviation + jnp.where(usual, closer, 0.0)
-        young = past.age < beginning
+        young = past.age < 0.5
         beginner = jnp.where(young, mean, past.beginner)
         best = jnp.where(young, mean, jnp.maximum(past.best, mean))
         now, gained = past.age + share, best - beginner
@@ -86,11 +86,8 @@ def all_is_lost(
         enough = jnp.maximum(patience, certainty * (past.deviation / unit) ** 2)
         return after, short > enough * jnp.maximum(1.0, waiting * took)
 
-    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear, LONGEST)
+    return _alarm(lambda: Standing(*[jnp.zeros(())] * 10), hear)
 
-
-LONGEST = 0.125
-"""Of a level, in memories: what `all_is_lost` reckons with is noise of many levels a memory."""
 
 DEVIATION = math.sqrt(math.pi / 2.0)
 """A normal distribution's standard deviation over its mean absolute one."""
@@ -132,7 +129,7 @@ def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15
         warm_up: Levels before anything counts.
     """
 
-    def hear(past: Falls, level: Scalar, share: Scalar | float) -> tuple[Falls, Array]:
+    def hear(past: Falls, level: Scalar, share: float) -> tuple[Falls, Array]:
         deviation = jnp.sqrt(past.variance) + 1e-6 * (1.0 + jnp.abs(past.mean))
         fall = (past.mean - level) / deviation - tolerance
         total = jnp.where(past.seen >= warm_up, jnp.maximum(past.total + fall, 0.0), 0.0)
@@ -155,8 +152,8 @@ class Falls(NamedTuple):
     """Levels so far."""
 
 
-def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]], longest: float = math.inf) -> Alarm:
-    def guarded(past: PyTree, level: Scalar, share: Scalar | float) -> tuple[PyTree, Array]:
+def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]) -> Alarm:
+    def guarded(past: PyTree, level: Scalar, share: float) -> tuple[PyTree, Array]:
         then, rung = hear(past, level, share)
         fine = jnp.isfinite(level)
         after = jax.tree.map(
@@ -164,4 +161,4 @@ def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]
         )
         return after, rung & fine
 
-    return Alarm(init, guarded, longest)
+    return Alarm(init, guarded)

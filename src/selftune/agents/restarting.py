@@ -5,7 +5,6 @@ What an alarm hears is the discounted return so far, as it flows backwards from 
 and falls when rewards or episodes become smaller.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from selftune.agents.recipe import Recipe
 from selftune.metaparams import placed, tuned
 from selftune.networks.normalisation import discounted_returns
 from selftune.tuning import TunerInfo
-from selftune.types import Array, Float, MetaParams, PRNGKey, PyTree, Transitions
+from selftune.types import Array, Float, MetaParams, PRNGKey, PyTree, Scalar, Transitions
 
 DISCOUNT = 0.99
 """Of the return so far."""
@@ -26,9 +25,8 @@ MEMORY = 300
 """Steps of each environment that an alarm's memory lasts: three times as far as the return so far looks back."""
 ENOUGH = 5000
 """Steps of all environments together that it lasts at least."""
-BEGINNING = 4
-"""Rollouts that a beginner is one at least, where half a memory is less: the return so far needs a hundred steps of
-each environment to fill, and more where all begin their episodes together."""
+ROLLOUTS = 8
+"""Rollouts that it lasts at least: the level of one is noise where episodes begin together."""
 
 
 class Watched(NamedTuple):
@@ -57,8 +55,8 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
         def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
             watched: Watched = state.experience
             learned, info = agent.learn(_inner(state), batch, key)
-            so_far, reached = returns_so_far(watched.so_far, batch)
-            heard, rung = hear_in_pieces(alarm, watched.alarm, reached)
+            so_far, level = returns_so_far(watched.so_far, batch)
+            heard, rung = alarm.hear(watched.alarm, level, share_of_memory(*batch.reward.shape))
             new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
             fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
             earned = jnp.where(rung, 0.0, so_far)
@@ -80,37 +78,28 @@ def rescued(recipe: Recipe, agent: Agent) -> Agent:
     """A self-tuning agent that starts anew when all that it had learned is lost; one that tunes nothing as it is."""
     if not tuned(agent.spec):
         return agent
-    return restart_on(alarm_for(agent.rollout_length, agent.num_envs))(recipe, agent)
-
-
-def alarm_for(length: int, count: int) -> Alarm:
-    """What rings when all is lost, for rollouts of `length` steps in `count` environments."""
-    return all_is_lost(beginning=max(0.5, BEGINNING * share_of_memory(length, count)))
-
-
-def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Float[Array, "T B"]]:
-    """What a rollout leaves of the discounted return so far, and what it was after each step."""
-    return discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
-
-
-def hear_in_pieces(alarm: Alarm, past: PyTree, reached: Float[Array, "T B"]) -> tuple[PyTree, Array]:
-    """What an alarm makes of a rollout, piece after piece: whether it rang at any, after which it begins anew."""
-    pieces = jnp.array_split(reached, pieces_of(alarm, *reached.shape))
-    levels = jnp.stack([jnp.nanmean(piece) for piece in pieces])
-    shares = jnp.asarray([share_of_memory(*piece.shape) for piece in pieces], levels.dtype)
-    heard, rings = jax.lax.scan(lambda past, piece: alarm.hear(past, *piece), past, (levels, shares))
-    rung = rings.any()
-    return jax.tree.map(lambda new, old: jnp.where(rung, new, old), alarm.init(), heard), rung
-
-
-def pieces_of(alarm: Alarm, length: int, count: int) -> int:
-    """In how many pieces an alarm hears a rollout of `length` steps in `count` environments."""
-    return max(1, math.ceil(share_of_memory(length, count) / alarm.longest))
+    alarm = all_is_lost(stretch=stretch_of_memory(agent.rollout_length, agent.num_envs))
+    return restart_on(alarm)(recipe, agent)
 
 
 def share_of_memory(length: int, count: int) -> float:
-    """How much of an alarm's memory so many steps in so many environments last."""
+    """How much of an alarm's memory a rollout of `length` steps in `count` environments lasts."""
+    return min(_share_by_steps(length, count), 1.0 / ROLLOUTS)
+
+
+def stretch_of_memory(length: int, count: int) -> float:
+    """How many times as long it is as it would be if it did not last so many rollouts."""
+    return _share_by_steps(length, count) / share_of_memory(length, count)
+
+
+def _share_by_steps(length: int, count: int) -> float:
     return min(length / MEMORY, length * count / ENOUGH)
+
+
+def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Scalar]:
+    """What a rollout [T, B] leaves of the discounted return so far, and its mean over the rollout."""
+    so_far, reached = discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
+    return so_far, jnp.nanmean(reached)
 
 
 def _anew(fresh: AgentState, learned: AgentState, meta_params: MetaParams) -> AgentState:
