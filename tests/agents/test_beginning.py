@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from selftune.agents import a2c, recipe_for
+from selftune.agents.alarms import SETTLING, pages_test
 from selftune.agents.beginning import begin_with, go_on_with, learned as known_by
 from selftune.agents.catalogue import AGENTS
 from selftune.agents.settings import ActorCriticSettings
@@ -77,6 +78,17 @@ def test_what_waits_for_its_judge_is_not_that_of_networks_that_are_gone(name):
     assert int(after.meta.updates) == int(state.meta.updates)
     waiting = after.meta.estimator_state if name == "a2c" else after.experience.own.last
     assert not bool(waiting.ready)
-    for kept in ("alarm", "so_far"):  # of the worlds, which go on
-        old, new = getattr(state.experience, kept), getattr(after.experience, kept)
-        assert jax.tree.all(jax.tree.map(jnp.array_equal, new, old)), kept
+    assert float(state.experience.alarm.age) > 0.0
+    assert float(after.experience.alarm.age) == -SETTLING, "how well it did is forgotten"
+    assert bool((after.experience.so_far == 0.0).all())
+
+
+def test_an_expert_is_given_time_to_settle():
+    agent = a2c(SEEN, CHOICES)
+    known = known_by(agent.init(jax.random.key(1)))
+    fresh = agent.init(jax.random.key(0))
+    assert float(fresh.experience.alarm.age) == 0.0
+    assert float(begin_with(agent, fresh, known).experience.alarm.age) == -SETTLING
+    on_change = a2c(SEEN, CHOICES, recipe=recipe_for("reset_on_change", "a2c"))
+    begun = begin_with(on_change, on_change.init(jax.random.key(0)), known).experience.alarm
+    assert jax.tree.map(float, begun) == jax.tree.map(float, pages_test().init()), "it compares with what was lately"

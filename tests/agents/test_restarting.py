@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 
 from selftune.agents import a2c, impala, ppo, recipe_for, restarting
-from selftune.agents.alarms import Alarm, all_is_lost
+from selftune.agents.alarms import Alarm, all_is_lost, settling
 from selftune.agents.restarting import Watched, restart_on, returns_so_far, share_of_memory, stretch_of_memory
 from selftune.types import Transitions
 
@@ -34,6 +34,42 @@ def test_only_long_rollouts_stretch_it():
     """128 steps of 16 environments would be 2048 / 5000 of a memory, and are an eighth."""
     assert stretch_of_memory(32, 16) == 1.0
     assert stretch_of_memory(128, 16) == pytest.approx(8 * 2048 / 5000)
+
+
+def rung_lives(begin):
+    """Of 16 lives how many ring. Each is 100 rounds of 128 steps of 16 robots, which walk as fast as they were taught.
+
+    They fall once in 500 steps, gather speed for 60, and lose a quarter of it after 32 rounds.
+    """
+    alarm, share = all_is_lost(stretch=stretch_of_memory(128, 16)), share_of_memory(128, 16)
+
+    def life(key):
+        fallen, noise = jax.random.uniform(key, (12800, 16)) < 0.002, jax.random.normal(key, (12800, 16))
+        speed = jnp.where(jnp.arange(12800) < 4096, 1.0, 0.75)[:, None]
+
+        def step(age, seen):
+            fall, noise, speed = seen
+            done = fall | (age >= 999)
+            return jnp.where(done, 0, age + 1), (speed * jnp.minimum(age / 60.0, 1.0) + 0.3 * noise, done)
+
+        reward, done = jax.lax.scan(step, jnp.zeros(16, int), (fallen, noise, speed))[1]
+        nothing = jnp.zeros(reward.shape)
+        batches = Transitions(nothing, nothing, reward, done, done, nothing)
+        rounds = jax.tree.map(lambda leaf: leaf.reshape(100, 128, 16), batches)
+
+        def hear(past, batch):
+            so_far, level = returns_so_far(past[0], batch)
+            heard, rung = alarm.hear(past[1], level, share)
+            return (so_far, heard), rung
+
+        return jax.lax.scan(hear, (jnp.zeros(16), begin(alarm.init())), rounds)[1].any()
+
+    return int(jax.jit(jax.vmap(life))(jax.random.split(jax.random.key(0), 16)).sum())
+
+
+def test_an_expert_that_loses_a_quarter_is_not_begun_anew():
+    assert rung_lives(lambda past: past) > 2, "what had only begun was taken for its level"
+    assert rung_lives(settling) == 0
 
 
 def test_ppos_is_stretched_and_a2cs_is_not(monkeypatch):

@@ -109,11 +109,24 @@ class Standing(NamedTuple):
     short: Scalar
     """How far it has fallen short lately, in gains times memories."""
     age: Scalar
-    """In memories."""
+    """In memories; below 0 while it is settling."""
     doubled: Scalar
     """The gain when it last doubled."""
     took: Scalar
     """The age then."""
+
+
+SETTLING = 4.0
+"""Memories that `settling` gives."""
+
+
+def settling(past: PyTree) -> PyTree:
+    """What an alarm remembers at first, of an agent that begins with what another had learned.
+
+    Returns so far, and often episodes, have only begun; from a level that is taken too soon they alone would be a gain,
+    and what an expert loses of it all that it ever had. So its own level is taken later, whatever happens until then.
+    """
+    return past._replace(age=past.age - SETTLING) if isinstance(past, Standing) else past
 
 
 def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15.0, warm_up: int = 30) -> Alarm:

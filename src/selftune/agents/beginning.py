@@ -1,6 +1,6 @@
 """Beginning with what another agent has learned: its networks and its senses, and nothing of how it was tuned.
 
-Nor how good it was: the alarm of `restarting` takes the level at which it begins for a beginner's, and is silent until
+Nor how good it was: the alarm of `restarting` takes the level to which it settles for a beginner's, and is silent until
 the agent has gained on that.
 
 state = begin_with(agent, agent.init(key), known)       optimizers begin, metaparameters are at home: no beginner's
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from selftune.agents.agent import Agent, AgentState
+from selftune.agents.alarms import settling
 from selftune.agents.restarting import Watched
 from selftune.agents.senses import Senses
 from selftune.errors import SettingError
@@ -53,7 +54,7 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
     experience = _own(state.experience)
     if isinstance(known.senses, Senses):
         experience = experience._replace(senses=_in_these_worlds(experience.senses, known.senses))
-    whole = _in_place(state.experience, experience)
+    whole = _watched_anew(state.experience, experience)
     meta = state.meta._replace(meta_params=placed(agent.spec, state.meta.meta_params, agent.home))
     return AgentState(learner, meta, whole)
 
@@ -61,7 +62,8 @@ def begin_with(agent: Agent, state: AgentState, known: Learned) -> AgentState:
 def go_on_with(agent: Agent, state: AgentState, known: Learned, key: PRNGKey) -> AgentState:
     """The same of an agent that has already learned: how it is tuned stays, and what it remembers of its worlds.
 
-    What waits to be judged by the next experience was done by networks that are no longer there, and is forgotten.
+    What waits to be judged by the next experience was done by networks that are no longer there, and is forgotten, as
+    is how well they did.
 
     Raises:
         SettingError: The networks have other shapes, or other senses.
@@ -72,15 +74,15 @@ def go_on_with(agent: Agent, state: AgentState, known: Learned, key: PRNGKey) ->
     own = _own(after.experience)
     if hasattr(own, "last"):  # PPO's whole round
         own = own._replace(last=_own(fresh.experience).last)
-    return AgentState(after.learner, meta, _in_place(after.experience, own))
+    return AgentState(after.learner, meta, _watched_anew(fresh.experience, own))
 
 
 def _own(experience: PyTree) -> Any:
     return experience.own if isinstance(experience, Watched) else experience
 
 
-def _in_place(experience: PyTree, own: Any) -> Any:
-    return experience._replace(own=own) if isinstance(experience, Watched) else own
+def _watched_anew(fresh: PyTree, own: Any) -> PyTree:
+    return fresh._replace(own=own, alarm=settling(fresh.alarm)) if isinstance(fresh, Watched) else own
 
 
 def _in_these_worlds(own: Senses, known: Senses) -> Senses:
