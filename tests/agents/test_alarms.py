@@ -141,15 +141,17 @@ def test_a_stretched_memory_waits_no_more_steps():
     """Levels of an eighth of a memory: ten to learn, some to enjoy, then what a beginner made, the mean of four.
 
     That is a tenth of the gain below what should be left, .0125 memories a level: .1 of them are eight, .1 / 3.3 three.
-    Soon after the rise its deviation is a sixth of the gain, and has faded sooner where memories are stretched.
+    Soon after the rise its deviation is a sixth of the gain, and has faded sooner where memories are stretched. Who
+    took four hundred levels waits longer by the same steps: twenty-five memories and more, or 82 that are shorter.
     """
 
-    def waits(stretch, enjoyed):
-        levels = jnp.concatenate([jnp.linspace(0.0, 1.0, 10), jnp.ones(enjoyed), jnp.full(60, 0.186)])
-        return int(jnp.argmax(heard(all_is_lost(stretch=stretch), levels, 0.125)[1])) - 9 - enjoyed
+    def waits(stretch, enjoyed, rise=10, lost=0.186):
+        levels = jnp.concatenate([jnp.linspace(0.0, 1.0, rise), jnp.ones(enjoyed), jnp.full(60, lost)])
+        return int(jnp.argmax(heard(all_is_lost(stretch=stretch), levels, 0.125)[1])) + 1 - rise - enjoyed
 
     assert (waits(1.0, 80), waits(3.3, 80)) == (9, 3)
     assert (waits(1.0, 16), waits(3.3, 16)) == (40, 26)
+    assert (waits(1.0, 80, 400, 0.004), waits(3.3, 80, 400, 0.004)) == (19, 19)
 
 
 def test_what_is_learned_at_once_is_learned():
