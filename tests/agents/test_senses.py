@@ -30,6 +30,15 @@ def test_a_broken_sensor_leaves_the_others_measured(broken):
     np.testing.assert_allclose(seen, [1.0, 0.0, 0.0], atol=0.2)
 
 
+def test_a_reading_that_is_missing_now_and_then_is_the_usual_one():
+    rng = np.random.default_rng(0)
+    observation = rng.normal(1e5, 1.0, (50, 20, 3)).astype(np.float32)
+    observation[rng.random(observation.shape) < 0.01] = np.nan
+    known = _after(SEEN, MEASURED, jnp.asarray(observation))
+    seen = see(known, (), jnp.array([1e5 + 1.0, np.nan, 1e5]))
+    np.testing.assert_allclose(seen, [1.0, 0.0, 0.0], atol=0.2)  # a missing 0 would make the deviation 10000
+
+
 @pytest.mark.parametrize("dtype", ["int32", "uint8"])
 def test_whole_numbers_are_measured_as_others_are(dtype):
     observation = np.random.default_rng(0).integers(90, 111, (50, 2, 3)).astype(dtype)  # deviation 20.5 / sqrt(12)

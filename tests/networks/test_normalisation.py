@@ -51,16 +51,24 @@ def test_any_scale_and_offset(scale, offset):
     np.testing.assert_allclose(normalise(seen, jnp.asarray(rows, jnp.float32)), expected, atol=2e-3)
 
 
-def test_rows_that_are_not_finite_are_ignored_entirely():
-    good = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
-    bad = np.array([[jnp.nan, 100.0], [100.0, jnp.inf], [-jnp.inf, 100.0], [3e38, 100.0]], np.float32)
-    expected = include(statistics((2,)), good)
-    seen = include(statistics((2,)), np.concatenate([bad, good[:3]]))
-    seen = include(seen, bad)
-    seen = include(seen, np.concatenate([good[3:5], bad, good[5:]]))
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), seen, expected)
-    assert types(include(statistics((2,)), bad)) == types(statistics((2,)))
-    jax.tree.map(np.testing.assert_array_equal, include(statistics((2,)), bad), statistics((2,)))
+def test_entries_that_are_not_finite_are_left_out_each_for_itself():
+    rows = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    for (row, entry), broken in {(0, 0): np.nan, (1, 1): np.inf, (4, 0): -np.inf, (5, 0): 3e38, (5, 1): np.nan}.items():
+        rows[row, entry] = broken
+    seen = statistics((2,))
+    for part in (rows[:1], rows[1:4], rows[4:6], rows[6:]):
+        seen = include(seen, jnp.asarray(part))
+    whole = [rows[np.abs(rows[:, entry]) < 1e15, entry].astype(np.float64) for entry in (0, 1)]
+    assert seen.rows.tolist() == [6.0, 7.0]
+    np.testing.assert_allclose(mean(seen), [x.mean() for x in whole], rtol=1e-5)
+    np.testing.assert_allclose(seen.variance, [x.var() for x in whole], rtol=1e-5)
+
+    half = include(seen, jnp.array([[jnp.nan, 1.0], [jnp.inf, 2.0]]))
+    assert types(half) == types(seen) == types(statistics((2,)))
+    jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[0], y[0]), half, seen)
+    assert half.rows[1] == 9.0
+    np.testing.assert_array_equal(normalise(seen, jnp.array([jnp.nan, 3e38])), 0.0)  # the mean
+    np.testing.assert_array_equal(normalise(statistics((2,)), jnp.array([jnp.nan, 7.0])), [0.0, 7.0])
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,16 @@ class TestWhereTheNextBatchIsTheJudge:
         _, _, other = plain.update(expected_meta, first, batches(2), batch(3), KEY)
         assert abs(other.meta_grad["cost"] / expected.meta_grad["cost"] - 1.0) > 0.01
 
+    def test_after_an_update_with_a_judge_of_its_own_it_begins_anew(self):
+        tuning, meta, state = start(batches(1))
+        meta, state, _ = tuning.update(meta, state, batches(1), None, KEY)
+        meta, state, _ = tuning.update(meta, state, batches(2), batch(9), KEY)
+        after, state, info = tuning.update(meta, state, batches(3), None, KEY)
+        jax.tree.map(np.testing.assert_array_equal, after.meta_params, meta.meta_params)
+        jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.0), info.meta_grad)
+        _, _, info = tuning.update(after, state, batches(4), None, KEY)
+        assert all((leaf != 0.0).all() for leaf in jax.tree.leaves(info.meta_grad))
+
     def test_it_needs_an_example(self):
         tuning, meta, state = start()
         with pytest.raises(EstimatorError, match="without an example of the batches"):

@@ -59,9 +59,9 @@ def see(known: Statistics | Magnitude | tuple[()], horizons: PyTree, observation
     `horizons`, where policy and critics are told them, are appended to a vector: a change of discount or trace decay is
     then something that they see, and no moving target (Xu et al. 2018, https://arxiv.org/abs/1805.09801, section 1.4).
     """
-    observation = readable(observation)  # a broken sensor must not break actions
     if isinstance(known, Statistics):
         observation = normalise(known, observation)
+    observation = readable(observation)  # a broken sensor must not break actions
     if isinstance(known, Magnitude):
         observation = lift(known, observation)
     if not isinstance(horizons, tuple):
@@ -80,7 +80,7 @@ def absorb(known: Senses, batch: Transitions, value_loss: Scalar) -> Senses:
     """Learn from a rollout [T, B], as the environments gave it, and from the critic's loss on it."""
     observation = known.observation
     if isinstance(observation, Statistics):
-        observation = include(observation, readable(batch.observation))
+        observation = include(observation, batch.observation)
     if isinstance(observation, Magnitude):
         observation = measure(observation, batch.observation)
     error = jnp.sqrt(2.0 * value_loss)

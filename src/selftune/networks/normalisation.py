@@ -1,7 +1,7 @@
 """Running statistics of observations and rewards: plain state, and pure functions of it.
 
 All is kept in float32. What is not finite is never counted; neither is what exceeds 1e15 in size, whose square could
-overflow.
+overflow. Each entry is counted for itself: one broken sensor spoils nothing beside it.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -15,7 +15,7 @@ from selftune.errors import SettingError
 Number: TypeAlias = float | int | Float[Array, ""]
 
 LARGEST = 1e15
-"""A row with an entry beyond this is not counted."""
+"""An entry beyond this is not counted."""
 
 LONGEST = 2.0**20
 """Rows that are remembered, about a million. Beyond them the oldest fade, and each new one still counts for more than
@@ -29,16 +29,16 @@ EPSILON = 1e-12
 
 
 class Statistics(NamedTuple):
-    """Mean and variance of all rows so far.
+    """Mean and variance of every entry of all rows so far.
 
-    The mean is kept relative to the first row. Without that, float32 could not tell a value near a million from one
+    The mean is kept relative to the first entry. Without that, float32 could not tell a value near a million from one
     0.01 away, and what never varies would have a variance of rounding errors.
     """
 
-    rows: Float[Array, ""]
-    """How many were counted, up to `LONGEST`."""
+    rows: Float[Array, "..."]
+    """[*shape] in how many it was counted, up to `LONGEST`."""
     origin: Float[Array, "..."]
-    """[*shape] the first row."""
+    """[*shape] its first value."""
     mean: Float[Array, "..."]
     """[*shape] less `origin`."""
     variance: Float[Array, "..."]
@@ -82,7 +82,7 @@ def statistics(shape: tuple[int, ...]) -> Statistics:
         shape: shape of one row, such as one observation.
     """
     zeros = jnp.zeros(shape, jnp.float32)
-    return Statistics(jnp.zeros((), jnp.float32), zeros, zeros, zeros)
+    return Statistics(zeros, zeros, zeros, zeros)
 
 
 def include(statistics: Statistics, batch: Shaped[Array, "..."]) -> Statistics:
@@ -96,7 +96,7 @@ def include(statistics: Statistics, batch: Shaped[Array, "..."]) -> Statistics:
 
     Args:
         statistics: those so far.
-        batch: [..., *shape] of any real type; a row that is not wholly finite is left out.
+        batch: [..., *shape] of any real type; entries that are not finite are left out.
 
     Returns:
         Statistics of the same shapes and types.
@@ -105,15 +105,15 @@ def include(statistics: Statistics, batch: Shaped[Array, "..."]) -> Statistics:
         SettingError: if the batch does not end in the shape of a row.
     """
     rows = _rows(batch, statistics.mean.shape)
-    keep = (jnp.abs(rows) < LARGEST).all(axis=tuple(range(1, rows.ndim)))
-    weight = jnp.expand_dims(keep, tuple(range(1, rows.ndim)))
-    size = keep.sum(dtype=jnp.float32)
+    keep = jnp.abs(rows) < LARGEST
+    size = keep.sum(axis=0, dtype=jnp.float32)
 
     def average(x):
-        return jnp.where(weight, x, 0.0).sum(axis=0) / jnp.maximum(size, 1.0)
+        return jnp.where(keep, x, 0.0).sum(axis=0) / jnp.maximum(size, 1.0)
 
-    # Nothing counted yet: the first good row becomes the origin.
-    origin = jnp.where((statistics.rows == 0) & keep.any(), rows[keep.argmax()], statistics.origin)
+    # Nothing counted yet: the first good value becomes the origin.
+    first = jnp.take_along_axis(rows, keep.argmax(axis=0)[None], axis=0)[0]
+    origin = jnp.where((statistics.rows == 0) & keep.any(axis=0), first, statistics.origin)
     rows = rows - origin[None]
     batch_mean = average(rows)
     batch_variance = average((rows - batch_mean[None]) ** 2)
@@ -135,14 +135,15 @@ def normalise(statistics: Statistics, x: Shaped[Array, "..."], clip: Number = 10
         clip: bound on the size of the result; a new value after a stretch that never varied meets it.
 
     Returns:
-        [..., *shape] within ±`clip`, or `x` unchanged as long as nothing was counted.
+        [..., *shape] within ±`clip`, 0 where `x` would not be counted, and `x` as long as nothing was.
     """
     x = jnp.asarray(x, jnp.promote_types(jnp.float32, x.dtype))
-    origin, mean, deviation = (
-        jnp.broadcast_to(part, x.shape) for part in (statistics.origin, statistics.mean, _deviation(statistics))
+    known, origin, mean, deviation = (
+        jnp.broadcast_to(part, x.shape)
+        for part in (statistics.rows > 0, statistics.origin, statistics.mean, _deviation(statistics))
     )
     scaled = jnp.clip(((x - origin) - mean) / deviation, -clip, clip)
-    return jnp.where(statistics.rows > 0, scaled, x)
+    return jnp.where(jnp.abs(x) < LARGEST, jnp.where(known, scaled, x), 0.0)
 
 
 def magnitude() -> Magnitude:

@@ -96,7 +96,11 @@ class Tuner:
         return Problem(resolve, self.learner, self.meta_loss, self.context, self.through)
 
     def act(self, meta: Meta, state: PyTree, batch: Batch) -> tuple[PyTree, Acted, Any]:
-        """One inner update that is not differentiated, and the batch as `update` can replay it."""
+        """One inner update that is not differentiated, and the batch as `update` can replay it.
+
+        What an estimator carries from update to update does not see it: neither the derivative of `forward` nor the
+        update that `truncated(1)` holds until the next batch judges it, which belongs before a state without gaps.
+        """
         return self._act(meta, state, batch)
 
     @functools.cached_property
