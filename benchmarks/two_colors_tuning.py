@@ -41,6 +41,8 @@ SOFT = Q_DEFAULTS._replace(softness=0.1, floor=1e-3)
 CLIPS = "max_grad_norm+critic_max_grad_norm"
 WINDOWS = ((1, 8), (3, 8), (6, 8), (1, 16), (3, 16), (6, 16))
 """Updates that are differentiated, and updates to the target, of bootstrapping (Luketina et al. 2022, table 3)."""
+SLOWER_RATES = (3e-5, 1e-5)
+"""Of the table's line, whose answer to a swap becomes ever fiercer at 1e-4."""
 PLAIN_WINDOWS = ((6, 1e-4), (6, 1e-5))
 """Updates that plain meta-gradients differentiate there, and meta rates, of the paper's grids; the table's line goes
 through 15, as a replication does."""
@@ -85,6 +87,9 @@ def sweeps() -> Iterator[Sweep]:
         method = Method(("reward",), contextual_cost(("reward",)), bootstrapped(unroll, target_steps))
         build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": CONTEXT_RATES[:1]}
         yield Sweep(f"BMG-context, {unroll} + {target_steps} updates", build, PLAIN, grid, FULL)
+    slow = Method(("reward",), contextual_cost(("reward",)), bootstrapped(7, 9))
+    grid = {"meta_learning_rate": SLOWER_RATES}
+    yield Sweep("BMG-context, slower", functools.partial(agent, slow, DEFAULTS), PLAIN, grid, FULL)
     for unroll, rate in PLAIN_WINDOWS:
         method = Method(("reward",), contextual_cost(("reward",)), estimators.truncated(unroll), 0.1)
         build, grid = functools.partial(agent, method, DEFAULTS), {"meta_learning_rate": (rate,)}

@@ -28,6 +28,7 @@ def test_the_environment_of_ones_own(tmp_path, monkeypatch, capsys):
     main(["train", "corridors:Corridor-v0", "--steps", "600", "--out", "run", "--drift", drift])
     main(["envs", "--drift", "corridors:Corridor-v0"])
     assert "slip" in capsys.readouterr().out
+    main(["eval", "run", "--episodes", "1", "--imports", "corridors"])
 
 
 def test_the_schedule_and_the_table_of_its_keys():

@@ -2,7 +2,7 @@ import pytest
 
 from selftune.agents import ActorCriticSettings, PPOSettings, a2c, ppo
 from selftune.errors import SettingError
-from selftune.runner.plan import settled
+from selftune.runner.asked import settled
 
 from .setting import CHOICES, SEEN
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 
 import selftune as st
 from selftune.envs import describe_actions, describe_observations, encode, make
-from selftune.errors import ConstraintError, RunFolderError, SettingError, UnsupportedSpaceError
+from selftune.envs.own_modules import import_asked
+from selftune.errors import ConstraintError, MissingExtraError, RunFolderError, SettingError, UnsupportedSpaceError
+from selftune.runner.asked import names, starts
 from selftune.runner.checkpointing import read_arrays
+from selftune.runner.evaluating import evaluate_run
 from selftune.runner.handed import earned, flag
 from selftune.runner.online import OnlineAgent
-from selftune.runner.plan import agent_named, names, starts
+from selftune.runner.plan import agent_named
 from selftune.spaces import Box, Discrete
 
 SMALL = {"num_envs": 2, "rollout_length": 4, "hidden": (8,)}
@@ -190,3 +194,32 @@ def test_a_closed_agent_learns_on():
     for _ in range(8):
         agent.step(np.zeros(3), 1.0)
     assert agent.updates == 2
+
+
+def test_reading_a_strangers_run_executes_nothing_that_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    run = train(tmp_path / "run", steps=8)
+    (tmp_path / "bait.py").write_text("raise SystemExit('executed')")
+    (tmp_path / "friend.py").write_text(
+        "import gymnasium\ngymnasium.register('Pole-v0', gymnasium.spec('CartPole-v1').entry_point)"
+    )
+    file = run.path / "config.json"
+    config = json.loads(file.read_text())
+
+    def made_by(module, name="Pole-v0"):
+        file.write_text(json.dumps(config | {"settings": config["settings"] | {"env": f"{module}:{name}"}}))
+
+    made_by("bait")
+    for read in (st.resume, evaluate_run, lambda path: st.Run(path).learned()):
+        with pytest.raises(RunFolderError, match=r"'bait' is not installed.*--imports bait"):
+            read(run.path)
+    with pytest.raises(MissingExtraError, match="--imports bat: No module named 'bat'"):
+        import_asked(("bat",))
+    made_by("friend")
+    with pytest.raises(RunFolderError, match="friend"):
+        evaluate_run(run.path, episodes=1)
+    import_asked(("friend",))
+    assert evaluate_run(run.path, episodes=1).shape == (1,)
+    made_by("gymnasium.envs.classic_control", "CartPole-v1")  # installed
+    assert evaluate_run(run.path, episodes=1).shape == (1,)

@@ -30,6 +30,7 @@ from selftune import __version__
 from selftune.cli.benches import BENCHES
 from selftune.cli.counting import Count
 from selftune.cli.pairs import pairs
+from selftune.envs.own_modules import import_asked
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.displaying import lasting_console
@@ -103,13 +104,16 @@ def _tell(line: str) -> None:
     lasting_console().print(Text(line), soft_wrap=True)
 
 
-def resume(folder: Folder, steps: Count | None = None) -> None:
+def resume(folder: Folder, steps: Count | None = None, imports: tuple[str, ...] = ()) -> None:
     """Take up a run where its last checkpoint was made.
 
     Args:
         folder: The run folder.
         steps: A new length of the run; as planned when omitted.
+        imports: Modules of your own that make the environment, by name: my_envs for my_envs:Corridor-v0. Reading a run
+            executes nothing that you do not name.
     """
+    import_asked(imports)
     _made(resume_training(folder, steps=steps))
 
 
@@ -118,6 +122,7 @@ def evaluate(
     episodes: Count = 20,
     seed: Count = 1_000_000,
     video: Path | None = None,
+    imports: tuple[str, ...] = (),
 ) -> None:
     """Returns of the learned policy without chance and without learning, and a film of it.
 
@@ -128,9 +133,11 @@ def evaluate(
         episodes: How many.
         seed: Of the environments.
         video: A file for one episode's frames, .gif; where the environment can be drawn.
+        imports: Modules of your own that make the environment, by name, as for resume.
     """
     from selftune.runner.evaluating import evaluate_run
 
+    import_asked(imports)
     returns = evaluate_run(folder, episodes=episodes, seed=seed, video=video)
     told = f"return {returns.mean():.6g} on average of {len(returns)} episodes, {returns.min():.6g} at worst, "
     _tell(f"{told}{returns.max():.6g} at best{_unfinished(folder)}")
@@ -143,15 +150,17 @@ def _unfinished(folder: Path) -> str:
     return "" if run.finished else f" (the run has taken {run.steps:,} of {run.planned_steps:,} steps)"
 
 
-def export(folder: Folder, out: Path | None = None) -> None:
+def export(folder: Folder, out: Path | None = None, imports: tuple[str, ...] = ()) -> None:
     """Write the learned policy so that it runs without selftune.
 
     Args:
         folder: The run folder.
         out: A folder for policy.safetensors, policy.json and policy.stablehlo; "export" in the run folder if omitted.
+        imports: Modules of your own that make the environment, by name, as for resume.
     """
     from selftune.runner.exporting import export_policy
 
+    import_asked(imports)
     _tell(f"exported: {export_policy(folder, out or folder / 'export')}{_unfinished(folder)}")
 
 

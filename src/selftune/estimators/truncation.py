@@ -39,9 +39,9 @@ def truncated(unroll: int = 1, mode: Literal["reverse", "mixed"] = "reverse", re
 
     With `unroll=1`, `tuner.update(..., validation=None)` lets the batch that trains next also judge the update before:
     one forward pass serves both, nothing is replayed, and the meta-gradient of learning rates costs nothing beyond the
-    update. The tuner needs an example of the batches for this: `tuner.init(state, batches)`. Each such update must begin
-    where the one before ended, with no `tuner.act` between them; one with a validation batch in between is judged by
-    that batch, and the next begins anew.
+    update. The tuner needs an example of the batches for this: `tuner.init(state, batches)`. Each such update must
+    begin where the one before ended, with no `tuner.act` between them; one with a validation batch in between is judged
+    by that batch, and the next begins anew.
 
     Args:
         unroll: Updates in the window, `K`.

@@ -16,7 +16,8 @@ from selftune.agents.tuners import DEFAULT, TUNERS, recipe_for
 from selftune.agents.vocabulary import VOCABULARY
 from selftune.errors import UnsupportedSpaceError
 from selftune.metaparams import tuned, values
-from selftune.runner.plan import agent_named, as_typed
+from selftune.runner.asked import as_typed
+from selftune.runner.plan import agent_named
 from selftune.spaces import Box, Discrete
 
 SPACES = Box((4,)), (Discrete(2), Box((1,), low=(-1.0,), high=(1.0,)))

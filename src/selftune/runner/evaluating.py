@@ -10,9 +10,10 @@ from jaxtyping import Float
 
 from selftune.agents import Agent, AgentState
 from selftune.envs import Environment, HostEnv, native, open_env
+from selftune.runner.asked import whole
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.filming import film
-from selftune.runner.plan import Plan, planned, whole
+from selftune.runner.plan import Plan, planned
 from selftune.runner.run_folder import RunFolder
 from selftune.types import PRNGKey, PyTree
 

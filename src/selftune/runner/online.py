@@ -24,12 +24,13 @@ from selftune.agents import AgentState, Choice, beginning, recipe_for
 from selftune.errors import CheckpointError, SettingError
 from selftune.metaparams import tuned
 from selftune.runner.arrays import pack, unpack
+from selftune.runner.asked import by_name, names, settled, starts, whole
 from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, seen, taken
 from selftune.runner.plain_spaces import plain_actions, plain_observations, space_from_json, spaces_as_json
-from selftune.runner.plan import Plan, agent_named, by_name, names, settled, starts, whole
+from selftune.runner.plan import Plan, agent_named
 from selftune.runner.stopping import uninterrupted
 from selftune.spaces import Box, Space
 

@@ -16,11 +16,12 @@ import jax
 
 from selftune.envs.drift import Drift, read
 from selftune.errors import SettingError
+from selftune.runner.asked import by_name, names, starts
 from selftune.runner.checkpointing import Checkpoints
 from selftune.runner.chunks import chunks
 from selftune.runner.displaying import Display
 from selftune.runner.locking import lock
-from selftune.runner.plan import Plan, by_name, names, planned, starts
+from selftune.runner.plan import Plan, planned
 from selftune.runner.rows import Rows
 from selftune.runner.run import Run
 from selftune.runner.run_folder import RunFolder, free_folder, named_folder

@@ -17,7 +17,7 @@ from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.fleet import Make
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, Strategy
 from selftune.metaparams import values
-from selftune.runner.plan import settled
+from selftune.runner.asked import settled
 from selftune.spaces import Discrete
 from selftune.tuning import TunerInfo
 

@@ -35,7 +35,7 @@ from selftune.experiments.robust.scores import (
     returns,
 )
 from selftune.experiments.sweep import Curves
-from selftune.runner.plan import as_typed, settled
+from selftune.runner.asked import as_typed, settled
 
 ENVS = ("cartpole", "acrobot", "pendulum", "catch", "drifting_two_colors", "drifting_cartpole")
 """Of the protocol. Any other environment can be named; `drifting_` before a name lets it change every 100 000 steps."""

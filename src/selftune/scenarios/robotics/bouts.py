@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from selftune.agents import Agent, recipe_for
 from selftune.agents.beginning import Learned
 from selftune.envs.opening import spaces_of
+from selftune.runner.asked import settled
 from selftune.runner.compile_cache import keep_compiled
-from selftune.runner.plan import agent_named, settled
+from selftune.runner.plan import agent_named
 from selftune.scenarios.robotics.courses import Course, rider
 from selftune.scenarios.robotics.measures import EPISODE
 from selftune.scenarios.robotics.policies import comes_with, trained
