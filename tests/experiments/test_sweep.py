@@ -5,19 +5,22 @@ import numpy as np
 import pytest
 
 from selftune.agents.settings import ActorCriticSettings
-from selftune.agents.synchronous import a2c
+from selftune.agents.synchronous import a2c, impala
 from selftune.agents.tuners import recipe_for
-from selftune.envs import make
+from selftune.envs import HostEnv, make
 from selftune.envs.worlds import world
 from selftune.errors import SettingError
+from selftune.experiments import host_fleet as host_fleets
 from selftune.experiments.fleet import fleet
 from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
 from selftune.experiments.sweep import filled, keys, plan, runs
 from selftune.runner.native_experiment import native_experiment
+from selftune.runner.rollouts import Rollout
 
 ENV = world("cartpole")
 SETTINGS = ActorCriticSettings(num_envs=4, rollout_length=16, hidden=(4,))
+SHORT = ActorCriticSettings(num_envs=2, rollout_length=4, hidden=(4,))
 
 
 def _agent(init):
@@ -127,4 +130,29 @@ def test_runs_on_the_host_tell_what_runs_inside_the_program_do():
     assert told.finite.tolist() == [True, True]
     assert told.eta.keys() == other.eta.keys()
     assert {name: value.shape for name, value in told.guards.items()} == dict.fromkeys(other.guards, (2,))
-    outside.begin({}, keys([0]))  # closes the environments of the runs before
+    outside.close()
+
+
+@pytest.mark.parametrize(("make_agent", "late"), [(a2c, False), (impala, True)], ids=["a2c", "impala"])
+def test_runs_on_the_host_act_as_a_training_does_and_let_go_of_their_environments(monkeypatch, make_agent, late):
+    acted, closed = [], []
+
+    class Watched(Rollout):
+        def collect(self, actor, *rest):
+            acted.append(_plain(jax.tree.leaves(actor)[0]))
+            return super().collect(actor, *rest)
+
+    def opened():
+        env = make("CartPole-v1", 2)
+        monkeypatch.setattr(env, "close", lambda: closed.append(HostEnv.close(env)))
+        return env
+
+    def agent(init):
+        return make_agent(ENV.observation_space, ENV.action_space, init=init, settings=SHORT)
+
+    monkeypatch.setattr(host_fleets, "Rollout", Watched)
+    runs(host_fleet(agent, opened), lambda step: step, {"learning_rate": np.full(2, 1e-2)}, [0, 1], 3 * 8, points=1)
+    first, second, third = acted[:3]
+    assert (first == second).all() == late, "V-trace acts one update behind"
+    assert (second != third).any()
+    assert len(closed) == 2

@@ -41,6 +41,10 @@ class Told(NamedTuple):
     """Whether all parameters are numbers after the last update."""
 
 
+def nothing() -> None:
+    """What there is to close of a world in a compiled program."""
+
+
 class Fleet(NamedTuple):
     """Two compiled programs."""
 
@@ -48,6 +52,8 @@ class Fleet(NamedTuple):
     advance: Callable[[Settings, Session, PyTree, int], tuple[Session, Told]]
     """The sessions that went in are used up; the number of updates is static."""
     steps_per_update: int
+    close: Callable[[], None] = nothing
+    """Lets go of the worlds; `begin` opens them again."""
 
 
 def fleet(make: Make, env: Environment) -> Fleet:

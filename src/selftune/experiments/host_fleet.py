@@ -5,21 +5,22 @@ Copies of a population's member take its agent along, not its environments, whos
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Key
+from jaxtyping import Array, Key
 
 from selftune import _tree
-from selftune.agents import AgentState, Choice
+from selftune.agents import AgentState
 from selftune.envs.host import HostEnv
 from selftune.experiments.fleet import Fleet, Make, Settings, Told, eta_means
+from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
 from selftune.runner.session import Session
 from selftune.tuning import TunerInfo
-from selftune.types import Array, PRNGKey, PyTree, Transitions
+from selftune.types import PRNGKey, PyTree, Transitions
 
 
 def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
@@ -31,31 +32,33 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
             the chunk, and they go on from half a chunk before it.
     """
     agent = make({})
-    per_update = agent.num_envs * agent.rollout_length
+    act, per_update = compiled(agent).act, agent.num_envs * agent.rollout_length
     open_now: list[tuple[HostEnv, Rollout]] = []
 
     @jax.jit
     def start(settings: Settings, key: PRNGKey) -> Session:
         root, agent_key = jax.random.split(key)
-        state = make(settings).init(agent_key)
-        return Session(state, (), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
-
-    @jax.jit
-    def act(actor: PyTree, carry: PyTree, observation: Any, first: Any, key: PRNGKey) -> tuple[Choice, PRNGKey]:
-        key, now = jax.random.split(key)
-        return agent.act(actor, carry, observation, first, now), key
+        agent = make(settings)
+        state = agent.init(agent_key)
+        return Session(state, agent.actor(state), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
 
     @jax.jit
     def actor(settings: Settings, state: AgentState) -> PyTree:
-        return make(settings).actor(state)
+        return jax.tree.map(jnp.copy, make(settings).actor(state))  # not shared with what learning uses up
 
-    @jax.jit
-    def learn(settings: Settings, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        return make(settings).learn(state, batch, key)
+    @partial(jax.jit, donate_argnums=0)
+    def learn(
+        experience: PyTree, state: AgentState, settings: Settings, batch: Transitions, key: PRNGKey
+    ) -> tuple[AgentState, TunerInfo]:
+        """Uses up the experience, so that a replay is never copied."""
+        return make(settings).learn(state._replace(experience=experience), batch, key)
 
-    def begin(settings: Settings, keys: Key[Array, " N"]) -> Session:
+    def close() -> None:
         while open_now:
             open_now.pop()[0].close()
+
+    def begin(settings: Settings, keys: Key[Array, " N"]) -> Session:
+        close()
         begun = []
         for number in range(len(keys)):
             env = open_envs()
@@ -69,9 +72,11 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         fired, info = Counter[str](), None
         for _ in range(updates):
             act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
-            batch, carry = rollout.collect(actor(settings, session.agent), session.carry, act_key)
-            learned, info = learn(settings, session.agent, batch, learn_key)
-            session = session._replace(agent=learned, carry=carry, update=session.update + 1)
+            batch, carry = rollout.collect(session.actor, session.carry, act_key)
+            state, behind = session.agent, actor(settings, session.agent) if agent.lag else None
+            learned, info = learn(state.experience, state._replace(experience=()), settings, batch, learn_key)
+            acting = behind if agent.lag else actor(settings, learned)
+            session = Session(learned, acting, carry, (), session.key, session.update + 1)
             fired.update({name: int(count) for name, count in info.guards.items()})
         assert info is not None, "a chunk has at least one update"
         returns, _, rewards = rollout.take()
@@ -89,4 +94,4 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         after, told = zip(*moved, strict=True)
         return _tree.stacked(after), _tree.stacked(told)
 
-    return Fleet(begin, advance, per_update)
+    return Fleet(begin, advance, per_update, close)

@@ -10,6 +10,7 @@ interval before: that is the population's curve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import jax
@@ -134,18 +135,19 @@ def populations(
     every = max(1, chunks // INTERVALS)
     explore = strategy.explore(names) if strategy.explore else None
     groups = [_begun(names, seed, members) for seed in seeds]
-    sessions = fleet.begin(
-        _settings(names, groups), keys([member_key(seed, m) for seed in seeds for m in range(members)])
-    )
     taken, told, interval = fleet.steps_per_update * chunk * members, [], []
-    for number in range(chunks):
-        sessions, point = fleet.advance(_settings(names, groups), sessions, physics((number + 0.5) * taken), chunk)
-        interval.append(_grouped(jax.device_get(point), len(seeds)))
-        told.append(_in_use(interval[-1], [group.best for group in groups]))
-        if (number + 1) % every == 0:
-            levels = _levels(interval, chunk * fleet.steps_per_update, continuing)
-            sessions, groups = _compared(sessions, groups, levels, (number + 1) // every, explore)
-            interval = []
+    with closing(fleet):
+        sessions = fleet.begin(
+            _settings(names, groups), keys([member_key(seed, m) for seed in seeds for m in range(members)])
+        )
+        for number in range(chunks):
+            sessions, point = fleet.advance(_settings(names, groups), sessions, physics((number + 0.5) * taken), chunk)
+            interval.append(_grouped(jax.device_get(point), len(seeds)))
+            told.append(_in_use(interval[-1], [group.best for group in groups]))
+            if (number + 1) % every == 0:
+                levels = _levels(interval, chunk * fleet.steps_per_update, continuing)
+                sessions, groups = _compared(sessions, groups, levels, (number + 1) // every, explore)
+                interval = []
     return as_in_use(concatenated([told], len(seeds), taken), members)
 
 
