@@ -186,3 +186,8 @@ def test_settings_that_do_not_fit_together_are_refused(change):
 def test_a_setting_cannot_be_tuned():
     with pytest.raises(NotDifferentiableError, match="batch_size"):
         build(tune=["batch_size"])
+
+
+def test_every_update_that_the_trust_region_shortens_is_counted():
+    _, info, _ = learn(build(recipe=replace(RECIPE, policy_bound=1e-12)), 2)
+    assert int(info.guards["trust_region"]) == 4, "half an update for each of 8 steps"

@@ -350,3 +350,17 @@ def test_some_homes_are_of_choices_alone(agent):
 def test_no_floor_under_the_gradients_of_a_policy_over_forces():
     floors = [values(a2c(SEEN, actions, settings=SMALL).spec)["gradient_floor"] for actions in (CHOICES, FORCES)]
     assert floors == [0.02, 1e-6]
+
+
+@pytest.mark.parametrize("make", [a2c, impala, ppo])
+def test_an_agent_that_tunes_nothing_differentiates_nothing(make):
+    state = make(SEEN, CHOICES, tune=[], settings=SMALL_PPO if make is ppo else SMALL).init(jax.random.key(0))
+    assert state.meta.estimator_state == (), "no update waits for its judge"
+    assert make is not ppo or state.experience.last == (), "nor to be taken again"
+
+
+def test_ppo_counts_every_update_that_its_trust_region_shortens():
+    agent = ppo(SEEN, CHOICES, settings=SMALL_PPO, recipe=replace(OWN["ppo"], policy_bound=1e-12))
+    state = agent.init(jax.random.key(0))
+    _, info = jax.jit(agent.learn)(state, rollout(agent, state, 0), jax.random.key(0))
+    assert int(info.guards["trust_region"]) == 4, "two epochs of two minibatches"

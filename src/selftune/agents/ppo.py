@@ -25,6 +25,7 @@ from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
 from selftune.agents.vocabulary import homes, rates_together
 from selftune.errors import SettingError
+from selftune.guards.trust import shortened
 from selftune.learning import Acted, LearnerState, StepInfo
 from selftune.metaparams import values
 from selftune.objectives import actor_critic_meta_loss, proximal_loss
@@ -169,6 +170,8 @@ def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
         whole = _tree.finite((learned, steps.loss))
         learned, last = _tree.where(whole, (learned, last), (state.learner, state.experience.last))
         guards = info.guards | {"numeric/round": jnp.where(whole, 0, 1)}
+        if "trust_region" in guards:  # of all that was taken; the one that is taken again moves the rate
+            guards["trust_region"] = jnp.where(whole, shortened(steps.scale), 0)
         return learned, meta, last, info._replace(steps=steps, guards=guards)
 
     return _Way(begin, improve)

@@ -13,7 +13,7 @@ import optax
 
 from selftune.agents.agent import Agent
 from selftune.errors import SettingError, UnknownMetaParamError
-from selftune.estimators import Estimator
+from selftune.estimators import Estimator, undifferentiated
 from selftune.estimators.searching import Value
 from selftune.guards import Guard, numeric, range, trust_region, within_reach
 from selftune.guards.trust import Distance
@@ -88,6 +88,11 @@ def meta_adam(recipe: "Recipe", case: Case) -> optax.GradientTransformation:
     return optax.chain(moved, optax.masked(optax.set_to_zero(), held)) if any(held.values()) else moved
 
 
+def plain(case: Case) -> Estimator:
+    """Nothing is differentiated."""
+    return undifferentiated(case.window)
+
+
 def untouched(recipe: "Recipe", agent: Agent) -> Agent:
     """The agent as it is."""
     return agent
@@ -156,11 +161,15 @@ class Recipe:
     """What watches over the finished agent."""
 
     def for_agent(self, actions: Space, tune: Sequence[str] | None = None) -> "Recipe":
-        """The recipe of an agent with such actions, and with what its user names; every agent begins with this."""
+        """The recipe of an agent with such actions, and with what its user names; every agent begins with this.
+
+        One that tunes nothing differentiates nothing.
+        """
         more = self.home_of_choices if isinstance(actions, Discrete) else {}
         named = () if tune is None or set(tune) == set(self.tune) else tune
         homing = tuple(name for name in self.homing if name in self.tune and name not in named)
-        return replace(self, home={**more, **self.home}, home_of_choices={}, homing=homing)
+        estimator = self.estimator if self.chosen(tune) else self.estimator or plain
+        return replace(self, home={**more, **self.home}, home_of_choices={}, homing=homing, estimator=estimator)
 
     def scaled(self, by: float) -> "Recipe":
         """The recipe for updates of so many times the usual steps, of which a run makes as many times fewer.

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from selftune.agents import replay
 from selftune.agents.agent import AgentState, current
 from selftune.agents.replay import Replay
+from selftune.guards.trust import shortened
 from selftune.learning import LearnerState
 from selftune.tuning import Meta, Tuner, TunerInfo
 from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
@@ -45,13 +46,17 @@ def learn_from_replay(
     def improve(
         state: LearnerState, meta: Meta, experience: Replay, rollout: Transitions, key: PRNGKey
     ) -> tuple[LearnerState, Meta, TunerInfo]:
-        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, None]:
-            return tuning.act(meta, state, draw(experience, key))[0], None
+        def update(state: LearnerState, key: PRNGKey) -> tuple[LearnerState, PyTree]:
+            state, acted, _ = tuning.act(meta, state, draw(experience, key))
+            return state, acted.scale
 
         act_key, last_key, judge_key, key = jax.random.split(key, 4)
-        state, _ = jax.lax.scan(update, state, jax.random.split(act_key, updates - unroll))
+        state, scale = jax.lax.scan(update, state, jax.random.split(act_key, updates - unroll))
         batches = jax.vmap(draw, in_axes=(None, 0))(experience, jax.random.split(last_key, unroll))
         meta, state, info = tuning.update(meta, state, batches, unseen(experience, rollout, judge_key), key)
+        if "trust_region" in info.guards:  # of all that was taken; those that are differentiated move the rate
+            told = shortened(scale) + shortened(info.steps.scale)
+            info = info._replace(guards={**info.guards, "trust_region": told})
         return state, meta, info
 
     def learn(state: AgentState, rollout: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:

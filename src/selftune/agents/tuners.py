@@ -13,12 +13,12 @@ from selftune.agents.alarms import pages_test
 from selftune.agents.dqn import RECIPE as DQN
 from selftune.agents.ppo import RECIPE as PPO
 from selftune.agents.q_lambda import RECIPE as Q_LAMBDA
-from selftune.agents.recipe import Case, Descent, Recipe, untouched
+from selftune.agents.recipe import Case, Descent, Recipe, plain, untouched
 from selftune.agents.restarting import restart_on
 from selftune.agents.sac import RECIPE as SAC
 from selftune.agents.synchronous import RECIPE as SYNCHRONOUS
 from selftune.errors import SettingError, did_you_mean
-from selftune.estimators import Estimator, hoof, undifferentiated
+from selftune.estimators import Estimator, hoof
 from selftune.guards import Guard, adaptive_rate, measured, numeric
 from selftune.metaparams import tuned
 from selftune.optim import chain, clip_by_global_norm, parameter_free
@@ -77,10 +77,6 @@ def recipe_for(name: str, agent: str) -> Recipe:
     return choice.of(OWN[agent])
 
 
-def _plain(case: Case) -> Estimator:
-    return undifferentiated(case.window)
-
-
 def _unmoved(recipe: Recipe, case: Case) -> optax.GradientTransformation:
     return optax.set_to_zero()
 
@@ -92,7 +88,7 @@ def _only_numeric(recipe: Recipe, case: Case) -> list[Guard]:
 def _held(own: Recipe) -> Recipe:
     return replace(
         own,
-        estimator=_plain,
+        estimator=plain,
         optimizer=_unmoved,
         guards=_only_numeric,
         homing=(),

@@ -10,7 +10,7 @@ interval before: that is the population's curve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import jax
@@ -136,7 +136,8 @@ def populations(
     explore = strategy.explore(names) if strategy.explore else None
     groups = [_begun(names, seed, members) for seed in seeds]
     taken, told, interval = fleet.steps_per_update * chunk * members, [], []
-    with closing(fleet):
+    with ExitStack() as after:
+        after.callback(fleet.close)
         sessions = fleet.begin(
             _settings(names, groups), keys([member_key(seed, m) for seed in seeds for m in range(members)])
         )

@@ -4,7 +4,7 @@ curves = runs(fleet, physics, settings, seeds, steps)       curves.level(): [N, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -87,7 +87,8 @@ def runs(
     groups = -(-count // (width or WIDTH))
     size = width or -(-count // groups)
     bar = Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True)
-    with bar if title else nullcontext(), closing(fleet):
+    with bar if title else nullcontext(), ExitStack() as after:
+        after.callback(fleet.close)
         task = bar.add_task(title or "", total=groups * chunks)
         told = [
             _group(fleet, physics, settings, seeds, _members(group, size, count), chunk, chunks, bar, task)

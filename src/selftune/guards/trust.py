@@ -18,7 +18,7 @@ from selftune.errors import EstimatorError, SettingError, UnknownMetaParamError,
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.learning import BareStep, Learner, Projection, StepInfo
 from selftune.metaparams import MetaParam, Spec, tuned
-from selftune.types import Array, Batch, Float, Params, PyTree, Scalar
+from selftune.types import Array, Batch, Float, Int, Params, PyTree, Scalar
 
 Distance: TypeAlias = Callable[[Params, Params, Batch], Scalar]
 
@@ -84,7 +84,7 @@ def trust_region(
         steps = attempt.info.steps
         assert isinstance(steps, StepInfo)
         check_rates("trust_region", rates, spec)
-        factors = jnp.stack([jnp.asarray(leaf).min() for leaf in jax.tree.leaves(steps.scale)]).min()
+        factors = smallest(steps.scale).min()
         moving = tuned(spec)
         meta_params = dict(attempt.after.meta_params)
         for name in rates:
@@ -94,6 +94,20 @@ def trust_region(
         return attempt.after._replace(meta_params=meta_params), fired
 
     return Guard("trust_region", check, equip)
+
+
+def smallest(scale: PyTree) -> Float[Array, "..."]:
+    """The smallest factor on any part of each update, of the shape that all leaves share."""
+    return jnp.stack([jnp.asarray(leaf) for leaf in jax.tree.leaves(scale)]).min(axis=0)
+
+
+def shortened(scale: PyTree) -> Int[Array, ""]:
+    """How many of some updates a projection shortened.
+
+    Args:
+        scale: Their factors, leaves [K]; no leaves where there is no projection.
+    """
+    return (smallest(scale) < 1.0).sum(dtype=jnp.int32) if jax.tree.leaves(scale) else jnp.zeros((), jnp.int32)
 
 
 def check_rates(guard: str, rates: Sequence[str], spec: Spec) -> None:

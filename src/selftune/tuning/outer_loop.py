@@ -42,7 +42,8 @@ class TunerInfo(NamedTuple):
     meta_grad: MetaParams
     """With respect to the unconstrained coordinates."""
     guards: dict[str, Int[Array, ""]]
-    """1 for each guard that fired, 0 for each that did not; one number for guards that share a name."""
+    """1 for each guard that fired, 0 for each that did not; one number for guards that share a name. Agents that make
+    several updates at a time say how many of them a trust region shortened."""
     meta_loss: Scalar
     meta_aux: Any
     steps: Any
