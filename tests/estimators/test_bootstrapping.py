@@ -3,12 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from selftune.errors import EstimatorError
+from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import bootstrapped, matching, truncated
 from selftune.learning import BareStep
-from selftune.optim import adam
+from selftune.optim import adam, sgd
 
 from .setting import RATE, make, meta_loss
 
@@ -87,3 +88,12 @@ def test_it_needs_a_learner_and_a_validation_batch():
     bare = this.problem._replace(learner=BareStep(lambda eta, state, batch: (state, None)))
     with pytest.raises(EstimatorError, match="got a bare step function"):
         this._replace(problem=bare).estimate(bootstrapped(1, 1))
+
+
+def test_what_it_asks_of_the_outer_loss_is_said_of_the_outer_loss():
+    this = make(lambda eta: optax.with_extra_args_support(sgd(eta["learning_rate"])), extras=("error",))
+    with pytest.raises(EstimatorError, match="meta_loss's aux has it not"):
+        this.estimate(bootstrapped(1, 1))
+    number = this._replace(problem=this.problem._replace(meta_loss=lambda *given: meta_loss(*given)[0]))
+    with pytest.raises(SettingError, match=r"expected a pair"):
+        number.estimate(bootstrapped(1, 1))

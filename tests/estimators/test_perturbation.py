@@ -114,6 +114,8 @@ def test_a_step_that_nothing_can_differentiate():
 def test_settings_out_of_range_are_refused(arguments):
     with pytest.raises(EstimatorError, match="expected a kind in"):
         inspect.unwrap(evolution)(**arguments)
+    with pytest.raises(EstimatorError, match="born again with every window"):
+        evolution("es", lifetime=5)
 
 
 @pytest.mark.parametrize("kind", ["es", "pes", "nres"])

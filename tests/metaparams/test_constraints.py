@@ -155,6 +155,7 @@ def test_the_derivative_is_finite_wherever_a_value_may_start():
         (interval(-10.0, 1.0), 0.01),
         (one_minus(1e-3, 1.0), 0.01),
         (one_minus(1e-3, 1.0), 0.05),
+        (interval(100.0, 101.0), 100.0005),
     ],
 )
 def test_a_value_that_is_small_beside_its_interval_lies_on_no_bound(constraint, value):

@@ -298,3 +298,32 @@ def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
     with suppress(ValueError):
         one.step(np.zeros(3), 0.0)
     assert (one.steps, one.updates) == (17, 2)
+
+
+@pytest.mark.parametrize("learning", ["inline", "background"])
+@pytest.mark.parametrize("name", ["ppo", "dqn"])
+def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, name):
+    """It fails half way, when what it uses up is gone: as where memory runs out."""
+    settings = SMALL if name == "dqn" else SMALL | {"epochs": 1, "minibatches": 1}
+    one = agent(agent=name, settings=settings, learning=learning)
+
+    def live_and_wait(steps):
+        live(one, steps)
+        one._take_over(wait=True)
+
+    def fails(state, batch, key):
+        jax.tree.map(lambda leaf: leaf.delete(), state.experience)
+        raise MemoryError("no room")
+
+    live_and_wait(35)
+    working, before = one._functions, jax.device_get(one._state.learner)
+    one._functions = working._replace(improve=fails)
+    with pytest.raises(MemoryError, match="no room"):
+        live_and_wait(35)
+    one._functions = working
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(one._state.learner), before)
+    one.save(tmp_path / "agent.safetensors")
+    updates = one.updates
+    live_and_wait(70)
+    one.close()
+    assert one.updates > updates

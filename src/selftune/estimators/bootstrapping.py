@@ -6,6 +6,8 @@
 Flennerhag et al. 2022 (https://arxiv.org/abs/2109.04504).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -25,6 +27,7 @@ from selftune.estimators.problem import (
     unpack,
     unroll as unroll_steps,
 )
+from selftune.learning import judged
 from selftune.types import Batch, MetaParams, PRNGKey, PyTree, Scalar
 
 
@@ -90,6 +93,16 @@ def _plain_step(problem: Problem, meta_params: MetaParams, state: PyTree, valida
     batch, _ = unpack(validation)
     eta = problem.eta(meta_params, validation)
     params, frozen = learner.split(state)
-    (value, aux), gradient = jax.value_and_grad(problem.meta_loss, has_aux=True)(params, frozen, eta, batch)
+
+    def outer(params: PyTree) -> tuple[Scalar, Any]:
+        return judged(problem.meta_loss, params, frozen, eta, batch)
+
+    (value, aux), gradient = jax.value_and_grad(outer, has_aux=True)(params)
+    for name in learner.extras:
+        if name not in getattr(aux, "_fields", aux if isinstance(aux, dict) else ()):
+            raise EstimatorError(
+                f"bootstrapped descends meta_loss by the inner rule, which needs {name!r}, and meta_loss's aux has it "
+                "not; return it there as the loss does."
+            )
     target, _ = learner.apply(eta, state, gradient, batch, aux)
     return target, value, aux

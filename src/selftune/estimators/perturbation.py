@@ -65,8 +65,8 @@ def evolution(
         unroll: Updates in a window, `K`.
         population: Antithetic pairs, `N`.
         sigma: Standard deviation of the perturbations, above 0.
-        lifetime: Windows after which the particles are born again from the learner's own state; `None`: they never are,
-            for lives that are short anyway.
+        lifetime: Of `"pes"` and `"nres"`: windows after which the particles are born again from the learner's own
+            state; `None`: they never are, for lives that are short anyway. With `"es"` every window is a life.
 
     Raises:
         EstimatorError: An unknown kind, or a setting out of range.
@@ -76,7 +76,11 @@ def evolution(
             f"evolution(kind={kind!r}, unroll={unroll}, population={population}, sigma={sigma}, lifetime={lifetime}): "
             f"expected a kind in {KINDS}, sigma > 0 and whole numbers >= 1."
         )
-    life = 1 if kind == "es" else lifetime
+    if kind == "es" and lifetime is not None:
+        raise EstimatorError(
+            f"evolution('es', lifetime={lifetime}): the particles of es are born again with every window; leave "
+            "lifetime out, or choose 'pes' or 'nres'."
+        )
 
     def born(state: PyTree, flat: Float[Array, " M"]) -> Particles:
         states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, population, *jnp.shape(leaf))), state)
@@ -117,8 +121,8 @@ def evolution(
         if kind == "es":
             return meta_grad, state, estimator_state, info
         aged = Particles(states, noise, total, particles.age + 1)
-        if life is not None:
-            aged = _tree.where(aged.age >= life, born(state, flat), aged)
+        if lifetime is not None:
+            aged = _tree.where(aged.age >= lifetime, born(state, flat), aged)
         return meta_grad, state, aged, info
 
     def forget(particles: PyTree, state: PyTree) -> PyTree:

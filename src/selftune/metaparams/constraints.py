@@ -66,7 +66,9 @@ class Constraint(NamedTuple):
         inside = self.forward(self.inverse(value))
         precision = max(1e-5, 2.0 * float(jnp.finfo(value.dtype).eps))
         coarse = 1e-6 * (self.upper - self.lower) if np.isfinite(self.upper - self.lower) else 0.0  # what float32 loses
-        on_bound = np.isclose(entries, self.lower, atol=1e-9) | np.isclose(entries, self.upper, rtol=1e-7, atol=0.0)
+        on_bound = np.isclose(entries, self.lower, rtol=1e-7, atol=1e-9) | np.isclose(
+            entries, self.upper, rtol=1e-7, atol=0.0
+        )
         if not on_bound.any() and np.allclose(inside, entries, rtol=precision, atol=coarse):
             return value
         warnings.warn(

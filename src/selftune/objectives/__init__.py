@@ -1,5 +1,6 @@
 """Objectives: pure functions of trajectories, differentiable in everything they are given."""
 
+from selftune.objectives.action_values import peng_returns, retrace_returns, watkins_returns
 from selftune.objectives.actor_critic import (
     ActorCritic,
     Outer,
@@ -43,10 +44,12 @@ __all__ = [
     "generalized_advantage",
     "lambda_returns",
     "n_step_returns",
+    "peng_returns",
     "policy_divergence",
     "proximal_loss",
     "q_lambda_loss",
     "q_lambda_meta_loss",
+    "retrace_returns",
     "soft_actor_critic_loss",
     "soft_actor_critic_meta_loss",
     "td_error",
@@ -54,4 +57,5 @@ __all__ = [
     "vtrace",
     "vtrace_loss",
     "vtrace_meta_loss",
+    "watkins_returns",
 ]

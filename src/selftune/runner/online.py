@@ -272,7 +272,11 @@ class OnlineAgent:
             self._state = self._functions.cut(self._state)
         key = jax.random.fold_in(self._learn_key, self.updates)
         if self._pool is None:
-            self._accept(self._learned(self._state, batch, key))
+            try:
+                self._accept(self._learned(self._state, batch, key))
+            except BaseException:
+                self._without_what_was_used_up()
+                raise
         else:
             self._learning = self._pool.submit(self._learned, self._state, batch, key)
         self._gap = False
@@ -280,6 +284,13 @@ class OnlineAgent:
     def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
         state, actor, told = self._functions.improve(state, batch, key)
         return state, actor, told.fetch()
+
+    def _without_what_was_used_up(self) -> None:
+        """After learning has failed: what it had used up begins anew, and what was learned before stays."""
+        leaves = jax.tree.leaves(self._state.experience)
+        if any(leaf.is_deleted() for leaf in leaves if isinstance(leaf, jax.Array)):
+            fresh = jax.jit(self._agent.init)(self._key)
+            self._state, self._gap = self._state._replace(experience=fresh.experience), True
 
     def _take_over(self, wait: bool = False) -> None:
         """Accept what the thread has learned, if it is done or is to be waited for."""
@@ -289,6 +300,7 @@ class OnlineAgent:
                 self._accept(self._learning.result())
             self._learning = None
             if failure is not None:
+                self._without_what_was_used_up()
                 raise failure
 
     def _accept(self, learned: Learned) -> None:
