@@ -118,6 +118,14 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert taken.details["measured_in"] == "cartpole gradual dynamics"
     with pytest.raises(SettingError, match=r"of \d+ seeds and \d+ draws.*not written over"):
         bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seeds=1), settings=SMALL)
+    with pytest.raises(SettingError, match=r"with the settings .*'hidden'.*\{\} were asked for"):
+        bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], TINY)
+    rows = json.loads(out.read_text())
+    rows.append(rows[-1] | {"row": "meta_gradient", "details": rows[-1]["details"] | {"recipe": {"leak": 0.5}}})
+    out.write_text(json.dumps(rows))
+    bench_drift(out, ["cartpole"], ["abrupt"], [], ["meta_gradient"], TINY, say=said.append, settings=SMALL)
+    assert "meta_gradient: kept, but of an earlier recipe (around, " in said[-1]
+    out.write_text(json.dumps(rows[:-1]))
 
     told = markdown(out)
     assert "\n## cartpole, abrupt dynamics\n" in told

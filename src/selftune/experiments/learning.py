@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from selftune.agents import recipe_for
+from selftune.agents.tuners import DEFAULT
+from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, did_you_mean
 from selftune.runner.evaluating import evaluate_run
 from selftune.runner.run_folder import write_whole
@@ -89,17 +92,28 @@ def bench_learning(
     for task in TASKS:
         if only and task.name not in only:
             continue
-        told = results.setdefault(
-            task.name, {"steps": task.steps, "bar": task.bar, "settings": dict(task.settings), "runs": {}}
-        )
+        recipe = recipe_for(DEFAULT, task.agent).for_agent(spaces_of(task.env)[1]).constants()
+        told = _begun(task, results.get(task.name))
+        results[task.name] = told
         for seed in range(task.seeds if seeds is None else seeds):
-            if str(seed) in told["runs"]:
+            if (known := told["runs"].get(str(seed))) is not None:
+                if known.get("recipe", recipe) != recipe:
+                    say(
+                        f"{task.name} seed {seed}: kept, but of an earlier recipe; take it out of {out} to run it again"
+                    )
                 continue
-            told["runs"][str(seed)] = _run(task, seed)
+            told["runs"][str(seed)] = _run(task, seed) | {"recipe": recipe}
             told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
             say(f"{task.name} seed {seed}: {told['runs'][str(seed)]['evaluation']:.1f} (bar {task.bar:g})")
     return results
+
+
+def _begun(task: Task, known: dict[str, Any] | None) -> dict[str, Any]:
+    """What is known of a task; nothing is where it was another one, with other steps or settings."""
+    told = json.loads(json.dumps({"steps": task.steps, "bar": task.bar, "settings": dict(task.settings)}))
+    same = known is not None and all(known[name] == told[name] for name in ("steps", "settings"))
+    return (known | told) if known is not None and same else told | {"runs": {}}
 
 
 def verdict(task: Task, returns: Sequence[float]) -> dict[str, Any]:

@@ -156,6 +156,21 @@ def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, An
     return {"recipe": told.change(recipe_for(told.tuner, agent)).for_agent(env.action_space).constants()}
 
 
+def changed_since(before: Mapping[str, Any] | None, agent: str, env: Environment | HostEnv, name: str) -> list[str]:
+    """Which constants of a method are no longer what they were when a row of it was measured.
+
+    Args:
+        before: The row's `details["recipe"]`; `None` where none was told.
+        agent: A key of `SEARCHED`.
+        env: Its world.
+        name: The method.
+    """
+    if before is None:
+        return []
+    now = constants(agent, env, name).get("recipe", {})
+    return sorted(name for name in before | now if before.get(name) != now.get(name))
+
+
 def maker(
     agent: str, env: Environment | HostEnv, told: Method, steps: int, settings: Mapping[str, Any] | None = None
 ) -> Make:

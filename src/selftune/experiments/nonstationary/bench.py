@@ -19,7 +19,7 @@ from selftune.envs.drift.standards import SUBJECTS, USUAL, WAYS, kinds
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import KNOWN, METHODS, constants
+from selftune.experiments.contest.methods import KNOWN, METHODS, changed_since, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, scored
 from selftune.experiments.records import Records, Row, significant
@@ -156,21 +156,31 @@ class _Bench:
 
     def row(self, name: str) -> Row:
         """The row of that name, measured unless it is there."""
-        known, extent = self._records.find(self._experiment, name, self._cell.steps), self._cell.lab.extent
-        if known is not None and self._is_as_large(known, extent):
+        known, lab = self._records.find(self._experiment, name, self._cell.steps), self._cell.lab
+        if known is not None and self._is_as_large(known, lab):
+            if changed := changed_since(known.details.get("recipe"), lab.agent, lab.spaces(), name):
+                self._say(
+                    f"{self._experiment} {name}: kept, but of an earlier recipe ({', '.join(changed)}); it is measured "
+                    f"again when its row is taken out of {self._records.path}"
+                )
             return known
         row = self._written(name, self._measured(name))
         self._records.add(row)
         self._say(f"{self._experiment} {name}: {row.ours:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]")
         return row
 
-    def _is_as_large(self, known: Row, extent: Extent) -> bool:
+    def _is_as_large(self, known: Row, lab: Lab) -> bool:
         """Whether it has the seeds and draws that are asked for; with fewer it is measured again, in its place.
 
         Raises:
-            SettingError: It has more than is asked for, and would be written over.
+            SettingError: It has more than is asked for, or an agent of other settings, and would be written over.
         """
-        has, asked = (known.seeds, known.details["draws"]), (extent.seeds, extent.draws)
+        if (settings := known.details.get("settings", {})) != _plain(lab.settings):
+            raise SettingError(
+                f"{self._records.path} holds {known.experiment} {known.row} of an agent with the settings {settings}, "
+                f"and {_plain(lab.settings)} were asked for. Give another file to --out."
+            )
+        has, asked = (known.seeds, known.details["draws"]), (lab.extent.seeds, lab.extent.draws)
         if any(more > less for more, less in zip(has, asked, strict=True)):
             raise SettingError(
                 f"{self._records.path} holds {known.experiment} {known.row} of {has[0]} seeds and {has[1]} draws, and "
@@ -245,6 +255,7 @@ class _Bench:
             "changes": list(self._cell.stream.changes),
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
+            **({"settings": _plain(lab.settings)} if lab.settings else {}),
             **constants(lab.agent, lab.spaces(), name),
             "versions": {"selftune": __version__, "jax": jax.__version__},
             "machine": f"{platform.machine()} {jax.default_backend()}",
@@ -258,6 +269,11 @@ class _Bench:
             command=self._command,
             details=details,
         )
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they come back from a file."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 def shares(stream: Stream, steps: int) -> np.ndarray:

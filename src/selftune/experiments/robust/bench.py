@@ -20,7 +20,7 @@ from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, UnsupportedSpaceError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
-from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, constants, method, suits
+from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, changed_since, constants, method, suits
 from selftune.experiments.records import Records, circumstances, significant
 from selftune.experiments.robust.scores import (
     DEFAULTS,
@@ -198,12 +198,8 @@ class _Bench:
 
     def _remind(self, row: Score) -> None:
         """Say so where a row is of constants that the recipe no longer has."""
-        if (before := row.details.get("recipe")) is None:
-            return
         lab = self._cell().lab
-        now = constants(lab.agent, lab.spaces(), row.method).get("recipe", {})
-        changed = sorted(name for name in before | now if before.get(name) != now.get(name))
-        if changed:
+        if changed := changed_since(row.details.get("recipe"), lab.agent, lab.spaces(), row.method):
             self._say(
                 f"{self._name} {self._asked.agent} {row.method} from {row.start}: kept, but of an earlier recipe "
                 f"({', '.join(changed)}); it is measured again when its rows are taken out of {self._records.path}"

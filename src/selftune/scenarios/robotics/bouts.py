@@ -1,6 +1,5 @@
 """What is measured: robots, agents, changes, methods, seeds; and the runs themselves."""
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from selftune.agents import Agent, recipe_for
 from selftune.agents.beginning import Learned
 from selftune.envs.opening import spaces_of
+from selftune.experiments.side_by_side import cores
 from selftune.runner.asked import settled
 from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.plan import agent_named
@@ -139,7 +139,7 @@ def fight(bout: Bout, extent: Extent, ask: Ask, say: Say) -> Fought:
         say(f"{bout.robot.env} {bout.agent}, {kind}, {method}, seed {seed}: {speeds[0]:.2f} m/s, then {speeds[1]:.2f}")
         return course
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         say(f"compiling {', '.join(riders)}")
         for warm in [pool.submit(ride, known, None, 0, 1) for ride in riders.values()]:
             warm.result()  # before it is needed by several threads at once

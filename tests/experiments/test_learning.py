@@ -1,0 +1,49 @@
+"""The bench of learning: what it keeps, and what it begins anew."""
+
+import json
+
+import numpy as np
+import pytest
+
+from selftune.errors import SettingError
+from selftune.experiments import learning
+from selftune.experiments.learning import Task, bench_learning, verdict
+
+TASK = Task("cartpole", "a2c", 1000, 100.0, seeds=2, settings={"hidden": (4,)})
+
+
+class Trained:
+    final_return, eta = 90.0, {"learning_rate": 1e-3}
+
+
+def test_a_task_is_held_by_its_median_and_its_worst():
+    assert verdict(TASK, [120.0, 80.0]) == {"median": 100.0, "worst": 80.0, "held": True}
+    assert not verdict(TASK, [200.0, 60.0])["held"], "under 70 % of the bar"
+    assert not verdict(TASK, [200.0])["held"], "one seed of two"
+    assert verdict(Task("x", "a2c", 1, -100.0, seeds=1), [-100.0])["held"]
+
+
+def test_runs_are_kept_and_those_of_another_task_or_recipe_are_not_taken_for_them(tmp_path, monkeypatch):
+    out, ran, said = tmp_path / "learning.json", [], []
+    monkeypatch.setattr(learning, "train", lambda env, agent, **asked: ran.append(asked["seed"]) or Trained())
+    monkeypatch.setattr(learning, "evaluate_run", lambda folder, episodes: np.array([110.0, 130.0]))
+    monkeypatch.setattr(learning, "TASKS", [TASK])
+    first = bench_learning(out, seeds=1, say=said.append)
+    assert first["cartpole/a2c"]["runs"]["0"]["evaluation"] == 120.0
+    assert first["cartpole/a2c"]["runs"]["0"]["recipe"]["leak"] == 0.03
+    both = bench_learning(out, say=said.append)
+    assert ran == [0, 1]
+    assert both["cartpole/a2c"]["held"]
+    assert json.loads(out.read_text()) == json.loads(json.dumps(both))
+
+    both["cartpole/a2c"]["runs"]["0"]["recipe"]["leak"] = 0.5
+    out.write_text(json.dumps(both))
+    bench_learning(out, say=said.append)
+    assert ran == [0, 1]
+    assert said[-1].startswith("cartpole/a2c seed 0: kept, but of an earlier recipe")
+    monkeypatch.setattr(learning, "TASKS", [TASK._replace(steps=2000)])
+    longer = bench_learning(out, say=said.append)["cartpole/a2c"]
+    assert ran == [0, 1, 0, 1]
+    assert longer["steps"] == 2000
+    with pytest.raises(SettingError, match="There is no task 'cartpole/ppo'"):
+        bench_learning(out, only=["cartpole/ppo"])
