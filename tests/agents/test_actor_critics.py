@@ -257,5 +257,7 @@ def test_what_does_not_fit_is_refused():
         a2c(SEEN, CHOICES, settings=replace(SMALL, see_horizons=True, contextual=("discount",)))
     with pytest.raises(SettingError, match="not tuned"):
         build("a2c", tune=["learning_rate"], changes={"contextual": ("discount",)})
+    with pytest.raises(SettingError, match="not tuned"):
+        build("ppo", tune=[], changes={"contextual": ("discount",)})
     with pytest.raises(UnsupportedSpaceError, match="one axis"):
         a2c(SEEN, Box((2, 2)), settings=SMALL)

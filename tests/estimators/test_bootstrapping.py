@@ -1,5 +1,7 @@
 """Bootstrapped targets: their limit, the target itself, and what they refuse."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,6 +96,14 @@ def test_what_it_asks_of_the_outer_loss_is_said_of_the_outer_loss():
     this = make(lambda eta: optax.with_extra_args_support(sgd(eta["learning_rate"])), extras=("error",))
     with pytest.raises(EstimatorError, match="meta_loss's aux has it not"):
         this.estimate(bootstrapped(1, 1))
+
+    class Aux(NamedTuple):
+        error: Any
+
+    def told(*given):
+        return meta_loss(*given)[0], Aux(jnp.zeros(()))
+
+    this._replace(problem=this.problem._replace(meta_loss=told)).estimate(bootstrapped(1, 1))
     number = this._replace(problem=this.problem._replace(meta_loss=lambda *given: meta_loss(*given)[0]))
     with pytest.raises(SettingError, match=r"expected a pair"):
         number.estimate(bootstrapped(1, 1))

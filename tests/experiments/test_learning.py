@@ -41,6 +41,8 @@ def test_runs_are_kept_and_those_of_another_task_or_recipe_are_not_taken_for_the
     bench_learning(out, say=said.append)
     assert ran == [0, 1]
     assert said[-1].startswith("cartpole/a2c seed 0: kept, but of an earlier recipe")
+    monkeypatch.setattr(learning, "TASKS", [TASK._replace(bar=130.0)])
+    assert not bench_learning(out)["cartpole/a2c"]["held"], "judged by the bar of now"
     monkeypatch.setattr(learning, "TASKS", [TASK._replace(steps=2000)])
     longer = bench_learning(out, say=said.append)["cartpole/a2c"]
     assert ran == [0, 1, 0, 1]

@@ -3,14 +3,17 @@
 import itertools
 import json
 import sys
+from contextlib import suppress
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import selftune as st
+from selftune.cli import main
 from selftune.envs import describe_actions, describe_observations, encode, make
-from selftune.envs.own_modules import import_asked
+from selftune.envs.opening import open_env
+from selftune.envs.own_modules import import_asked, refuse_unasked
 from selftune.errors import ConstraintError, MissingExtraError, RunFolderError, SettingError, UnsupportedSpaceError
 from selftune.runner.asked import names, starts
 from selftune.runner.checkpointing import read_arrays
@@ -223,3 +226,26 @@ def test_reading_a_strangers_run_executes_nothing_that_lies_beside_it(tmp_path, 
     assert evaluate_run(run.path, episodes=1).shape == (1,)
     made_by("gymnasium.envs.classic_control", "CartPole-v1")  # installed
     assert evaluate_run(run.path, episodes=1).shape == (1,)
+
+
+@pytest.mark.parametrize("place", [0, 10**6], ids=["first", "last"])
+@pytest.mark.parametrize("env", ["bait:X-v0", "__pycache__:X-v0", "google.bait:X-v0", "brax:ant", "this:X-v0", "ALE/X"])
+def test_no_name_of_an_environment_gets_the_current_folder_executed(tmp_path, monkeypatch, env, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path[:place], str(tmp_path), *sys.path[place:]])
+    (tmp_path / "google").mkdir()
+    for name in ("bait", "__pycache__", "google/bait", "brax", "this", "ale_py"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('executed')")
+    with suppress(RunFolderError, MissingExtraError, SettingError):  # `this`, where Python's own comes first
+        refuse_unasked(env)
+        open_env(env, 1)
+
+
+def test_commands_that_read_a_run_look_for_nothing_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    run = train(tmp_path / "run", steps=8)
+    main(["eval", str(run.path), "--episodes", "1"])
+    assert str(tmp_path) not in sys.path
+    main(["envs"])
+    assert sys.path[-1] == str(tmp_path)

@@ -301,9 +301,9 @@ def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
 
 
 @pytest.mark.parametrize("learning", ["inline", "background"])
-@pytest.mark.parametrize("name", ["ppo", "dqn"])
-def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, name):
-    """It fails half way, when what it uses up is gone: as where memory runs out."""
+@pytest.mark.parametrize(("name", "half_way"), [("ppo", True), ("dqn", True), ("dqn", False)])
+def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, name, half_way):
+    """As where memory runs out; half way what it uses up is gone. Nothing goes on across the rollout that is lost."""
     settings = SMALL if name == "dqn" else SMALL | {"epochs": 1, "minibatches": 1}
     one = agent(agent=name, settings=settings, learning=learning)
 
@@ -312,7 +312,8 @@ def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, na
         one._take_over(wait=True)
 
     def fails(state, batch, key):
-        jax.tree.map(lambda leaf: leaf.delete(), state.experience)
+        if half_way:
+            jax.tree.map(lambda leaf: leaf.delete(), state.experience)
         raise MemoryError("no room")
 
     live_and_wait(35)
@@ -321,6 +322,9 @@ def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, na
     with pytest.raises(MemoryError, match="no room"):
         live_and_wait(35)
     one._functions = working
+    assert one._gap
+    with pytest.raises(SettingError, match="step came before reset"):
+        one.step(np.zeros(3), 0.0)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(one._state.learner), before)
     one.save(tmp_path / "agent.safetensors")
     updates = one.updates

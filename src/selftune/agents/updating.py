@@ -53,7 +53,7 @@ def actor_critic_spec(
     """The spec of an actor-critic agent."""
     scopes = dict.fromkeys(settings.contextual, contextual(CONTEXT))
     fixed = [field.name for field in fields(settings)]
-    if recipe.estimator is not None and scopes:
+    if recipe.estimator is not None and scopes and recipe.chosen(tune):
         raise SettingError(f"contextual = {settings.contextual}: only gradients can learn a function; leave it out.")
     return build_spec(names, recipe.chosen(tune), init, fixed, recipe.starting(own, tune), scopes)
 

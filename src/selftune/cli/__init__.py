@@ -13,7 +13,6 @@ selftune bench robust --envs cartpole
 selftune --version
 """
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from selftune import __version__
 from selftune.cli.benches import BENCHES
 from selftune.cli.counting import Count
 from selftune.cli.pairs import pairs
-from selftune.envs.own_modules import import_asked
+from selftune.envs.own_modules import import_asked, look_here
 from selftune.errors import SelftuneError, SettingError
 from selftune.runner.compile_cache import keep_compiled
 from selftune.runner.displaying import lasting_console
@@ -245,6 +244,10 @@ COMMANDS = {
 }
 
 
+READING = {"resume", "eval", "export", "report"}
+"""Commands that read a run's folder, which may be a stranger's: nothing is imported from the current one unasked."""
+
+
 def _commands() -> SubcommandApp:
     app, benches = SubcommandApp(), SubcommandApp()
     for name, function in COMMANDS.items():
@@ -257,9 +260,9 @@ def _commands() -> SubcommandApp:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error that selftune raises on purpose is one clear message and exit status 1."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # my_envs:Corridor-v0 is looked for here last
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if not set(words[:1]) & READING:
+        look_here()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # an arrow that a terminal has not is no reason to end

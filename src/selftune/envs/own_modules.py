@@ -1,28 +1,36 @@
 """Whose code an environment's name would execute, where a file says the name and nobody else did.
 
 `my_envs:Corridor-v0` imports `my_envs`. On the command line and in a program that is asked for. In a run's folder,
-which may be a stranger's, it is not: there a module counts that was imported before, or is installed; one that lies in
-the current folder, beside whatever was unpacked there, does not.
+which may be a stranger's, it is not: there a module counts that was imported before, or that lies elsewhere than in the
+current folder, beside whatever was unpacked there.
 """
 
 import importlib
+import os
 import sys
-from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from selftune.errors import MissingExtraError, RunFolderError
 
 SUITES = ("gymnax", "brax", "envpool")
-"""Prefixes that name no module of one's own."""
+"""Prefixes that an extra installs."""
+
+
+def look_here() -> None:
+    """Let imports find, last of all, what lies in the current folder: somebody has named it."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def import_asked(modules: tuple[str, ...]) -> None:
-    """Import what somebody named.
+    """Import what somebody named, from the current folder too.
 
     Raises:
         MissingExtraError: There is no such module, or it needs one that there is not.
     """
     for name in modules:
+        look_here()
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -33,27 +41,29 @@ def import_asked(modules: tuple[str, ...]) -> None:
 
 
 def refuse_unasked(env: str) -> None:
-    """Refuse an environment that a file names and whose module only the current folder has.
+    """Refuse an environment that a file names and whose module an import would take from the current folder.
 
     Raises:
         RunFolderError: Its module would be executed, and nobody asked for that.
     """
-    module, _, _ = env.rpartition(":")
+    module = env.rpartition(":")[0] or ("ale_py" if env.startswith("ALE/") else "")
     top = module.partition(".")[0]
-    if not top or top in SUITES or top in sys.modules or _installed(top):
+    if not top or module in sys.modules or getattr(sys.modules.get(top), "__file__", None):
         return
-    raise RunFolderError(
-        f"config.json says that the environment is {env!r}, whose module {module!r} is not installed. Reading a run "
-        f"executes nothing that lies beside it; if you trust {module}.py, say so: `--imports {module}`, or in Python "
-        f"`import {module}` before."
-    )
+    spec = find_spec(top)  # a package without a file of its own lies in several places
+    if spec is None and (top in SUITES or not env.rpartition(":")[0]):
+        return  # the extra that installs it is named where it is opened
+    if spec is None or any(_is_here(place) for place in spec.submodule_search_locations or [spec.origin or ""]):
+        raise RunFolderError(
+            f"config.json says that the environment is {env!r}, whose module {module!r} is not installed. Reading a "
+            f"run executes nothing that lies beside it; if you trust {module}, say so: `--imports {module}`, or in "
+            f"Python `import {module}` before."
+        )
 
 
-def _installed(top: str) -> bool:
-    """Whether a module is found anywhere but in the current folder."""
-    here = Path.cwd()
-    elsewhere = [place for place in sys.path if Path(place).resolve() != here]
-    others = [finder for finder in sys.meta_path if finder is not PathFinder]
-    return PathFinder.find_spec(top, elsewhere) is not None or any(
-        finder.find_spec(top, None) is not None for finder in others
-    )
+def _is_here(place: str) -> bool:
+    """Whether a module's file, or a package's folder, lies in the current folder."""
+    try:
+        return Path(place).resolve().parent == Path.cwd()
+    except OSError:  # a current folder that is gone holds nothing
+        return False

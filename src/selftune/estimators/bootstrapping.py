@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from selftune import _tree
-from selftune.errors import EstimatorError
+from selftune.errors import EstimatorError, SettingError
 from selftune.estimators.adjoint import reverse_mode
 from selftune.estimators.matching import Matching, squared_distance
 from selftune.estimators.problem import (
@@ -28,6 +28,7 @@ from selftune.estimators.problem import (
     unroll as unroll_steps,
 )
 from selftune.learning import judged
+from selftune.learning.judging import entry
 from selftune.types import Batch, MetaParams, PRNGKey, PyTree, Scalar
 
 
@@ -99,10 +100,12 @@ def _plain_step(problem: Problem, meta_params: MetaParams, state: PyTree, valida
 
     (value, aux), gradient = jax.value_and_grad(outer, has_aux=True)(params)
     for name in learner.extras:
-        if name not in getattr(aux, "_fields", aux if isinstance(aux, dict) else ()):
+        try:
+            entry(aux, name)
+        except SettingError:
             raise EstimatorError(
                 f"bootstrapped descends meta_loss by the inner rule, which needs {name!r}, and meta_loss's aux has it "
                 "not; return it there as the loss does."
-            )
+            ) from None
     target, _ = learner.apply(eta, state, gradient, batch, aux)
     return target, value, aux

@@ -92,17 +92,16 @@ def bench_learning(
     for task in TASKS:
         if only and task.name not in only:
             continue
-        recipe = recipe_for(DEFAULT, task.agent).for_agent(spaces_of(task.env)[1]).constants()
         told = _begun(task, results.get(task.name))
         results[task.name] = told
         for seed in range(task.seeds if seeds is None else seeds):
             if (known := told["runs"].get(str(seed))) is not None:
-                if known.get("recipe", recipe) != recipe:
+                if "recipe" in known and known["recipe"] != _recipe(task):
                     say(
                         f"{task.name} seed {seed}: kept, but of an earlier recipe; take it out of {out} to run it again"
                     )
                 continue
-            told["runs"][str(seed)] = _run(task, seed) | {"recipe": recipe}
+            told["runs"][str(seed)] = _run(task, seed) | {"recipe": _recipe(task)}
             told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
             say(f"{task.name} seed {seed}: {told['runs'][str(seed)]['evaluation']:.1f} (bar {task.bar:g})")
@@ -113,7 +112,14 @@ def _begun(task: Task, known: dict[str, Any] | None) -> dict[str, Any]:
     """What is known of a task; nothing is where it was another one, with other steps or settings."""
     told = json.loads(json.dumps({"steps": task.steps, "bar": task.bar, "settings": dict(task.settings)}))
     same = known is not None and all(known[name] == told[name] for name in ("steps", "settings"))
-    return (known | told) if known is not None and same else told | {"runs": {}}
+    if known is None or not same:
+        return told | {"runs": {}}
+    return known | told | verdict(task, [run["evaluation"] for run in known["runs"].values()])
+
+
+def _recipe(task: Task) -> dict[str, Any]:
+    """The constants of the agent's recipe."""
+    return recipe_for(DEFAULT, task.agent).for_agent(spaces_of(task.env)[1]).constants()
 
 
 def verdict(task: Task, returns: Sequence[float]) -> dict[str, Any]:

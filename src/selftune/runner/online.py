@@ -140,6 +140,8 @@ class OnlineAgent:
 
         Raises:
             SettingError: No episode has begun, the observation has another shape, or the reward is no number.
+            Exception: Whatever learning raised, once. What was learned before stays; the episode counts as cut: go on
+                with `reset`.
         """
         if self._choice is None:
             raise SettingError("step came before reset: call reset(observation) at the start of every episode.")
@@ -268,29 +270,35 @@ class OnlineAgent:
             self.dropped += 1
             self._events.append(("dropped", {"dropped": self.dropped}))
             return
-        if gap:
-            self._state = self._functions.cut(self._state)
         key = jax.random.fold_in(self._learn_key, self.updates)
-        if self._pool is None:
-            try:
+        try:
+            if gap:
+                self._state = self._functions.cut(self._state)
+            if self._pool is None:
                 self._accept(self._learned(self._state, batch, key))
-            except BaseException:
-                self._without_what_was_used_up()
-                raise
-        else:
-            self._learning = self._pool.submit(self._learned, self._state, batch, key)
+            else:
+                self._learning = self._pool.submit(self._learned, self._state, batch, key)
+        except BaseException:
+            self._recover()
+            raise
         self._gap = False
 
     def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
         state, actor, told = self._functions.improve(state, batch, key)
         return state, actor, told.fetch()
 
-    def _without_what_was_used_up(self) -> None:
-        """After learning has failed: what it had used up begins anew, and what was learned before stays."""
+    def _recover(self) -> None:
+        """After learning has failed: what it had used up begins anew, and what was learned before stays.
+
+        The rollout is lost, and so nothing goes on across it, nor does the episode.
+        """
         leaves = jax.tree.leaves(self._state.experience)
         if any(leaf.is_deleted() for leaf in leaves if isinstance(leaf, jax.Array)):
             fresh = jax.jit(self._agent.init)(self._key)
-            self._state, self._gap = self._state._replace(experience=fresh.experience), True
+            self._state = self._state._replace(experience=fresh.experience)
+        if self._memory.count:
+            self._memory.cut()
+        self._gap, self._choice = True, None
 
     def _take_over(self, wait: bool = False) -> None:
         """Accept what the thread has learned, if it is done or is to be waited for."""
@@ -300,7 +308,7 @@ class OnlineAgent:
                 self._accept(self._learning.result())
             self._learning = None
             if failure is not None:
-                self._without_what_was_used_up()
+                self._recover()
                 raise failure
 
     def _accept(self, learned: Learned) -> None:
