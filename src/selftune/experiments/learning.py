@@ -111,8 +111,7 @@ def bench_learning(
 def _begun(task: Task, known: dict[str, Any] | None) -> dict[str, Any]:
     """What is known of a task; nothing is where it was another one, with other steps or settings."""
     told = json.loads(json.dumps({"steps": task.steps, "bar": task.bar, "settings": dict(task.settings)}))
-    same = known is not None and all(known[name] == told[name] for name in ("steps", "settings"))
-    if known is None or not same:
+    if known is None or not known["runs"] or any(known[name] != told[name] for name in ("steps", "settings")):
         return told | {"runs": {}}
     return known | told | verdict(task, [run["evaluation"] for run in known["runs"].values()])
 

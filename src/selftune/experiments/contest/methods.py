@@ -156,18 +156,20 @@ def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, An
     return {"recipe": told.change(recipe_for(told.tuner, agent)).for_agent(env.action_space).constants()}
 
 
-def changed_since(before: Mapping[str, Any] | None, agent: str, env: Environment | HostEnv, name: str) -> list[str]:
+def changed_since(
+    details: Mapping[str, Any], agent: str, spaces: Callable[[], Environment | HostEnv], name: str
+) -> list[str]:
     """Which constants of a method are no longer what they were when a row of it was measured.
 
     Args:
-        before: The row's `details["recipe"]`; `None` where none was told.
+        details: The row's; those without a `"recipe"` do not tell.
         agent: A key of `SEARCHED`.
-        env: Its world.
+        spaces: Opens its world, where that is needed.
         name: The method.
     """
-    if before is None:
+    if (before := details.get("recipe")) is None:
         return []
-    now = constants(agent, env, name).get("recipe", {})
+    now = constants(agent, spaces(), name).get("recipe", {})
     return sorted(name for name in before | now if before.get(name) != now.get(name))
 
 
