@@ -56,7 +56,8 @@ def test_the_figure_is_drawn():
 
 def _over_a_lifetime(kind: str, runs: int = 32):
     """Mean and standard error of the estimates summed over one lifetime; each run has its own particles."""
-    tuner = tuning(evolution(kind, unroll=WINDOW, population=128, sigma=0.1, lifetime=HORIZON // WINDOW))
+    lifetime = None if kind == "es" else HORIZON // WINDOW
+    tuner = tuning(evolution(kind, unroll=WINDOW, population=128, sigma=0.1, lifetime=lifetime))
 
     def run(key):
         meta, state = begin(tuner)

@@ -78,7 +78,7 @@ def begun(tuner, settings, seed=0):
 def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(tuner):
     _, old = begun("meta_gradient", SMALL)
     own = old.experience.own
-    senses = own.senses._replace(observation=own.senses.observation._replace(rows=jnp.float32(7)), steps=jnp.int32(9))
+    senses = own.senses._replace(observation=own.senses.observation._replace(rows=jnp.full(4, 7.0)), steps=jnp.int32(9))
     old = old._replace(experience=old.experience._replace(own=own._replace(senses=senses)))
     agent, fresh = begun(tuner, SMALL | {"num_envs": 2}, seed=1)
     state = begin_with(agent, fresh, learned(old))
@@ -89,7 +89,7 @@ def test_an_agent_begins_with_anothers_networks_and_senses_and_its_own_settings(
     metaparams = fresh.meta.meta_params | jax.tree.map(np.log, home)
     jax.tree.map(np.testing.assert_array_equal, state.meta.meta_params, metaparams)
     own = state.experience.own if isinstance(state.experience, Watched) else state.experience
-    assert float(own.senses.observation.rows) == 7
+    assert own.senses.observation.rows.tolist() == [7.0] * 4
     assert own.senses.reward.returns.shape == (2,)
     assert jax.tree.structure(state) == jax.tree.structure(fresh)
 
