@@ -1,5 +1,6 @@
 """A few of the hostile inputs of benchmarks/fuzz.py: each ends in a clear error or in a finished run."""
 
+import importlib
 import itertools
 import json
 import sys
@@ -249,3 +250,14 @@ def test_commands_that_read_a_run_look_for_nothing_in_the_current_folder(tmp_pat
     assert str(tmp_path) not in sys.path
     main(["envs"])
     assert sys.path[-1] == str(tmp_path)
+
+
+def test_nor_does_a_package_of_several_places_that_was_imported_before(tmp_path, monkeypatch):
+    for folder in ("here", "elsewhere"):
+        (tmp_path / folder / "many_places").mkdir(parents=True)
+    (tmp_path / "here" / "many_places" / "bait.py").write_text("raise SystemExit('executed')")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "elsewhere"), str(tmp_path / "here")])
+    importlib.import_module("many_places")
+    with pytest.raises(RunFolderError, match="'many_places.bait' is not installed"):
+        refuse_unasked("many_places.bait:X-v0")
