@@ -259,5 +259,5 @@ def test_nor_does_a_package_of_several_places_that_was_imported_before(tmp_path,
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "elsewhere"), str(tmp_path / "here")])
     importlib.import_module("many_places")
-    with pytest.raises(RunFolderError, match="'many_places.bait' is not installed"):
+    with pytest.raises(RunFolderError, match=r"'many_places\.bait' is not installed"):
         refuse_unasked("many_places.bait:X-v0")
