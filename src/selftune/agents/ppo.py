@@ -25,7 +25,7 @@ from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
 from selftune.agents.vocabulary import homes, rates_together
 from selftune.errors import SettingError
-from selftune.guards.trust import shortened
+from selftune.guards.trust import counting_all
 from selftune.learning import Acted, LearnerState, StepInfo
 from selftune.metaparams import values
 from selftune.objectives import actor_critic_meta_loss, proximal_loss
@@ -169,9 +169,7 @@ def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
         learned, last, steps = descend(meta, state, seen, order_key)
         whole = _tree.finite((learned, steps.loss))
         learned, last = _tree.where(whole, (learned, last), (state.learner, state.experience.last))
-        guards = info.guards | {"numeric/round": jnp.where(whole, 0, 1)}
-        if "trust_region" in guards:  # of all that was taken; the one that is taken again moves the rate
-            guards["trust_region"] = jnp.where(whole, shortened(steps.scale), 0)
+        guards = counting_all(info.guards, steps.scale) | {"numeric/round": jnp.where(whole, 0, 1)}
         return learned, meta, last, info._replace(steps=steps, guards=guards)
 
     return _Way(begin, improve)

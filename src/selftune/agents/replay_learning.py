@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from selftune.agents import replay
 from selftune.agents.agent import AgentState, current
 from selftune.agents.replay import Replay
-from selftune.guards.trust import shortened
+from selftune.guards.trust import counting_all
 from selftune.learning import LearnerState
 from selftune.tuning import Meta, Tuner, TunerInfo
 from selftune.types import Array, Bool, PRNGKey, PyTree, Transitions
@@ -54,10 +54,7 @@ def learn_from_replay(
         state, scale = jax.lax.scan(update, state, jax.random.split(act_key, updates - unroll))
         batches = jax.vmap(draw, in_axes=(None, 0))(experience, jax.random.split(last_key, unroll))
         meta, state, info = tuning.update(meta, state, batches, unseen(experience, rollout, judge_key), key)
-        if "trust_region" in info.guards:  # of all that was taken; those that are differentiated move the rate
-            told = shortened(scale) + shortened(info.steps.scale)
-            info = info._replace(guards={**info.guards, "trust_region": told})
-        return state, meta, info
+        return state, meta, info._replace(guards=counting_all(info.guards, scale, info.steps.scale))
 
     def learn(state: AgentState, rollout: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
         rollout = rollout._replace(notes=())

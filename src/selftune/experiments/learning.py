@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selftune.agents import recipe_for
 from selftune.agents.tuners import DEFAULT
 from selftune.envs.opening import spaces_of
 from selftune.errors import SettingError, did_you_mean
+from selftune.experiments.contest.methods import changed_since, constants
 from selftune.runner.evaluating import evaluate_run
 from selftune.runner.run_folder import write_whole
 from selftune.runner.training import train
+from selftune.spaces import Space
 
 EPISODES = 20
 WORST = 0.7
@@ -40,6 +41,10 @@ class Task(NamedTuple):
     def name(self) -> str:
         """How the task is called on the command line and in the results."""
         return f"{self.env}/{self.agent}"
+
+    def actions(self) -> Space:
+        """What can be done there."""
+        return spaces_of(self.env)[1]
 
     @property
     def worst(self) -> float:
@@ -96,12 +101,12 @@ def bench_learning(
         results[task.name] = told
         for seed in range(task.seeds if seeds is None else seeds):
             if (known := told["runs"].get(str(seed))) is not None:
-                if "recipe" in known and known["recipe"] != _recipe(task):
+                if changed_since(known, task.agent, task.actions, DEFAULT):
                     say(
                         f"{task.name} seed {seed}: kept, but of an earlier recipe; take it out of {out} to run it again"
                     )
                 continue
-            told["runs"][str(seed)] = _run(task, seed) | {"recipe": _recipe(task)}
+            told["runs"][str(seed)] = _run(task, seed) | constants(task.agent, task.actions(), DEFAULT)
             told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
             say(f"{task.name} seed {seed}: {told['runs'][str(seed)]['evaluation']:.1f} (bar {task.bar:g})")
@@ -114,11 +119,6 @@ def _begun(task: Task, known: dict[str, Any] | None) -> dict[str, Any]:
     if known is None or not known["runs"] or any(known[name] != told[name] for name in ("steps", "settings")):
         return told | {"runs": {}}
     return known | told | verdict(task, [run["evaluation"] for run in known["runs"].values()])
-
-
-def _recipe(task: Task) -> dict[str, Any]:
-    """The constants of the agent's recipe."""
-    return recipe_for(DEFAULT, task.agent).for_agent(spaces_of(task.env)[1]).constants()
 
 
 def verdict(task: Task, returns: Sequence[float]) -> dict[str, Any]:

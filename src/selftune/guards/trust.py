@@ -18,7 +18,7 @@ from selftune.errors import EstimatorError, SettingError, UnknownMetaParamError,
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
 from selftune.learning import BareStep, Learner, Projection, StepInfo
 from selftune.metaparams import MetaParam, Spec, tuned
-from selftune.types import Array, Batch, Float, Int, Params, PyTree, Scalar
+from selftune.types import Array, Batch, Float, Params, PyTree, Scalar
 
 Distance: TypeAlias = Callable[[Params, Params, Batch], Scalar]
 
@@ -101,13 +101,17 @@ def smallest(scale: PyTree) -> Float[Array, "..."]:
     return jnp.stack([jnp.asarray(leaf) for leaf in jax.tree.leaves(scale)]).min(axis=0)
 
 
-def shortened(scale: PyTree) -> Int[Array, ""]:
-    """How many of some updates a projection shortened.
+def counting_all(fired: Fired, *scales: PyTree) -> Fired:
+    """What fired, with every update counted that a trust region shortened, where one is among the guards.
 
     Args:
-        scale: Their factors, leaves [K]; no leaves where there is no projection.
+        fired: Counts of the tuner's last update, which sees some of an agent's updates only.
+        scales: Factors of all of them, in as many parts as there are; leaves [K].
     """
-    return (smallest(scale) < 1.0).sum(dtype=jnp.int32) if jax.tree.leaves(scale) else jnp.zeros((), jnp.int32)
+    if "trust_region" not in fired:
+        return fired
+    shortened = jnp.concatenate([smallest(scale) < 1.0 for scale in scales])
+    return {**fired, "trust_region": shortened.sum(dtype=jnp.int32)}
 
 
 def check_rates(guard: str, rates: Sequence[str], spec: Spec) -> None:

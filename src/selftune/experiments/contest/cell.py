@@ -32,6 +32,7 @@ from selftune.experiments.population import populations
 from selftune.experiments.ray_population import ray_population
 from selftune.experiments.records import significant
 from selftune.experiments.sweep import Curves, Physics, runs
+from selftune.spaces import Space
 
 Measure: TypeAlias = Callable[[Curves], Float[np.ndarray, " N"]]
 """How good each run was."""
@@ -90,6 +91,10 @@ class Lab:
         assert isinstance(host, HostEnv)
         host.close()
         return host
+
+    def actions(self) -> Space:
+        """What can be done there."""
+        return self.spaces().action_space
 
     def fleet(self, name: str, kind: str = OFF, drift: Drift | None = None) -> Fleet:
         """The program of a method; fixed ones share one, and so do all kinds of change of a world written in JAX."""

@@ -18,7 +18,7 @@ from selftune.experiments.fleet import Make
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, Strategy
 from selftune.metaparams import values
 from selftune.runner.asked import settled
-from selftune.spaces import Discrete
+from selftune.spaces import Discrete, Space
 from selftune.tuning import TunerInfo
 
 
@@ -148,28 +148,26 @@ def suits(agent: str, name: str) -> bool:
     return agent in TUNERS[told.tuner].agents and needed <= known and changes
 
 
-def constants(agent: str, env: Environment | HostEnv, name: str) -> dict[str, Any]:
+def constants(agent: str, actions: Space, name: str) -> dict[str, Any]:
     """The constants of a method that differentiates, for its row; of others nothing."""
     told = KNOWN.get(name)
     if told is None or told.tuner != DEFAULT:
         return {}
-    return {"recipe": told.change(recipe_for(told.tuner, agent)).for_agent(env.action_space).constants()}
+    return {"recipe": told.change(recipe_for(told.tuner, agent)).for_agent(actions).constants()}
 
 
-def changed_since(
-    details: Mapping[str, Any], agent: str, spaces: Callable[[], Environment | HostEnv], name: str
-) -> list[str]:
+def changed_since(details: Mapping[str, Any], agent: str, actions: Callable[[], Space], name: str) -> list[str]:
     """Which constants of a method are no longer what they were when a row of it was measured.
 
     Args:
         details: The row's; those without a `"recipe"` do not tell.
         agent: A key of `SEARCHED`.
-        spaces: Opens its world, where that is needed.
+        actions: What it can do; a world is opened for that where it is needed.
         name: The method.
     """
     if (before := details.get("recipe")) is None:
         return []
-    now = constants(agent, spaces(), name).get("recipe", {})
+    now = constants(agent, actions(), name).get("recipe", {})
     return sorted(name for name in before | now if before.get(name) != now.get(name))
 
 

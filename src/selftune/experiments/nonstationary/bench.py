@@ -158,7 +158,7 @@ class _Bench:
         """The row of that name, measured unless it is there."""
         known, lab = self._records.find(self._experiment, name, self._cell.steps), self._cell.lab
         if known is not None and self._is_as_large(known, lab):
-            if changed := changed_since(known.details, lab.agent, lab.spaces, name):
+            if changed := changed_since(known.details, lab.agent, lab.actions, name):
                 self._say(
                     f"{self._experiment} {name}: kept, but of an earlier recipe ({', '.join(changed)}); it is measured "
                     f"again when its row is taken out of {self._records.path}"
@@ -256,7 +256,7 @@ class _Bench:
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
             **({"settings": _plain(lab.settings)} if lab.settings else {}),
-            **constants(lab.agent, lab.spaces(), name),
+            **constants(lab.agent, lab.actions(), name),
             "versions": {"selftune": __version__, "jax": jax.__version__},
             "machine": f"{platform.machine()} {jax.default_backend()}",
         }

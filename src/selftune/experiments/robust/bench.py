@@ -199,7 +199,7 @@ class _Bench:
     def _remind(self, row: Score) -> None:
         """Say so where a row is of constants that the recipe no longer has."""
         lab = self._cell().lab
-        if changed := changed_since(row.details, lab.agent, lab.spaces, row.method):
+        if changed := changed_since(row.details, lab.agent, lab.actions, row.method):
             self._say(
                 f"{self._name} {self._asked.agent} {row.method} from {row.start}: kept, but of an earlier recipe "
                 f"({', '.join(changed)}); it is measured again when its rows are taken out of {self._records.path}"
@@ -260,7 +260,7 @@ class _Bench:
             "guards": fired(curves),
             **({"curve": curve(curves, lab.continuing)} if score == "area" else {"eta": paths(curves)}),
             **details,
-            **constants(lab.agent, lab.spaces(), name),
+            **constants(lab.agent, lab.actions(), name),
             **circumstances(),
         }
         *key, changed = self._key(name, start, score)
