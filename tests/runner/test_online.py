@@ -76,10 +76,10 @@ def test_what_was_dropped_leaves_no_stretch_across_it():
     for step in range(12):
         one.step(np.zeros(3), 0.0)
         one._take_over(wait=step != 7)
-        one._learning = Future() if step == 6 else None  # what is written fourth to eighth comes too soon
+        one._learner._learning = Future() if step == 6 else None  # what is written fourth to eighth comes too soon
     one.close()
     assert one.dropped == 1
-    assert one._state.experience.data.truncated[:8, 0].tolist() == [*[False] * 3, True, *[False] * 4]
+    assert one._learner.state.experience.data.truncated[:8, 0].tolist() == [*[False] * 3, True, *[False] * 4]
 
 
 def test_nothing_compiles_after_construction():
@@ -194,13 +194,13 @@ def test_no_stretch_of_a_replay_goes_over_a_gap(tmp_path):
     one.reset(nothing)
     for _ in range(4):
         one.step(nothing, 0.0)
-    ends = one._state.experience.data.truncated[:8, 0]
+    ends = one._learner.state.experience.data.truncated[:8, 0]
     assert ends.tolist() == [False, False, False, True, False, False, False, False]
     other = OnlineAgent.load(one.save(tmp_path / "agent.safetensors"))
     other.reset(nothing)
     for _ in range(4):
         other.step(nothing, 0.0)
-    assert other._state.experience.data.truncated[:12, 0].tolist() == [*[False] * 3, True] * 2 + [False] * 4
+    assert other._learner.state.experience.data.truncated[:12, 0].tolist() == [*[False] * 3, True] * 2 + [False] * 4
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):
@@ -244,7 +244,7 @@ def test_a_caller_may_write_the_next_observation_over_the_last():
 def test_nobody_learns_from_what_other_networks_did():
     one, other = agent(), agent(seed=1)
     live(one, 11)
-    one.begin_with(known_by(other._state))
+    one.begin_with(known_by(other._learner.state))
     assert one.steps == 11
     live(one, 7, seed=1)
     assert one.updates == 1, "three steps of the old networks were left out of the second rollout of eight"
@@ -262,14 +262,14 @@ def test_what_no_run_has_learned_is_refused():
 def test_ctrl_c_waits_for_the_end_of_a_step(usual_ctrl_c, tmp_path, monkeypatch):
     """Inside an update what was learned is in no one's hands: `save` had nothing left to write."""
     one = agent()
-    learned = one._learned
+    improved = one._learner._improved
 
     def interrupted(*given):
-        told = learned(*given)
+        told = improved(*given)
         signal.raise_signal(signal.SIGINT)
         return told
 
-    monkeypatch.setattr(one, "_learned", interrupted)
+    monkeypatch.setattr(one._learner, "_improved", interrupted)
     with pytest.raises(KeyboardInterrupt):
         live(one, 8)
     assert (one.steps, one.updates) == (8, 1)
@@ -285,9 +285,9 @@ def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
 
     one = agent(on_event=failing, learning="background")
     live(one, 8)
-    learned, one._learning = one._learning, Future()
+    learned, one._learner._learning = one._learner._learning, Future()
     live(one, 7)
-    one._learning = learned
+    one._learner._learning = learned
     learned.result()
     one.reset(np.zeros(3))
     with pytest.raises(ValueError, match="learned"):
@@ -317,15 +317,15 @@ def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, na
         raise MemoryError("no room")
 
     live_and_wait(35)
-    working, before = one._functions, jax.device_get(one._state.learner)
-    one._functions = working._replace(improve=fails)
+    working, before = one._learner.functions, jax.device_get(one._learner.state.learner)
+    one._learner.functions = working._replace(improve=fails)
     with pytest.raises(MemoryError, match="no room"):
         live_and_wait(35)
-    one._functions = working
-    assert one._gap
+    one._learner.functions = working
+    assert one._learner.gap
     with pytest.raises(SettingError, match="step came before reset"):
         one.step(np.zeros(3), 0.0)
-    jax.tree.map(np.testing.assert_array_equal, jax.device_get(one._state.learner), before)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(one._learner.state.learner), before)
     one.save(tmp_path / "agent.safetensors")
     updates = one.updates
     live_and_wait(70)

@@ -169,7 +169,7 @@ def test_a_run_that_stops_within_a_row_tells_of_all_it_did(tmp_path, monkeypatch
 def test_an_agent_online_goes_on_with_what_a_run_has_learned(run, tmp_path):
     agent = st.OnlineAgent(Box((4,)), Discrete(2))
     agent.begin_with(run.learned())
-    kept, own = last_checkpoint(run.path), pack(agent._state)
+    kept, own = last_checkpoint(run.path), pack(agent._learner.state)
     networks = [name for name in own if name.startswith("learner/params")]
     assert networks
     assert all(np.array_equal(kept[f"agent/{name}"], own[name]) for name in networks)

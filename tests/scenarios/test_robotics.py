@@ -112,8 +112,8 @@ def test_an_online_agent_begins_with_it_too():
         assert tuned.eta["learning_rate"] == pytest.approx(5e-4)
         agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
         agent.begin_with(known)
-        jax.tree.map(np.testing.assert_array_equal, agent._actor.policy, params["policy"])
-        jax.tree.map(np.testing.assert_array_equal, agent._state.learner.params, params)
+        jax.tree.map(np.testing.assert_array_equal, agent._learner.actor.policy, params["policy"])
+        jax.tree.map(np.testing.assert_array_equal, agent._learner.state.learner.params, params)
 
 
 # Courses.

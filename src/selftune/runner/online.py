@@ -5,38 +5,36 @@
         observation, reward, terminated, truncated = world(action)
         action = agent.step(observation, reward, terminated, truncated)
 
-A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full the
-agent learns, in the calling thread or in one of its own, so that memory is bounded and a control loop keeps its rate.
+A step costs one small compiled program. What was seen is written into arrays of fixed size; when they are full its
+`Learner` learns from them, so that memory is bounded and a control loop keeps its rate.
 Ctrl-C waits for the end of an update: inside one what was learned is in no one's hands.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from selftune.agents import AgentState, Choice, beginning, recipe_for
+from selftune.agents import Choice, beginning, recipe_for
 from selftune.errors import CheckpointError, SettingError
-from selftune.metaparams import tuned
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.asked import by_name, names, settled, starts, whole
 from selftune.runner.checkpointing import read_arrays, write_arrays
 from selftune.runner.compiled import compiled
 from selftune.runner.experience import Stretch
 from selftune.runner.handed import earned, flag, seen, taken
+from selftune.runner.learner import Learner
 from selftune.runner.plain_spaces import plain_actions, plain_observations, space_from_json, spaces_as_json
 from selftune.runner.plan import Plan, agent_named
 from selftune.runner.stopping import uninterrupted
 from selftune.spaces import Box, Space
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
-Learned: TypeAlias = tuple[AgentState, Any, tuple[dict[str, float], dict[str, int]]]
-"""The state, what acts now, and metaparameters and guards by name."""
 
 
 class OnlineAgent:
@@ -44,9 +42,6 @@ class OnlineAgent:
 
     Attributes:
         steps: Steps so far.
-        updates: Times it has learned.
-        dropped: Stretches of experience that came before the last one was learned from, and were let go
-            (`learning="background"` only).
     """
 
     def __init__(
@@ -103,20 +98,15 @@ class OnlineAgent:
         spaces, recipe = (self.observation_space, self.action_space), recipe_for(tuner, agent)
         self._agent = make(*spaces, tune=tune, init=init, settings=chosen, recipe=recipe)
         self._functions = compiled(self._agent)
-        self._pool = ThreadPoolExecutor(1, "selftune-learning") if learning == "background" else None
         self._on_event = on_event
-        self._events: list[tuple[str, Mapping[str, Any]]] = []
-        self._key, self._learn_key, init_key = jax.random.split(jax.random.key(seed), 3)
-        self._state = jax.jit(self._agent.init)(init_key)
-        self._actor, self._carry = self._functions.actor(self._state), self._agent.rest(1)
-        self.steps, self.updates, self.dropped = 0, 0, 0
+        self._key, learn_key, init_key = jax.random.split(jax.random.key(seed), 3)
+        state, background = jax.jit(self._agent.init)(init_key), learning == "background"
+        self._learner = Learner(self._agent, self._functions, state, learn_key, background)
+        self._carry = self._agent.rest(1)
+        self._memory = self._room()
+        self._learner.warm_up(self._memory.batch())
+        self.steps = 0
         self._choice: Choice | None = None
-        self._gap = False
-        """Whether what is written next does not follow on what was learned from last."""
-        self._learning: Future | None = None
-        self._eta = {name: float(entry.value) for name, entry in tuned(self._agent.spec).items()}
-        self._fired: Counter[str] = Counter()
-        self._warm_up()
 
     def reset(self, observation: Any) -> Any:
         """Begin an episode; what to do first. An episode that had not ended counts as cut here."""
@@ -160,14 +150,27 @@ class OnlineAgent:
         return action
 
     @property
+    def updates(self) -> int:
+        """Times it has learned."""
+        return self._learner.updates
+
+    @property
+    def dropped(self) -> int:
+        """Stretches of experience that came before the last one was learned from, and were let go.
+
+        With `learning="background"` only.
+        """
+        return self._learner.dropped
+
+    @property
     def eta(self) -> dict[str, float]:
         """The tuned metaparameters by name, as they stood at the last step; any thread may ask."""
-        return dict(self._eta)
+        return dict(self._learner.eta)
 
     @property
     def guards(self) -> dict[str, int]:
         """How often each guard had fired at the last step."""
-        return dict(self._fired)
+        return dict(self._learner.fired)
 
     def begin_with(self, known: beginning.Learned) -> None:
         """Go on with what another agent has learned; how this one is tuned stays.
@@ -184,22 +187,19 @@ class OnlineAgent:
             raise SettingError(f"begin_with got {known!r:.60}; expected what selftune.Run(folder).learned() gives.")
         with uninterrupted():
             self._take_over(wait=True)
-        self._state = beginning.go_on_with(self._agent, self._state, jax.tree.map(jnp.array, known), self._learn_key)
-        self._actor = self._functions.actor(self._state)
-        self._eta |= self._agent.home
+        learner, theirs = self._learner, jax.tree.map(jnp.array, known)
+        learner.go_on_from(beginning.go_on_with(self._agent, learner.state, theirs, learner.key))
+        learner.eta |= self._agent.home
         if self._memory.count:  # nobody learns from what other networks did
             self._memory.take()
-            self._gap = True
+            learner.gap = True
         self._carry = self._agent.rest(1)
         self._tell()
 
     def close(self) -> None:
         """Wait for what is being learned, and end its thread; whoever steps on learns inline."""
-        with uninterrupted():
-            self._take_over(wait=True)
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.shutdown()
+        with uninterrupted(), self._episode_at_stake():
+            self._learner.close()
         self._tell()
 
     def save(self, path: Path | str) -> Path:
@@ -214,7 +214,7 @@ class OnlineAgent:
             self._take_over(wait=True)
         facts = {"asked": self._asked, "spaces": spaces_as_json(self.observation_space, self.action_space)}
         facts |= {"steps": self.steps, "updates": self.updates, "dropped": self.dropped, "written": self._memory.count}
-        facts |= {"eta": self._eta, "fired": dict(self._fired), "gap": self._gap}
+        facts |= {"eta": self.eta, "fired": self.guards, "gap": self._learner.gap}
         *known, experience = self._everything()
         written = write_arrays(Path(path), pack((*known, jax.tree.map(_finite, experience))), facts)
         self._tell()
@@ -233,21 +233,20 @@ class OnlineAgent:
                 f"{path} is not what OnlineAgent.save wrote, but perhaps the checkpoint of a run. To go on with what a "
                 "run has learned: agent.begin_with(selftune.Run(folder).learned())."
             )
-        spaces = map(space_from_json, facts["spaces"])
-        observations, actions = spaces
+        observations, actions = map(space_from_json, facts["spaces"])
         agent = cls(observations, actions, **facts["asked"], on_event=on_event)
-        everything = unpack(agent._everything(), arrays)
-        agent._state, agent._key, agent._learn_key, agent._carry, agent._memory.arrays = everything
-        agent._memory.count, agent._gap = facts["written"], facts.get("gap", False)
+        learner = agent._learner
+        state, agent._key, learner.key, agent._carry, agent._memory.arrays = unpack(agent._everything(), arrays)
+        learner.go_on_from(state)
+        learner.eta, learner.fired = facts["eta"], Counter(facts["fired"])
+        learner.updates, learner.dropped = facts["updates"], facts["dropped"]
+        agent.steps, agent._memory.count, learner.gap = facts["steps"], facts["written"], facts.get("gap", False)
         agent._cut()
-        agent._eta, agent._fired = facts["eta"], Counter(facts["fired"])
-        agent.steps, agent.updates, agent.dropped = facts["steps"], facts["updates"], facts["dropped"]
-        agent._actor = agent._functions.actor(agent._state)
         return agent
 
     def _act(self, observation: np.ndarray) -> Any:
         first = np.array([self._first])
-        choice, self._key = self._functions.act(self._actor, self._carry, observation, first, self._key)
+        choice, self._key = self._functions.act(self._learner.actor, self._carry, observation, first, self._key)
         self._observation, self._choice, self._carry = observation, choice, choice.carry
         return taken(self.action_space, np.array(choice.action))
 
@@ -256,89 +255,44 @@ class OnlineAgent:
         if self._memory.count:
             self._memory.cut()
         else:
-            self._gap = True
+            self._learner.gap = True
+
+    @contextmanager
+    def _episode_at_stake(self) -> Iterator[None]:
+        """While this is open, learning that fails ends the episode, which lost a stretch."""
+        try:
+            yield
+        except BaseException:
+            self._cut()
+            self._choice = None
+            raise
 
     def _learn_if_full(self) -> None:
         if self._memory.full:
-            with uninterrupted():
-                self._learn()
-
-    def _learn(self) -> None:
-        """Learn from the memory, now or in the thread; it is empty afterwards."""
-        batch, gap, self._gap = self._memory.take(), self._gap, True
-        if self._learning is not None:
-            self.dropped += 1
-            self._events.append(("dropped", {"dropped": self.dropped}))
-            return
-        key = jax.random.fold_in(self._learn_key, self.updates)
-        try:
-            if gap:
-                self._state = self._functions.cut(self._state)
-            if self._pool is None:
-                self._accept(self._learned(self._state, batch, key))
-            else:
-                self._learning = self._pool.submit(self._learned, self._state, batch, key)
-        except BaseException:
-            self._recover()
-            raise
-        self._gap = False
-
-    def _learned(self, state: AgentState, batch: Any, key: Any) -> Learned:
-        state, actor, told = self._functions.improve(state, batch, key)
-        return state, actor, told.fetch()
-
-    def _recover(self) -> None:
-        """After learning has failed: what it had used up begins anew, and what was learned before stays.
-
-        The rollout is lost, and so nothing goes on across it, nor does the episode.
-        """
-        leaves = jax.tree.leaves(self._state.experience)
-        if any(leaf.is_deleted() for leaf in leaves if isinstance(leaf, jax.Array)):
-            fresh = jax.jit(self._agent.init)(self._key)
-            self._state = self._state._replace(experience=fresh.experience)
-        if self._memory.count:
-            self._memory.cut()
-        self._gap, self._choice = True, None
+            with uninterrupted(), self._episode_at_stake():
+                self._learner.learn(self._memory.take())
 
     def _take_over(self, wait: bool = False) -> None:
-        """Accept what the thread has learned, if it is done or is to be waited for."""
-        if self._learning is not None and (wait or self._learning.done()):
-            failure = self._learning.exception()
-            if failure is None:
-                self._accept(self._learning.result())
-            self._learning = None
-            if failure is not None:
-                self._recover()
-                raise failure
-
-    def _accept(self, learned: Learned) -> None:
-        self._state, self._actor, (self._eta, guards) = learned
-        self.updates += 1
-        fired = {name: count for name, count in guards.items() if count}
-        self._fired.update(fired)
-        if fired:
-            self._events.append(("guard", fired))
-        self._events.append(("learned", {"update": self.updates, "guards": fired, "eta": dict(self._eta)}))
+        with self._episode_at_stake():
+            self._learner.take_over(wait)
 
     def _tell(self) -> None:
         """Tell what has happened: last, so that a function that raises leaves an agent that can go on."""
-        while self._events:
-            kind, facts = self._events.pop(0)
+        while self._learner.events:
+            kind, facts = self._learner.events.pop(0)
             if self._on_event is not None:
                 self._on_event(kind, facts)
 
-    def _warm_up(self) -> None:
-        """Compile everything on what comes to nothing, so that no step has to wait for a compiler."""
+    def _room(self) -> Stretch:
+        """Room for a rollout, by the example of one step, which compiles what a step needs."""
         nothing = np.zeros((1, *self.observation_space.encoded_shape), _dtype(self.observation_space))
         first = np.array([True])
-        choice, _ = self._functions.act(self._actor, self._carry, nothing, first, self._key)
-        self._memory = Stretch(nothing, jax.device_get(choice), self._agent.rollout_length)
-        copy = jax.tree.map(jnp.copy, self._state)
-        state, *_ = self._learned(copy, self._memory.batch(), jax.random.fold_in(self._learn_key, 0))
-        self._functions.cut(state)
+        choice, _ = self._functions.act(self._learner.actor, self._carry, nothing, first, self._key)
+        return Stretch(nothing, jax.device_get(choice), self._agent.rollout_length)
 
     def _everything(self) -> Any:
-        return self._state, self._key, self._learn_key, self._carry, self._memory.arrays
+        learner = self._learner
+        return learner.state, self._key, learner.key, self._carry, self._memory.arrays
 
 
 def _finite(array: np.ndarray) -> np.ndarray:
