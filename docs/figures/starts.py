@@ -11,9 +11,9 @@ from drawing import BLACK, GREY, HERE, ORANGE, PINK, RESULTS, beside, panels, sa
 from matplotlib.figure import Figure
 
 from selftune.experiments.contest.methods import SEARCHED
-from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
+from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw, quantity
 from selftune.experiments.records import Records
-from selftune.experiments.robust.page import LINEAR, axis_title, spread
+from selftune.experiments.robust.page import axis_title, axis_type
 from selftune.experiments.robust.rendering import OURS, markdown
 from selftune.experiments.robust.scores import DRAWS, Score
 
@@ -39,22 +39,18 @@ def by_start(rows: Sequence[Score]) -> Figure:
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
         style = {"s": 9, "alpha": 0.7, "color": COLOURS[row.method], "label": row.method.replace("_", " ")}
         for panel, name in zip(above, names, strict=False):
-            panel.scatter(spread(name, starts[name]), row.details["scores"], **style)
-            panel.set(xlabel=f"initial {axis_title(name)}", xscale=_scale(name))
+            panel.scatter(quantity(name, starts[name]), row.details["scores"], **style)
+            panel.set(xlabel=f"initial {axis_title(name)}", xscale=axis_type(name))
     above[0].set_ylabel("final score")
     for panel in (*above[len(names) :], *below[len(moved) :]):
         panel.set_visible(False)
     for panel, name in zip(below, moved, strict=False):
         for way, score in zip(ways[name], ours.details["scores"], strict=True):
-            panel.plot(steps, spread(name, np.asarray(way)), color=BLACK if score < POOR else PINK, alpha=0.5, lw=0.8)
-        panel.set(xlabel="environment steps", ylabel=axis_title(name), yscale=_scale(name))
+            panel.plot(steps, quantity(name, np.asarray(way)), color=BLACK if score < POOR else PINK, alpha=0.5, lw=0.8)
+        panel.set(xlabel="environment steps", ylabel=axis_title(name), yscale=axis_type(name))
         panel.set_xticks([0, steps[-1]], ["0", f"{round(steps[-1] / 1000)}k"])
     beside(drawn, above[0])
     return drawn
-
-
-def _scale(name: str) -> str:
-    return "linear" if name in LINEAR else "log"
 
 
 def main() -> None:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from selftune.errors import SettingError
-from selftune.experiments.drawing_settings import RANGES, TEST, TUNING, draw, from_unit, to_unit
+from selftune.experiments.drawing_settings import RANGES, TEST, TUNING, draw, from_unit, quantity, to_unit
+from selftune.experiments.robust.page import axis_type
 
 
 def test_draws_have_the_ranges_of_the_protocol():
@@ -34,6 +35,14 @@ def test_the_unit_cube_and_back():
     for name in RANGES:
         x = np.linspace(0, 1, 5)
         assert to_unit(name, from_unit(name, x)) == pytest.approx(x, abs=1e-6)
+
+
+def test_a_discount_is_read_as_what_is_missing_to_one_and_nothing_else_is():
+    value = np.array([0.9, 0.25])
+    assert quantity("discount", value) == pytest.approx([0.1, 0.75])
+    for name in ("trace_decay", "learning_rate", "critic_learning_rate"):
+        assert quantity(name, value).tolist() == [0.9, 0.25]
+    assert [axis_type(name) for name in ("discount", "trace_decay", "critic_learning_rate")] == ["log", "linear", "log"]
 
 
 def test_an_unknown_name_is_refused():

@@ -11,6 +11,7 @@ A critic's rate, where there is one, follows the learning rate, as it does for w
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,25 +22,45 @@ TEST, TUNING = 0, 1_000_000
 """Where the seeds of the runs that are told begin, and of the runs by which a setting is chosen: disjoint."""
 
 
-def _power(lowest: float, highest: float) -> tuple[float, float, Callable]:
-    return lowest, highest, lambda x: 10.0**x
-
-
 SEED_STEP = 10_000
 """From the seeds of one repetition of a bench to those of the next."""
 
-RANGES: Mapping[str, tuple[float, float, Callable]] = {
-    "learning_rate": _power(-5.0, -1.0),
-    "entropy_cost": _power(-4.0, 0.0),
-    "value_cost": _power(-2.0, 0.7),
-    "discount": (-3.0, -0.5, lambda x: 1.0 - 10.0**x),
-    "trace_decay": (0.02, 0.98, lambda x: x),
-    "clip_range": (0.05, 0.5, lambda x: x),
-    "epsilon": (0.01, 0.9, lambda x: x),
-    "target_mix": _power(-4.0, -0.3),
-    "temperature": _power(-2.0, 1.0),
+
+class Spread(NamedTuple):
+    """How the values of a setting lie between the ends of its range."""
+
+    value: Callable
+    """From a number that is drawn uniformly."""
+    number: Callable
+    """Back."""
+
+
+LINEAR = Spread(lambda number: number, lambda value: value)
+POWERS = Spread(lambda number: 10.0**number, lambda value: np.log10(np.maximum(value, 1e-12)))
+SHORT_OF_ONE = Spread(lambda number: 1.0 - POWERS.value(number), lambda value: POWERS.number(1.0 - value))
+"""Powers, of what is missing to one."""
+
+
+class Range(NamedTuple):
+    """Where a setting is drawn."""
+
+    lowest: float
+    """Of the number that is drawn uniformly."""
+    highest: float
+    spread: Spread
+
+
+RANGES: Mapping[str, Range] = {
+    "learning_rate": Range(-5.0, -1.0, POWERS),
+    "entropy_cost": Range(-4.0, 0.0, POWERS),
+    "value_cost": Range(-2.0, 0.7, POWERS),
+    "discount": Range(-3.0, -0.5, SHORT_OF_ONE),
+    "trace_decay": Range(0.02, 0.98, LINEAR),
+    "clip_range": Range(0.05, 0.5, LINEAR),
+    "epsilon": Range(0.01, 0.9, LINEAR),
+    "target_mix": Range(-4.0, -0.3, POWERS),
+    "temperature": Range(-2.0, 1.0, POWERS),
 }
-"""Lowest and highest of a uniform draw, and what becomes of it."""
 
 
 def draw(names: Iterable[str], count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
@@ -69,15 +90,21 @@ def unit_draws(count: int, seed: int) -> dict[str, Float[np.ndarray, " N"]]:
 
 def from_unit(name: str, uniform: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     """From [0, 1] to the values of a range."""
-    lowest, highest, transform = RANGES[name]
-    return transform(lowest + (highest - lowest) * np.asarray(uniform, float))
+    lowest, highest, spread = RANGES[name]
+    return spread.value(lowest + (highest - lowest) * np.asarray(uniform, float))
 
 
 def to_unit(name: str, value: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     """The inverse of `from_unit`; values outside the range are put on its nearest end."""
-    lowest, highest, _ = RANGES[name]
-    value = np.asarray(value, float)
-    back = {"discount": lambda v: np.log10(np.maximum(1.0 - v, 1e-12))}
-    linear = {"trace_decay", "clip_range", "epsilon"}
-    raw = value if name in linear else back.get(name, lambda v: np.log10(np.maximum(v, 1e-12)))(value)
-    return np.clip((raw - lowest) / (highest - lowest), 0.0, 1.0)
+    lowest, highest, spread = RANGES[name]
+    return np.clip((spread.number(np.asarray(value, float)) - lowest) / (highest - lowest), 0.0, 1.0)
+
+
+def quantity(name: str, value: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """In what a person reads and scales a setting: a discount as what is missing to one. Its own inverse."""
+    return 1.0 - value if is_drawn(name, SHORT_OF_ONE) else value
+
+
+def is_drawn(name: str, spread: Spread) -> bool:
+    """Whether a setting has a range in which it is spread so."""
+    return name in RANGES and RANGES[name].spread is spread

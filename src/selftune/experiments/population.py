@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from selftune.errors import SettingError
 from selftune.experiments import gaussian_process
-from selftune.experiments.drawing_settings import draw, from_unit, to_unit
+from selftune.experiments.drawing_settings import draw, from_unit, quantity, to_unit
 from selftune.experiments.fleet import Fleet, Told
 from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
 from selftune.runner.session import Session
@@ -247,5 +247,4 @@ def _levels(interval: Sequence[Told], steps: int, continuing: bool) -> Float[np.
 
 
 def _scaled(name: str, x: Float[np.ndarray, " M"], scale: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
-    value = from_unit(name, x)
-    return to_unit(name, 1.0 - (1.0 - value) * scale if name == "discount" else value * scale)
+    return to_unit(name, quantity(name, quantity(name, from_unit(name, x)) * scale))

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from selftune.errors import MissingExtraError, SettingError, did_you_mean
-from selftune.experiments.drawing_settings import draw, from_unit, to_unit
+from selftune.experiments.drawing_settings import draw, from_unit, quantity, to_unit
 from selftune.experiments.fleet import Fleet, Told
 from selftune.experiments.population import INTERVALS, RESAMPLE, SCALES, as_in_use, member_key
 from selftune.experiments.side_by_side import cores
@@ -39,16 +39,15 @@ class Scale(NamedTuple):
     back: Callable[[str, float], float]
 
 
-def _quantity(name: str, unit: float) -> float:
-    value = float(from_unit(name, np.array([unit]))[0])
-    return 1.0 - value if name == "discount" else value
+def _plain(name: str, unit: float) -> float:
+    return float(quantity(name, from_unit(name, np.array([unit])))[0])
 
 
-def _place(name: str, quantity: float) -> float:
-    return float(to_unit(name, np.array([1.0 - quantity if name == "discount" else quantity]))[0])
+def _place(name: str, plain: float) -> float:
+    return float(to_unit(name, quantity(name, np.array([plain])))[0])
 
 
-PLAIN = Scale(_quantity, _place)
+PLAIN = Scale(_plain, _place)
 """PBT scales the setting itself, of a discount what is missing to 1."""
 UNIT = Scale(lambda name, unit: unit, lambda name, unit: min(max(unit, 0.0), 1.0))
 """PB2 models places in a range, logarithmic where the range is."""
@@ -239,7 +238,7 @@ def _pbt(names: Sequence[str]) -> Any:
 
 
 def _anew(name: str) -> float:
-    return _quantity(name, float(np.random.default_rng().random()))
+    return _plain(name, float(np.random.default_rng().random()))
 
 
 def _pb2(names: Sequence[str]) -> Any:

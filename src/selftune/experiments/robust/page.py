@@ -7,11 +7,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from selftune.experiments.contest.methods import SEARCHED, method
-from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
+from selftune.experiments.drawing_settings import LINEAR, SEED_STEP, TEST, draw, is_drawn, quantity
 from selftune.experiments.robust.scores import DRAWS, Score
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f")
-LINEAR = ("trace_decay", "clip_range", "epsilon")
 
 
 def figures(rows: Sequence[Score]) -> Iterator[tuple[str, go.Figure]]:
@@ -52,12 +51,12 @@ def by_initial_value(rows: Sequence[Score]) -> go.Figure:
         starts = draw(names, row.draws, TEST + SEED_STEP * row.seed)
         for place, name in enumerate(names):
             points = go.Scatter(
-                x=spread(name, starts[name]), y=row.details["scores"], name=row.method, legendgroup=row.method,
+                x=quantity(name, starts[name]), y=row.details["scores"], name=row.method, legendgroup=row.method,
                 mode="markers", marker_color=COLOURS[number % len(COLOURS)], showlegend=place == 0,
             )  # fmt: skip
             drawn.add_trace(points, row=1, col=place + 1)
     for place, name in enumerate(names):
-        drawn.update_xaxes(type="linear" if name in LINEAR else "log", row=1, col=place + 1)
+        drawn.update_xaxes(type=axis_type(name), row=1, col=place + 1)
     return drawn.update_layout(template="plotly_white", height=420, yaxis_title="final score")
 
 
@@ -74,9 +73,9 @@ def paths(row: Score) -> go.Figure:
     for place, (name, ways) in enumerate(eta.items()):
         for way, score in zip(ways, scores, strict=True):
             shade = f"rgba({_shade(score)}, 0.6)"
-            line = go.Scatter(x=steps, y=spread(name, np.asarray(way)), line={"color": shade, "width": 1})
+            line = go.Scatter(x=steps, y=quantity(name, np.asarray(way)), line={"color": shade, "width": 1})
             drawn.add_trace(line, row=1, col=place + 1)
-        drawn.update_yaxes(type="linear" if name in LINEAR else "log", row=1, col=place + 1)
+        drawn.update_yaxes(type=axis_type(name), row=1, col=place + 1)
     return drawn.update_layout(template="plotly_white", height=420, showlegend=False)
 
 
@@ -85,9 +84,9 @@ def axis_title(name: str) -> str:
     return "1 - discount" if name == "discount" else name.replace("_", " ")
 
 
-def spread(name: str, values: np.ndarray) -> np.ndarray:
-    """Discounts as what is missing to 1."""
-    return 1.0 - values if name == "discount" else values
+def axis_type(name: str) -> str:
+    """How the axis of a metaparameter is divided."""
+    return "linear" if is_drawn(name, LINEAR) else "log"
 
 
 def _shade(score: float) -> str:
