@@ -17,8 +17,9 @@ from selftune.agents import AgentState
 from selftune.envs.host import HostEnv
 from selftune.experiments.fleet import Fleet, Make, Settings, Told, eta_means
 from selftune.runner.compiled import compiled
+from selftune.runner.host_experiment import begun, updating
 from selftune.runner.rollouts import Rollout
-from selftune.runner.session import Session
+from selftune.runner.session import Session, nothing
 from selftune.tuning import TunerInfo
 from selftune.types import PRNGKey, PyTree, Transitions
 
@@ -37,21 +38,21 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
 
     @jax.jit
     def start(settings: Settings, key: PRNGKey) -> Session:
-        root, agent_key = jax.random.split(key)
-        agent = make(settings)
-        state = agent.init(agent_key)
-        return Session(state, agent.actor(state), agent.rest(agent.num_envs), (), root, jnp.zeros((), jnp.int32))
+        return begun(make(settings), key)
 
     @jax.jit
     def actor(settings: Settings, state: AgentState) -> PyTree:
         return jax.tree.map(jnp.copy, make(settings).actor(state))  # not shared with what learning uses up
 
     @partial(jax.jit, donate_argnums=0)
-    def learn(
-        experience: PyTree, state: AgentState, settings: Settings, batch: Transitions, key: PRNGKey
+    def learn_from(
+        experience: PyTree, settings: Settings, state: AgentState, batch: Transitions, key: PRNGKey
     ) -> tuple[AgentState, TunerInfo]:
         """Uses up the experience, so that a replay is never copied."""
         return make(settings).learn(state._replace(experience=experience), batch, key)
+
+    def learn(settings: Settings, state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
+        return learn_from(state.experience, settings, state._replace(experience=()), batch, key)
 
     def close() -> None:
         while open_now:
@@ -69,14 +70,10 @@ def host_fleet(make: Make, open_envs: Callable[[], HostEnv]) -> Fleet:
         return _tree.stacked(begun)
 
     def one(settings: Settings, session: Session, rollout: Rollout, updates: int) -> tuple[Session, Told]:
+        update = updating(rollout, partial(learn, settings), partial(actor, settings), agent.lag)
         fired, info = Counter[str](), None
         for _ in range(updates):
-            act_key, learn_key = jax.random.split(jax.random.fold_in(session.key, session.update))
-            batch, carry = rollout.collect(session.actor, session.carry, act_key)
-            state, behind = session.agent, actor(settings, session.agent) if agent.lag else None
-            learned, info = learn(state.experience, state._replace(experience=()), settings, batch, learn_key)
-            acting = behind if agent.lag else actor(settings, learned)
-            session = Session(learned, acting, carry, (), session.key, session.update + 1)
+            session, info = update(session, nothing)
             fired.update({name: int(count) for name, count in info.guards.items()})
         assert info is not None, "a chunk has at least one update"
         returns, _, rewards = rollout.take()
