@@ -75,6 +75,16 @@ def strong(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.result_type(leaf)), tree)
 
 
+def kept(tree: PyTree, before: PyTree) -> PyTree:
+    """The same values, floating-point ones in the types they had before: wider arithmetic stays in between."""
+
+    def keep(leaf: Any, old: Any) -> Any:
+        real = jnp.issubdtype(jnp.result_type(old), jnp.inexact)
+        return jnp.asarray(leaf).astype(jnp.result_type(old)) if real else leaf
+
+    return jax.tree.map(keep, tree, before)
+
+
 def typed(tree: PyTree, example: PyTree) -> PyTree:
     """The same values in the types of an example; with 64-bit numbers enabled worlds and samplers give wider ones."""
     return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), tree, example)

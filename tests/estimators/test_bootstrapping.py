@@ -10,8 +10,10 @@ import pytest
 
 from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import bootstrapped, matching, truncated
-from selftune.learning import BareStep
+from selftune.learning import BareStep, Memory, learner
+from selftune.metaparams import MetaParam, values
 from selftune.optim import adam, sgd
+from selftune.tuning import tuner
 
 from .setting import RATE, make, meta_loss
 
@@ -107,3 +109,24 @@ def test_what_it_asks_of_the_outer_loss_is_said_of_the_outer_loss():
     number = this._replace(problem=this.problem._replace(meta_loss=lambda *given: meta_loss(*given)[0]))
     with pytest.raises(SettingError, match=r"expected a pair"):
         number.estimate(bootstrapped(1, 1))
+
+
+def test_the_target_remembers_nothing_of_the_validation_batch():
+    """Which may have another structure than those that a memory is made of."""
+
+    def loss(params, frozen, eta, batch):
+        return 0.5 * jnp.square(params - batch["x"]).mean(), None
+
+    memory = Memory(lambda params, eta: params, lambda eta, old, new, batch: old + 0.1 * batch["x"])
+    inner = learner(loss, lambda eta: sgd(eta["rate"]), memory=memory)
+
+    def judge(params, frozen, eta, batch):
+        return 0.5 * jnp.square(params - batch["y"]).mean(), None
+
+    tuning = tuner({"rate": MetaParam(0.1)}, inner, judge, bootstrapped(1, 2))
+    state = inner.init(jnp.zeros(2), values(tuning.spec))
+    _, after, info = tuning.update(
+        tuning.init(state), state, {"x": jnp.ones((2, 2))}, {"y": jnp.ones(2)}, jax.random.key(0)
+    )
+    assert float(info.meta_grad["rate"]) != 0.0
+    assert after.memory.tolist() == pytest.approx([0.2, 0.2])

@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from selftune.errors import EstimatorError
-from selftune.estimators import evolution
+from selftune.estimators import evolution, truncated
 from selftune.learning import BareStep
 
 from .setting import make
@@ -125,3 +125,28 @@ def test_a_metaparameter_keeps_its_precision(kind):
     gradient, _, carried, _ = this.estimate(evolution(kind, 1, 2), meta_params=halves)
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
     assert kind == "es" or carried.total.dtype == jnp.float32
+
+
+def self_serving(params, frozen, eta, batch):
+    """A judge that metaparameters could improve, with a target that parameters could."""
+    x, y = batch
+    target = y + eta["discount"] * x @ frozen["w"]
+    return eta["penalty"] * jnp.square(target - x @ params["w"]).mean(), None
+
+
+@pytest.mark.parametrize("through", [(), ("eta",), ("frozen",), ("eta", "frozen")])
+@pytest.mark.parametrize("kind", ["es", "pes", "nres"])
+def test_what_the_judge_holds_still_no_perturbation_moves(kind, through):
+    """Where nothing curves over so short a way both estimate the same; a life begins with its first window."""
+    this = make()
+    this = this._replace(problem=this.problem._replace(meta_loss=self_serving, through=frozenset(through)))
+    plain = ravel_pytree(this.estimate(truncated(2))[0])[0]
+    estimator = evolution(kind, unroll=2, population=400, sigma=1e-3)
+    keys = jax.random.split(jax.random.key(3), 40)
+    found = jax.jit(jax.vmap(lambda key: ravel_pytree(this.estimate(estimator, key)[0])[0]))(keys)
+    mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / 40**0.5
+    assert (abs(mean - plain) < 4.0 * error).all()
+    others = [w for w in ((), ("eta",), ("frozen",), ("eta", "frozen")) if w != through]
+    for other in others:  # which the same figures could tell apart
+        that = this._replace(problem=this.problem._replace(through=frozenset(other)))
+        assert (abs(mean - ravel_pytree(that.estimate(truncated(2))[0])[0]) > 8.0 * error).any()

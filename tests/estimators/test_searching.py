@@ -6,8 +6,9 @@ from selftune.errors import EstimatorError, UnknownMetaParamError
 from selftune.estimators import hoof, undifferentiated
 from selftune.estimators.searching import select
 from selftune.guards import measured
+from selftune.learning import Acted
 
-from .setting import loss, make
+from .setting import UPDATES, loss, make
 
 RANGES = {"learning_rate": (jnp.log(1e-3), jnp.log(1.0))}
 
@@ -56,6 +57,22 @@ def test_the_chosen_update_went_no_further_than_the_bound():
     moved = float(jnp.square(state.params["w"] - setting.state.params["w"]).sum())
     assert 0.0 < moved <= 0.01
     assert float(info.steps.distance[0]) == pytest.approx(moved, rel=1e-5)
+
+
+def test_of_an_update_that_was_taken_each_candidate_is_measured():
+    setting = measuring(make())
+    plain = setting.estimate(hoof(fit, RANGES, 0.01, candidates=16))
+    taken = Acted(setting.batches, jnp.ones(UPDATES), jnp.zeros(UPDATES))
+    replayed = setting._replace(batches=taken).estimate(hoof(fit, RANGES, 0.01, candidates=16))
+    for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(replayed), strict=True):
+        assert jnp.asarray(one).tolist() == jnp.asarray(other).tolist()
+
+
+def test_a_range_for_more_than_one_number_is_refused():
+    setting = measuring(make())
+    many = setting.meta_params | {"learning_rate": jnp.zeros(2)}
+    with pytest.raises(EstimatorError, match=r"'learning_rate' has a range, and numbers of the shape \(2,\)"):
+        setting.estimate(hoof(fit, RANGES, 0.01), meta_params=many)
 
 
 def test_without_differentiation_the_updates_are_the_same_and_the_judge_is_never_asked():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selftune.errors import ConstraintError, SettingError, UnknownMetaParamError
-from selftune.guards import Attempt, Position, range as range_guard
+from selftune.guards import Attempt, Position, range as range_guard, within_reach
 from selftune.metaparams import (
     MetaParam,
     between,
@@ -122,3 +122,21 @@ def test_an_entry_of_a_simplex_has_no_bounds_of_its_own():
     spec = {"mix": MetaParam([0.2, 0.3, 0.5], simplex)}
     with pytest.raises(ConstraintError, match=r"bounds \(0.2, 0.6\) on a simplex"):
         check(range_guard({"mix": (0.2, 0.6)}), spec, {"mix": jnp.zeros(3)})
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        range_guard({"discount": (0.9, 1.01)}),
+        range_guard(leak=0.1, priors={"discount": 1.01}),
+        range_guard(priors={"discount": float("nan")}),
+        within_reach({"discount": 1.01}),
+        within_reach({"discount": 0.9}, starts={"discount": 0.1}),
+    ],
+)
+def test_what_lies_outside_the_constraint_is_refused(guard):
+    """Its coordinate would be no number, and every update undone, without a word of why."""
+    discount = MetaParam(0.9, one_minus())
+    here = Position({"discount": jnp.zeros(())}, (), (), ())
+    with pytest.raises(ConstraintError, match=r"discount.*outside its constraint one_minus.*Give a number above 0.3"):
+        guard.check({"discount": discount}, Attempt(here, here, here.meta_params, None))

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from selftune.estimators import evolution, forward, truncated
-from selftune.guards import numeric, range as within, trust_region
-from selftune.metaparams import MetaParam
+from selftune.estimators import EstimateInfo, evolution, forward, truncated
+from selftune.guards import Attempt, Position, numeric, range as within, trust_region
+from selftune.learning import StepInfo
+from selftune.metaparams import MetaParam, interval, one_minus, positive, simplex, unit
 from selftune.tuning import tuner
 
 from .setting import KEY, batch, distance, loss, same_bits, start, window
@@ -172,3 +173,19 @@ def test_nothing_moves_what_was_put_back_wherever_the_guard_stands_in_the_list(f
     assert culprits(info) & EVERYTHING_MOVING
     assert same_bits(new_meta.meta_params, meta.meta_params)
     assert same_bits(new_state, state)
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+@pytest.mark.parametrize("constraint", [positive, unit, one_minus(), interval(0.0, 2.0)], ids=lambda c: c.name)
+def test_a_value_without_a_way_back_is_undone(constraint, direction):
+    """exp(200) is no float32, and exp(-200) is 0: every update to come would be undone, or change nothing."""
+    spec = {"x": MetaParam(0.5, constraint), "y": MetaParam(jnp.array([0.4, 0.6]), simplex)}
+    start, far = ({"x": jnp.float32(x), "y": jnp.array([90.0, -90.0])} for x in (0.0, 200.0 * direction))
+    here, there = (Position(x, (), (), ()) for x in (start, far))
+    info = EstimateInfo(jnp.zeros(()), {}, StepInfo(*[jnp.zeros(1)] * 5), jnp.asarray(True))
+    after, fired = numeric().check(spec, Attempt(here, there, start, info))
+    assert after.meta_params["x"] == start["x"]
+    assert {name for name, count in fired.items() if count} == {"numeric/eta/x"}
+    after, fired = numeric().check(spec, Attempt(there, here, start, info))
+    assert after.meta_params["x"] == start["x"]
+    assert not any(fired.values())

@@ -1,14 +1,16 @@
+import jax
 import jax.numpy as jnp
 import optax
 import pytest
 
 from selftune.errors import EstimatorError, SettingError
-from selftune.estimators import EstimateInfo
+from selftune.estimators import EstimateInfo, truncated
 from selftune.guards import Attempt, Position, adaptive_rate
 from selftune.learning import BareStep, StepInfo, learner
-from selftune.metaparams import MetaParam
+from selftune.metaparams import MetaParam, values
+from selftune.tuning import tuner
 
-from .setting import PARAMS, batch, distance, loss
+from .setting import KEY, PARAMS, batch, distance, loss, meta_loss
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,22 @@ def test_a_bare_step_that_tells_of_no_parameters_is_refused():
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(SettingError, match="factor"):
         adaptive_rate(distance, factor=1.0)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare):
+    """Replayed, its distance is the one that was measured: a rate that is too high does not rise for ever."""
+    inner = learner(loss, lambda eta: optax.sgd(eta["learning_rate"]))
+    spec, guard = {"learning_rate": MetaParam(0.05), "cost": MetaParam(0.1)}, adaptive_rate(distance, 1e-6)
+    tuning = tuner(spec, inner.step if bare else inner, meta_loss, truncated(1), optax.sgd(0.0), [guard])
+    state = inner.init(PARAMS, values(spec))
+    meta = tuning.init(state)
+    _, acted, info = tuning.act(meta, state, batch(1))
+    told = []
+    for taken in (acted, batch(1)):
+        after, _, update = tuning.update(meta, state, jax.tree.map(lambda leaf: leaf[None], taken), batch(2), KEY)
+        told.append(float(update.steps.distance[-1]))
+        assert int(update.guards["adaptive_rate/down"]) == 1
+        assert float(after.meta_params["learning_rate"]) < float(meta.meta_params["learning_rate"])
+    assert told == pytest.approx([float(info.distance)] * 2, rel=1e-5)
+    assert told[0] > 2e-6

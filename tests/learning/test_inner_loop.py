@@ -228,3 +228,32 @@ class TestLoss:
         with pytest.raises(KeyError, match="gama") as caught:
             inner.step(ETA, inner.init(PARAMS, ETA), BATCH)
         assert "it holds discount, mix, rate" in caught.value.__notes__[0]
+
+
+def polyak(tau):
+    return Memory(lambda params, eta: params, lambda eta, old, new, batch: old + tau(eta) * (new - old))
+
+
+def half_mean(params, frozen, eta, batch):
+    return 0.5 * jnp.square(params - batch).mean(), None
+
+
+def test_a_memory_keeps_its_types_whatever_moves_it():
+    """A float32 metaparameter on bfloat16 parameters; a number of Python's as the beginning."""
+    count = Memory(lambda params, eta: (0.0, 0), lambda eta, old, new, batch: (old[0] + eta["tau"], old[1] + 1))
+    for memory in (polyak(lambda eta: eta["tau"]), count):
+        inner = learner(half_mean, lambda eta: optim.sgd(0.1), memory=memory)
+        eta = {"tau": jnp.float32(0.1)}
+        before = inner.init(jnp.ones(2, jnp.bfloat16), eta)
+        after, _ = inner.step(eta, before, jnp.zeros(2, jnp.bfloat16))
+        for old, new in zip(jax.tree.leaves(before.memory), jax.tree.leaves(after.memory), strict=True):
+            assert (old.dtype, old.weak_type) == (new.dtype, new.weak_type)
+            assert old.tolist() != new.tolist()
+
+
+def test_a_memory_may_hold_random_keys():
+    memory = Memory(lambda params, eta: jax.random.key(0), lambda eta, old, new, batch: jax.random.split(old)[0])
+    inner = learner(half_mean, lambda eta: optim.sgd(0.1), memory=memory)
+    before = inner.init(jnp.ones(2), {})
+    after, _ = inner.step({}, before, jnp.zeros(2))
+    assert (jax.random.key_data(after.memory) != jax.random.key_data(before.memory)).any()

@@ -43,3 +43,12 @@ def test_schedule_free_without_momentum_is_finite():
     updates, _ = rule.update(x, rule.init(x), x)
     assert jnp.isfinite(updates).all()
     assert (updates < 0).all()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_types_stay_on_narrow_parameters(name):
+    rule, params = RULES[name](), jnp.ones(3, jnp.bfloat16)
+    state = rule.init(params)
+    updates, after = rule.update(jnp.full(3, 0.5, jnp.bfloat16), state, params)
+    assert updates.dtype == jnp.bfloat16
+    assert [leaf.dtype for leaf in jax.tree.leaves(after)] == [leaf.dtype for leaf in jax.tree.leaves(state)]

@@ -17,7 +17,7 @@ import jax
 import optax
 
 from selftune import _tree
-from selftune.estimators.problem import Problem, scan, unpack
+from selftune.estimators.problem import Problem, as_acted, scan, unpack
 from selftune.learning import Learner, StepInfo
 from selftune.types import Batch, Eta, MetaParams, Params, PyTree, Scalar
 
@@ -64,7 +64,7 @@ def take(
     eta = problem.eta(meta_params, batch)
     gradient, (loss, aux) = learner.gradient(eta, state, data)
     new_state, (scale, distance) = learner.apply(eta, state, gradient, data, aux, scale)
-    info = StepInfo(loss, aux, optax.tree.norm(gradient), scale, distance)
+    info = as_acted(StepInfo(loss, aux, optax.tree.norm(gradient), scale, distance), batch)
     return new_state, info, Taken(state, gradient, scale, data)
 
 

@@ -6,6 +6,7 @@
 Flennerhag et al. 2022 (https://arxiv.org/abs/2109.04504).
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -28,6 +29,7 @@ from selftune.estimators.problem import (
     unroll as unroll_steps,
 )
 from selftune.learning import judged
+from selftune.learning.inner_loop import NO_MEMORY
 from selftune.learning.judging import entry
 from selftune.types import Batch, MetaParams, PRNGKey, PyTree, Scalar
 
@@ -107,5 +109,6 @@ def _plain_step(problem: Problem, meta_params: MetaParams, state: PyTree, valida
                 f"bootstrapped descends meta_loss by the inner rule, which needs {name!r}, and meta_loss's aux has it "
                 "not; return it there as the loss does."
             ) from None
-    target, _ = learner.apply(eta, state, gradient, batch, aux)
+    still = dataclasses.replace(learner, memory=NO_MEMORY)  # the target's is thrown away; validation may not suit it
+    target, _ = still.apply(eta, state, gradient, batch, aux)
     return target, value, aux

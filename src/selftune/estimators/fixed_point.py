@@ -44,10 +44,11 @@ def implicit(
 
     Estimates the gradient of the outer loss at the inner optimum. Exact where the inner gradient is 0 on the last
     batch and the solver has converged; elsewhere biased, with no variance of its own. Constants of the update rule do
-    not move an optimum: their meta-gradient is exactly 0. Time: `unroll` plain updates and `iterations` Hessian-vector
-    products (about 1.7 updates each); memory: that of one update. `cg` needs a symmetric positive definite Hessian (it
-    holds `frozen` still); `neumann` follows `frozen` too, as in temporal-difference fixed points, and converges for
-    step sizes below 2 over the largest eigenvalue.
+    not move an optimum: their meta-gradient is exactly 0. (A weight decay in the rule does move where it comes to rest,
+    and this does not see it: write the decay into the loss.) Time: `unroll` plain updates and `iterations`
+    Hessian-vector products (about 1.7 updates each); memory: that of one update. `cg` needs a symmetric positive
+    definite Hessian (it holds `frozen` still); `neumann` follows `frozen` too, as in temporal-difference fixed points,
+    and converges for step sizes below 2 over the largest eigenvalue.
 
     Args:
         solver: `"cg"` (conjugate gradients) or `"neumann"` (series).

@@ -56,7 +56,8 @@ def evolution(
     short-sighted as `truncated(unroll)`, its expectation as sigma goes to 0. `pes` and `nres`: of the summed losses of
     all windows of a lifetime, without truncation bias; `nres` has the lower variance, `pes` updates within a life. The
     variance is of order M / population; that of `pes` grows with the windows since birth, which is why a life should
-    end, and `nres` sees only the `population` directions of M that its particles drew at birth. Time: `2 * population +
+    end, and `nres` sees only the `population` directions of M that its particles drew at birth. What the judge holds
+    still (`through` of the tuner) is the learner's own, whatever the particles have come to. Time: `2 * population +
     1` plain updates for each update; memory: `2 * population` states. A bare step function suffices, and nothing need
     be differentiable.
 
@@ -106,24 +107,26 @@ def evolution(
         noise = jnp.where(particles.age > 0, particles.noise, fresh) if kind == "nres" else fresh
         total = noise if kind == "nres" else particles.total + noise
 
+        after, infos = unroll_steps(problem, meta_params, state, batches)
+        still = problem.held_still(meta_params, after, validation)
+
         def live(offset: Float[Array, " M"], state: PyTree) -> tuple[PyTree, Float[Array, ""]]:
             moved = unravel(flat + offset)
             state, _ = unroll_steps(problem, moved, state, batches)
-            return state, problem.judge(moved, state, validation)[0]
+            return state, problem.judge(moved, state, validation, still)[0]
 
         states, losses = jax.vmap(jax.vmap(live))(jnp.stack([noise, -noise]), particles.states)
         slopes = (losses[0] - losses[1]) / (2.0 * sigma**2)
         meta_grad = unravel((slopes[:, None] * total).mean(axis=0).astype(flat.dtype))
 
-        state, infos = unroll_steps(problem, meta_params, state, batches)
-        value, aux = problem.judge(meta_params, state, validation)
+        value, aux = problem.judge(meta_params, after, validation)
         info = EstimateInfo(value, aux, infos, jnp.asarray(True))
         if kind == "es":
-            return meta_grad, state, estimator_state, info
+            return meta_grad, after, estimator_state, info
         aged = Particles(states, noise, total, particles.age + 1)
         if lifetime is not None:
-            aged = _tree.where(aged.age >= lifetime, born(state, flat), aged)
-        return meta_grad, state, aged, info
+            aged = _tree.where(aged.age >= lifetime, born(after, flat), aged)
+        return meta_grad, after, aged, info
 
     def forget(particles: PyTree, state: PyTree) -> PyTree:
         return () if kind == "es" else born(state, particles.noise[0])

@@ -33,16 +33,31 @@ class Problem(NamedTuple):
     def step(self, meta_params: MetaParams, state: PyTree, batch: Batch) -> tuple[PyTree, Any]:
         """One inner update."""
         data, scale = unpack(batch)
-        return self.learner.step(self.eta(meta_params, batch), state, data, scale)
+        state, info = self.learner.step(self.eta(meta_params, batch), state, data, scale)
+        return state, as_acted(info, batch)
 
-    def judge(self, meta_params: MetaParams, state: PyTree, validation: Batch) -> tuple[Scalar, Any]:
-        """The outer loss of a state, on data that the update did not see."""
+    def judge(
+        self, meta_params: MetaParams, state: PyTree, validation: Batch, still: tuple[PyTree, Eta] | None = None
+    ) -> tuple[Scalar, Any]:
+        """The outer loss of a state, on data that the update did not see.
+
+        Args:
+            meta_params: Coordinates.
+            state: The learner's.
+            validation: The data.
+            still: What `held_still` gave of another state, to stand in its own's place: who perturbs and does not
+                differentiate must hold still with his hands.
+        """
         data, _ = unpack(validation)
         params, frozen = self.learner.split(state)
         eta = self.eta(meta_params, validation)
-        held_frozen = frozen if "frozen" in self.through else _tree.constant(frozen)
-        held_eta = eta if "eta" in self.through else _tree.constant(eta)
-        return judged(self.meta_loss, params, held_frozen, held_eta, data)
+        still_frozen, still_eta = _tree.constant((frozen, eta)) if still is None else still
+        frozen = frozen if "frozen" in self.through else still_frozen
+        return judged(self.meta_loss, params, frozen, eta if "eta" in self.through else still_eta, data)
+
+    def held_still(self, meta_params: MetaParams, state: PyTree, validation: Batch) -> tuple[PyTree, Eta]:
+        """`frozen` and `eta` of a state, as the judge holds them still."""
+        return _tree.constant((self.learner.split(state)[1], self.eta(meta_params, validation)))
 
 
 class EstimateInfo(NamedTuple):
@@ -82,7 +97,12 @@ def stateless(problem: Problem, meta_params: MetaParams, state: PyTree, batches:
 
 def unpack(batch: Batch) -> tuple[Batch, PyTree]:
     """A batch, and the projection's factors where the update was already taken."""
-    return batch if isinstance(batch, Acted) else (batch, None)
+    return (batch.batch, batch.scale) if isinstance(batch, Acted) else (batch, None)
+
+
+def as_acted(info: Any, batch: Batch) -> Any:
+    """The info of an update, with the distance that was measured when it was taken first."""
+    return info if getattr(batch, "distance", None) is None else info._replace(distance=batch.distance)
 
 
 def unroll(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch) -> tuple[PyTree, Any]:

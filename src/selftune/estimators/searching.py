@@ -53,7 +53,7 @@ def hoof(
 
     Raises:
         EstimatorError: A setting out of range, or a learner whose infos tell no distance: give the tuner
-            `guards.measured(distance)`.
+            `guards.measured(distance)`, or a range for what is more than one number.
         UnknownMetaParamError: A range for a metaparameter that is not tuned.
     """
     if candidates < 2 or not bound > 0 or not spread >= 0:
@@ -81,14 +81,20 @@ def hoof(
         if isinstance(problem.learner, Learner) and problem.learner.projection is None:
             raise EstimatorError(_NO_DISTANCE)
         check_names(ranges, meta_params)
-        batch = _tree.entry(batches, 0)
+        for name in ranges:
+            if shapes := [jnp.shape(leaf) for leaf in jax.tree.leaves(meta_params[name]) if jnp.ndim(leaf)]:
+                raise EstimatorError(
+                    f"hoof: {name!r} has a range, and numbers of the shape {shapes[0]}; expected one number. Leave its "
+                    "range out: its neighbours are tried then."
+                )
+        batch, _ = unpack(_tree.entry(batches, 0))  # of an update that was taken, too, each candidate is measured
         proposals = propose(meta_params, key)
 
         def attempt(proposal: MetaParams) -> tuple[PyTree, StepInfo, Scalar]:
             after, info = problem.step(proposal, state, batch)
             if not isinstance(info, StepInfo):
                 raise EstimatorError(_NO_DISTANCE)
-            return after, info, value(state, after, unpack(batch)[0])
+            return after, info, value(state, after, batch)
 
         states, infos, values = jax.vmap(attempt)(proposals)
         best = select(values, infos.distance, bound)
@@ -121,7 +127,7 @@ def _proposals(
         near_key, far_key = jax.random.split(key)
         near = leaf + spread * jax.random.normal(near_key, (count, *leaf.shape), leaf.dtype)
         near = near.at[0].set(leaf)
-        if limits is None or leaf.ndim:
+        if limits is None:
             return near
         far = jax.random.uniform(far_key, (count,), leaf.dtype, limits[0], limits[1])
         near = jnp.clip(near, limits[0], limits[1]).at[0].set(leaf)

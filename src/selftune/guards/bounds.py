@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from selftune.errors import SettingError
 from selftune.guards.attempt import Attempt, Fired, Guard, Position
@@ -33,6 +35,7 @@ def range(
 
     Raises:
         SettingError: A bound that is empty, or for a function of the context that may leave it; a leak outside [0, 1).
+        ConstraintError: A bound or a prior outside its constraint.
         UnknownMetaParamError: A bound or a prior for a metaparameter that is not tuned.
     """
     if not 0.0 <= leak < 1.0 or not saturation > 0:
@@ -48,8 +51,8 @@ def range(
         _refuse_unheld({name: moving[name] for name in bounds})
         meta_params, fired = dict(attempt.after.meta_params), {}
         for name, entry in moving.items():
-            low, high = _limits(entry, bounds.get(name), saturation)
-            prior = entry.value if priors is None else priors.get(name)
+            low, high = _limits(name, entry, bounds.get(name), saturation)
+            prior = entry.value if priors is None else _prior(name, entry, priors)
             drawn = meta_params[name] if prior is None else _leaked(entry, meta_params[name], leak, prior)
             held = entry.scope.move(lambda x, low=low, high=high: jnp.clip(x, low, high).astype(x.dtype), drawn)
             moved = jax.tree.map(lambda a, b: (a != b).any(), held, drawn)
@@ -76,9 +79,15 @@ def _leaked(entry: MetaParam, coordinates: PyTree, leak: float, prior: Any) -> P
     return entry.scope.move(lambda x: (x + leak * (target - x)).astype(x.dtype), coordinates)
 
 
-def _limits(entry: MetaParam, bounds: tuple[float, float] | None, saturation: float) -> tuple:
+def _prior(name: str, entry: MetaParam, priors: Mapping[str, Any]) -> Any:
+    if name in priors and not isinstance(priors[name], Tracer):
+        entry.constraint.refuse_outside(np.asarray(priors[name], float), f"range: the prior of {name!r}")
+    return priors.get(name)
+
+
+def _limits(name: str, entry: MetaParam, bounds: tuple[float, float] | None, saturation: float) -> tuple:
     """Lowest and highest unconstrained coordinate."""
     if bounds is not None:
-        return entry.constraint.coordinates(bounds)
+        return entry.constraint.coordinates(bounds, f"range: bounds of {name!r}")
     flat_ends = math.isfinite(entry.constraint.upper)
     return (-saturation, saturation) if flat_ends else (-math.inf, math.inf)

@@ -35,12 +35,15 @@ def within_reach(
         starts: `{name: value}`, constrained: all that is between home and there is no distance.
 
     Raises:
-        SettingError: A setting out of range.
+        SettingError: A setting out of range, or a start of what has no prior.
+        ConstraintError: A prior or a start outside its constraint.
         UnknownMetaParamError: A prior or a start for a metaparameter that is not tuned.
     """
     if not (0.0 < reach < math.inf and 0.0 < leak <= 1.0):
         raise SettingError(f"within_reach(reach={reach}, leak={leak}): expected a reach above 0, a leak in (0, 1].")
     starts = dict(starts or {})
+    if homeless := sorted(set(starts) - set(priors)):
+        raise SettingError(f"within_reach: {homeless} have a start and no prior; give `priors` where their home is.")
 
     def check(spec: Spec, attempt: Attempt) -> tuple[Position, Fired]:
         moving = tuned(spec)
@@ -48,7 +51,9 @@ def within_reach(
         meta_params, fired = dict(attempt.after.meta_params), {}
         for name, prior in priors.items():
             entry = moving[name]
-            low, high = entry.constraint.coordinates((prior, starts.get(name, prior)))
+            low, high = entry.constraint.coordinates(
+                (prior, starts.get(name, prior)), f"within_reach: home and start of {name!r}"
+            )
 
             def nearer(x: Float[Array, "..."], low: Array = low - reach, high: Array = high + reach) -> Array:
                 return (x - leak * (x - jnp.clip(x, low, high))).astype(x.dtype)

@@ -48,10 +48,15 @@ class Acted(NamedTuple):
 
     batch: Batch
     scale: PyTree
+    distance: Scalar | None = None
+    """How far that update went, as measured then; `None` where nobody needs to know."""
 
 
 class Memory(NamedTuple):
-    """Slow state beside the parameters, moved after every update; differentiable like everything else."""
+    """Slow state beside the parameters, moved after every update; differentiable like everything else.
+
+    Its arrays keep the types that `init` gave them, whatever `update` computes with.
+    """
 
     init: Callable[[Params, Eta], PyTree]
     update: Callable[[Eta, PyTree, Params, Batch], PyTree]
@@ -101,7 +106,7 @@ class Learner:
         else:
             self._ask(params, eta, {})
         params = _tree.strong(params)
-        return LearnerState(params, _tree.strong(self.rule(eta).init(params)), self.memory.init(params, eta))
+        return LearnerState(params, *_tree.strong((self.rule(eta).init(params), self.memory.init(params, eta))))
 
     def _ask(self, params: Params, eta: Eta, extras: Mapping[str, Any]) -> None:
         asked = question(params, eta, extras)
@@ -153,7 +158,7 @@ class Learner:
             updates = _tree.scale(_tree.constant(scale), updates)
         params = optax.apply_updates(state.params, updates)
         memory = self.memory.update(eta, state.memory, params, batch)
-        return LearnerState(params, opt_state, memory), (scale, distance)
+        return LearnerState(params, opt_state, _tree.kept(memory, state.memory)), (scale, distance)
 
     def step(self, eta: Eta, state: LearnerState, batch: Batch, scale: PyTree = None) -> tuple[LearnerState, StepInfo]:
         """One inner update: a scan body."""

@@ -48,7 +48,8 @@ def probe_rule(rule: Rule, params: Params, eta: Eta, extras: Mapping[str, Any] |
         except (jax.errors.UnexpectedTracerError, jax.errors.ConcretizationTypeError) as error:
             raise RuleError(
                 "the update rule uses a traced value that is neither in eta nor in the extras, so its "
-                "derivative cannot be probed. Pass the value through eta."
+                "derivative cannot be probed. Pass the value through eta; or, what a function among the extras "
+                "closes over, as in jax.tree_util.Partial(function, params)."
             ) from error
     _refuse(gradient_names, eta_names)
 

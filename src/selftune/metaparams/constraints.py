@@ -55,14 +55,7 @@ class Constraint(NamedTuple):
         if isinstance(value, Tracer):
             return value
         entries = np.asarray(value, dtype=float)
-        outside = ~np.isfinite(entries) | (entries < self.lower - ROUNDING) | (entries > self.upper + ROUNDING)
-        if self.name == "simplex":
-            outside = outside | (abs(entries.sum(axis=-1, keepdims=True) - 1.0) > 1e-5)
-        if outside.any():
-            raise ConstraintError(
-                f"{name} = {_plain(entries)} is outside its constraint {self.name}. Give {self._expected()}, "
-                "or declare another constraint."
-            )
+        self.refuse_outside(np.where(np.isfinite(entries), entries, np.nan), name)
         inside = self.forward(self.inverse(value))
         precision = max(1e-5, 2.0 * float(jnp.finfo(value.dtype).eps))
         coarse = 1e-6 * (self.upper - self.lower) if np.isfinite(self.upper - self.lower) else 0.0  # what float32 loses
@@ -79,17 +72,43 @@ class Constraint(NamedTuple):
         )
         return inside
 
-    def coordinates(self, ends: tuple[float, float]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """An interval of a number, in coordinates, the lower end first (`one_minus` falls as they rise).
+    def refuse_outside(self, entries: Float[np.ndarray, "..."], name: str) -> None:
+        """Refuse what is no number, or beyond the constraint's ends.
 
         Raises:
-            ConstraintError: The entries of a simplex lean on one another: none has coordinates of its own.
+            ConstraintError: An entry is.
+        """
+        outside = ~(entries >= self.lower - ROUNDING) | ~(entries <= self.upper + ROUNDING)
+        if self.name == "simplex":
+            outside = outside | (abs(entries.sum(axis=-1, keepdims=True) - 1.0) > 1e-5)
+        if outside.any():
+            raise ConstraintError(
+                f"{name} = {_plain(entries)} is outside its constraint {self.name}. Give {self._expected()}, "
+                "or declare another constraint."
+            )
+
+    def coordinates(
+        self, ends: tuple[float, float], name: str = "an interval"
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """An interval of a number, in coordinates, the lower end first (`one_minus` falls as they rise).
+
+        An end that is the constraint's own is moved inside.
+
+        Args:
+            ends: Constrained values, in either order.
+            name: What they are, for the error.
+
+        Raises:
+            ConstraintError: An end is outside the constraint. Or the entries of a simplex lean on one another: none has
+                coordinates of its own.
         """
         if self.name == "simplex":
             raise ConstraintError(
                 f"bounds {ends} on a simplex: each entry depends on the coordinates of all, so none can be held by "
                 "its own. Leave it out of the bounds, or declare the weights apart, each in an interval."
             )
+        if not any(isinstance(end, Tracer) for end in ends):
+            self.refuse_outside(np.asarray(ends, float), name)
         lowest, highest = jnp.sort(self.inverse(jnp.asarray(ends, jnp.result_type(float))))
         return lowest, highest
 

@@ -34,7 +34,8 @@ def stochastic_meta_descent(
 
     `update(updates, state, params, hessian_vector_product=hv)`: `updates` is the gradient, and `hv` takes v,
     a pytree like the parameters, to H v, at the same parameters and data as the gradient; for a loss f that
-    is `lambda v: jax.jvp(jax.grad(f), (params,), (v,))[1]`.
+    is `lambda v: jax.jvp(jax.grad(f), (params,), (v,))[1]`. As an extra of `selftune.learner` it goes through `aux`:
+    `jax.tree_util.Partial(lambda params, v: jax.jvp(jax.grad(f), (params,), (v,))[1], params)`.
 
     Args:
         initial_step_size: p_0 > 0 of every parameter.

@@ -10,6 +10,7 @@ import optax.contrib
 from jaxtyping import PyTree, ScalarLike
 
 from selftune import _tree
+from selftune.optim._numerics import keep_dtypes
 
 
 def prodigy(b1: ScalarLike = 0.9, b2: ScalarLike = 0.999) -> optax.GradientTransformation:
@@ -58,4 +59,4 @@ def held_still(rule: optax.GradientTransformation) -> optax.GradientTransformati
         given = _tree.constant((updates, state, params))
         return _tree.constant(inner.update(*given, **extras))
 
-    return optax.GradientTransformationExtraArgs(inner.init, update)  # pyright: ignore[reportArgumentType]
+    return keep_dtypes(inner.init, update)

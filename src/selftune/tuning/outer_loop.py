@@ -115,7 +115,7 @@ class Tuner:
     def _trace_act(self, meta: Meta, state: PyTree, batch: Batch) -> tuple[PyTree, Acted, Any]:
         problem = self.problem(state)
         state, info = problem.step(meta.meta_params, state, batch)
-        return state, Acted(batch, getattr(info, "scale", None)), info
+        return state, Acted(batch, getattr(info, "scale", None), getattr(info, "distance", None)), info
 
     def update(
         self, meta: Meta, state: PyTree, batches: Batch, validation: Batch | None, key: PRNGKey

@@ -21,7 +21,7 @@ class AnnealedState(NamedTuple):
 def annealed(spec: Spec, length: int, lowest: dict[str, float]) -> optax.GradientTransformation:
     """Everything that is tuned goes linearly from where it starts to 0, in constrained values, and then stays.
 
-    After `n` updates a value is `max(start * (1 - n / length), lowest)`.
+    After `n` updates a value is `start * (1 - n / length)`, held at `lowest`, or at the start where that is below it.
 
     Args:
         spec: Metaparameters by name.
@@ -29,11 +29,15 @@ def annealed(spec: Spec, length: int, lowest: dict[str, float]) -> optax.Gradien
         lowest: `{name: value}` above 0: coordinates of 0 are infinitely far away.
 
     Raises:
-        SettingError: No updates, or a metaparameter without a lowest value.
+        SettingError: No updates, a metaparameter without a lowest value, or one that is a function of the context.
     """
     moving = tuned(spec)
     if length < 1 or set(moving) - set(lowest):
         raise SettingError(f"annealed(length={length}): expected at least 1, and a lowest value for {sorted(moving)}.")
+    if functions := sorted(name for name, entry in moving.items() if entry.scope.reads_context):
+        raise SettingError(
+            f"annealed got {functions}, functions of the context; expected numbers, which a clock moves."
+        )
 
     def init(meta_params: MetaParams) -> AnnealedState:
         return AnnealedState(meta_params, jnp.zeros((), jnp.int32))
@@ -53,7 +57,8 @@ def _step(entry: MetaParam, start: PyTree, now: PyTree, left: Array, lowest: flo
     """From the present coordinates to those of the fraction of the start that is left."""
 
     def step(start: Array, now: Array) -> Array:
-        value = jnp.maximum(entry.constraint.forward(start) * left, lowest)
+        first = entry.constraint.forward(start)
+        value = jnp.maximum(first * left, jnp.minimum(lowest, first))
         return (entry.constraint.inverse(value) - now).astype(now.dtype)
 
     return jax.tree.map(step, start, now)
