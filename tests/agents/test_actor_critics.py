@@ -106,11 +106,29 @@ def test_the_replayed_update_of_ppo_is_the_one_that_acted():
 
 
 @pytest.mark.parametrize("name", AGENTS)
+def test_a_reward_that_is_no_number_costs_no_rollout(name):
+    """It counts as 0, for the alarm and the scale of rewards too, and is told."""
+    agent = build(name)
+    learn, state, _ = learned(agent, 2)
+    batch, key = rollout(agent, state, 5), jax.random.key(9)
+    outcomes = []
+    for value in (jnp.nan, jnp.inf, 0.0):
+        after, info = learn(state, batch._replace(reward=batch.reward.at[3, 1].set(value)), key)
+        outcomes.append(after)
+        assert int(info.guards["numeric/experience"]) == (value != 0.0)
+        assert not any(int(count) for guard, count in info.guards.items() if guard.startswith("numeric/l"))
+        assert not jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, state.learner.params))
+    for broken in outcomes[:2]:
+        assert all(map(jnp.array_equal, jax.tree.leaves(broken), jax.tree.leaves(outcomes[2])))
+
+
+@pytest.mark.parametrize("name", ["impala", "ppo"])
 def test_a_rollout_that_is_not_finite_changes_nothing_that_was_learned(name):
     agent = build(name)
     learn, state, _ = learned(agent, 2)
     batch = rollout(agent, state, 5)
-    broken = batch._replace(reward=batch.reward.at[3, 1].set(jnp.nan))
+    probability = batch.notes["log_probability"].at[3, 1].set(jnp.nan)
+    broken = batch._replace(notes={**batch.notes, "log_probability": probability})
     after, info = learn(state, broken, jax.random.key(9))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, state.learner.params))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.meta.meta_params, state.meta.meta_params))
@@ -261,3 +279,19 @@ def test_what_does_not_fit_is_refused():
         build("ppo", tune=[], changes={"contextual": ("discount",)})
     with pytest.raises(UnsupportedSpaceError, match="one axis"):
         a2c(SEEN, Box((2, 2)), settings=SMALL)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_where_episodes_begin_anew_nothing_has_been_earned_in_them(name):
+    agent = build(name, changes={"scale_rewards": True})
+    _, state, _ = learned(agent, 2)
+    earned = [state.experience.so_far, state.experience.own.senses.reward.returns]
+    assert all((each != 0.0).any() for each in earned)
+    after = jax.jit(agent.cut)(state)
+    assert all((each == 0.0).all() for each in (after.experience.so_far, after.experience.own.senses.reward.returns))
+    senses = state.experience.own.senses
+    reward = senses.reward._replace(returns=jnp.zeros_like(senses.reward.returns))
+    own = state.experience.own._replace(senses=senses._replace(reward=reward))
+    watched = state.experience._replace(own=own, so_far=jnp.zeros_like(state.experience.so_far))
+    expected = state._replace(experience=watched)
+    assert all(map(jnp.array_equal, jax.tree.leaves(after), jax.tree.leaves(expected))), "and nothing else"

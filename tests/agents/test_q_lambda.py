@@ -57,3 +57,17 @@ def test_it_finds_the_action_that_pays_and_values_it_right():
 def test_continuous_actions_are_refused():
     with pytest.raises(UnsupportedSpaceError, match="q_lambda got the action space"):
         q_lambda(Box((3,)), Box((2,)))
+
+
+def test_what_is_no_number_costs_no_rollout():
+    agent = q_lambda(*SPACES, settings=SMALL)
+    step, state, _ = learn(agent, 2)
+    whole = batch(5)
+    broken = whole._replace(
+        reward=whole.reward.at[1, 0].set(jnp.nan), observation=whole.observation.at[1, 2, 0].set(jnp.inf)
+    )
+    none = whole._replace(reward=whole.reward.at[1, 0].set(0.0), observation=whole.observation.at[1, 2, 0].set(0.0))
+    (after, info), (expected, _) = (step(state, each, jax.random.key(9)) for each in (broken, none))
+    assert int(info.guards["numeric/experience"]) == 1
+    assert all(map(jnp.array_equal, jax.tree.leaves(after), jax.tree.leaves(expected)))
+    assert not jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, state.learner.params))

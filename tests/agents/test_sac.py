@@ -16,7 +16,7 @@ from selftune.types import Transitions
 SMALL = SACSettings(
     num_envs=2, rollout_length=4, replay_ratio=0.5, hidden=(8,), batch_size=5, replay_capacity=64, warm_up=16
 )
-SEES, ACTS = Box((3,)), Box((2,))
+SEES, ACTS = Box((3,)), Box((2,), low=(-1.0,) * 2, high=(1.0,) * 2)
 
 
 def build(**options):
@@ -117,7 +117,7 @@ def test_a_broken_sensor_does_not_break_actions(everything):
 
 
 def test_a_body_of_many_joints_can_be_tuned():
-    agent = sac(SEES, Box((120,)), settings=SMALL)
+    agent = sac(SEES, Box((120,), low=(-1.0,) * 120, high=(1.0,) * 120), settings=SMALL)
     assert float(values(agent.spec)["target_entropy"]) == -120.0
 
 
@@ -175,6 +175,8 @@ def test_discrete_actions_are_refused_with_the_agents_that_take_them():
         sac(SEES, Discrete(4))
     with pytest.raises(UnsupportedSpaceError, match="one axis"):
         sac(SEES, Box((2, 2)))
+    with pytest.raises(UnsupportedSpaceError, match=r"no bounds; expected some.*RescaleAction.*'ppo' or 'a2c'"):
+        sac(SEES, Box((2,)))
 
 
 @pytest.mark.parametrize("change", [{"replay_ratio": 0.1}, {"unroll": 0}, {"replay_capacity": 15}])

@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 import selftune as st
 from selftune.envs import make, open_env
 from selftune.errors import MissingExtraError, SettingError
-from selftune.runner import exporting, filming
+from selftune.runner import evaluating, exporting, filming
 from selftune.runner.evaluating import evaluate, evaluate_run, learned
 from selftune.runner.exporting import export_policy
 from selftune.runner.plan import Plan
+from selftune.runner.telling import outcome
 from selftune.spaces import Box
 
 SMALL = {"num_envs": 4, "rollout_length": 8, "hidden": (16,), "memory": 3}
@@ -40,7 +41,11 @@ def test_worlds_of_both_kinds_agree(run):
     """The same physics: the mean return of a policy hardly differs, 40 episodes each."""
     agent, actor, _ = learned(run.path)
     host = make("CartPole-v1", 40)
-    outside, inside = evaluate(agent, actor, host, 40, 0), evaluate(agent, actor, open_env("cartpole", 40), 40, 0)
+    both = evaluate(agent, actor, host, 40, 0), evaluate(agent, actor, open_env("cartpole", 40), 40, 0)
+    for seen in both:
+        assert seen.ended.all()
+        assert seen.lengths.tolist() == seen.returns.tolist(), "a reward of 1 a step"
+    outside, inside = (seen.returns for seen in both)
     spread = np.sqrt(outside.var() / 40 + inside.var() / 40)
     assert abs(outside.mean() - inside.mean()) < 5 * spread + 1
     host.close()
@@ -107,3 +112,35 @@ def test_exported_actions_are_within_the_range_that_is_told(tmp_path, monkeypatc
     expected, ends = ([-3.0, 0.3, 6.0], None) if low is None else ([-1.0, 0.3, 1.0], [-1.0, 1.0])
     np.testing.assert_allclose(action[:, 0], expected, rtol=1e-6)
     assert told["range"] == ends
+
+
+@pytest.mark.parametrize(
+    ("returns", "ended", "told"),
+    [
+        ([1.0, 2.0, 6.0], [True] * 3, "return 3 on average of 3 episodes, 1 at worst, 6 at best"),
+        (
+            [1.0, np.nan, 6.0],
+            [True] * 3,
+            "return 3.5 on average of 2 episodes, 1 at worst, 6 at best (1 of 3 earned no number, and are left out)",
+        ),
+        (
+            [1.0, 2.0, 6.0],
+            [True, False, True],
+            "return 3 on average of 3 episodes, 1 at worst, 6 at best (1 of 3 did not end within 10 steps)",
+        ),
+        ([5.0, 5.0, 20.0], [False] * 3, "reward 1 a step, on average of 10 steps in each of 3 copies"),
+        ([np.nan, np.inf, np.nan], [True] * 3, "none of 3 episodes earned a number: a reward in each was not finite"),
+    ],
+)
+def test_what_came_of_the_episodes_in_one_line(returns, ended, told):
+    assert outcome(np.array(returns), np.array([5, 10, 3]) if any(ended) else np.full(3, 10), np.array(ended)) == told
+
+
+def test_a_world_without_episodes_is_told_as_one(monkeypatch):
+    monkeypatch.setattr(evaluating, "LONGEST", 400)
+    world = open_env("two_colors", 2)
+    agent, _, _ = Plan("two_colors", settings={"num_envs": 2, "hidden": (8,)}).build()
+    actor = agent.actor(agent.init(jax.random.key(0)))
+    seen = evaluate(agent, actor, world, 2, 0)
+    assert seen.lengths.tolist() == [400, 400]
+    assert not seen.ended.any()

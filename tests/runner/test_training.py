@@ -146,6 +146,39 @@ def test_a_run_that_breaks_loses_nothing_and_goes_on(tmp_path, monkeypatch, fail
     assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
 
 
+class Killed(BaseException):
+    """No handler is asked: as with kill -9."""
+
+
+@pytest.mark.parametrize("patience", [training.MOST_SECONDS, 0.0])
+def test_a_run_that_is_killed_goes_on_where_the_clock_last_saved_it_or_begins_anew(tmp_path, monkeypatch, patience):
+    """Slow worlds come to few steps; nothing but `patience` asks for a checkpoint in these 2000."""
+    calls, collect = iter(range(100)), rollouts.Rollout.collect
+
+    def killed(self, *given):
+        if next(calls) == 3:
+            raise Killed
+        return collect(self, *given)
+
+    path = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "MOST_SECONDS", patience)
+        patched.setattr(rollouts.Rollout, "collect", killed)
+        patched.setattr(checkpointing.Checkpoints, "finish", lambda *given: None)
+        with pytest.raises(Killed):
+            train(path)
+    saved = len(list((path / "checkpoints").glob("step-*"))) if (path / "checkpoints").exists() else 0
+    assert saved == (0 if patience else 3)
+    assert [row["step"] for row in st.Run(path).rows] == [512, 1024, 1536]
+    resumed = training.resume(path, progress=False)
+    assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
+    assert resumed.finished
+    if not patience:
+        return
+    for mine, theirs in zip(told(resumed), told(train(tmp_path / "whole")), strict=True):
+        assert mine == theirs, "it is the run that never was killed"
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
 def test_a_run_that_stops_within_a_row_tells_of_all_it_did(tmp_path, monkeypatch, failure):
     calls, collect = iter(range(100)), rollouts.Rollout.collect

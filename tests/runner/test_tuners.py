@@ -33,3 +33,10 @@ def test_a_tuner_that_does_not_suit_is_refused_before_anything_is_made(tmp_path)
     with pytest.raises(SettingError, match="suits the agents"):
         st.train("cartpole", "dqn", tuner="annealed", out=tmp_path / "none", progress=False)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("tuner", ["kl_adaptive", "hoof", "annealed"])
+def test_a_tuner_without_anything_to_move_is_refused_before_anything_is_made(tmp_path, tuner):
+    with pytest.raises(SettingError, match=r"tune = \[\]: this tuner moves learning_rate.*choose tuner='fixed'"):
+        st.train("cartpole", tuner=tuner, tune=[], out=tmp_path / "none", progress=False)
+    assert not (tmp_path / "none").exists()

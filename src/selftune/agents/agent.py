@@ -63,4 +63,5 @@ class Agent(NamedTuple):
     home: Mapping[str, float] = {}
     """Where those metaparameters return to that start elsewhere, as befits a beginner."""
     cut: Callable[[AgentState], AgentState] = lambda state: state
-    """`cut(state)`: what comes next does not follow on what was learned from last. Matters to replays."""
+    """`cut(state)`: what comes next does not follow on what was learned from last. Matters to replays, and to what an
+    episode has earned so far."""

@@ -17,10 +17,11 @@ import jax.numpy as jnp
 from selftune import _tree
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
+from selftune.agents.protection import mended
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
 from selftune.agents.rounds import Round, epochs_of_minibatches, some
-from selftune.agents.senses import Senses, absorb
+from selftune.agents.senses import Senses, absorb, at_beginnings
 from selftune.agents.settings import PPOSettings
 from selftune.agents.updating import COMMON, actor_critic_spec, actor_critic_tuner, current_actor, with_axis
 from selftune.agents.vocabulary import homes, rates_together
@@ -123,10 +124,16 @@ def ppo(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Experience(known, last)), info
 
+    def cut(state: AgentState) -> AgentState:
+        seen = state.experience._replace(senses=at_beginnings(state.experience.senses))
+        return state._replace(experience=seen)
+
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning(START))
-    agent = Agent("ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home)
-    return recipe.around(recipe, agent)
+    agent = Agent(
+        "ppo", spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, home=home, cut=cut
+    )
+    return mended(recipe.around(recipe, agent), ["reward"])
 
 
 class _Way(NamedTuple):

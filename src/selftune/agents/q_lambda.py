@@ -14,6 +14,7 @@ import jax
 from selftune import _tree
 from selftune.agents.agent import Agent, AgentState, current
 from selftune.agents.epsilon_greedy import Actor, epsilon_greedy
+from selftune.agents.protection import mended
 from selftune.agents.q_learner import count_actions, nothing_seen, q_learner, q_network, q_spec, q_tuner
 from selftune.agents.recipe import Recipe
 from selftune.agents.vocabulary import homes
@@ -118,4 +119,4 @@ def q_lambda(
     counts = settings.num_envs, settings.rollout_length
     home = homes(spec, init, recipe.start, recipe.returning(START))
     agent = Agent("q_lambda", spec, begin, start, actor, lambda num_envs: (), act, decide, learn, *counts, home=home)
-    return recipe.around(recipe, agent)
+    return mended(recipe.around(recipe, agent), Transitions._fields)

@@ -221,7 +221,7 @@ class Recipe:
         """What is tuned: the user's names, or the recipe's.
 
         Raises:
-            SettingError: A name that this recipe cannot tune.
+            SettingError: A name that this recipe cannot tune; or none, and it moves nothing but what is named.
         """
         if tune is None:
             return self.tune
@@ -230,5 +230,9 @@ class Recipe:
             can = f"can tune {', '.join(self.tunable)}" if self.tunable else "tunes nothing"
             raise SettingError(
                 f"tune = {sorted(refused)}: this tuner {can}; leave tune out, or choose tuner='meta_gradient'."
+            )
+        if self.tunable and not tune:
+            raise SettingError(
+                f"tune = []: this tuner moves {', '.join(self.tunable)}; leave tune out, or choose tuner='fixed'."
             )
         return tuple(tune)

@@ -67,7 +67,8 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
 
         def cut(state: AgentState) -> AgentState:
             inner = agent.cut(_inner(state))
-            return inner._replace(experience=state.experience._replace(own=inner.experience))
+            nothing = jnp.zeros_like(state.experience.so_far)
+            return inner._replace(experience=state.experience._replace(own=inner.experience, so_far=nothing))
 
         return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)), cut=cut)
 

@@ -186,6 +186,12 @@ def sac(
 
 def _num_actions(space: Space) -> int:
     if isinstance(space, Box) and len(space.shape) == 1:
+        if space.low is None or space.high is None:
+            raise UnsupportedSpaceError(
+                f"sac got the action space {space}, which has no bounds; expected some, since its actions lie within "
+                "them. Give the environment bounds (gymnasium.wrappers.RescaleAction, or an action space of its own), "
+                "or choose the agent 'ppo' or 'a2c'."
+            )
         return space.shape[0]
     raise UnsupportedSpaceError(
         f"sac got the action space {space}, expected a Box of one axis: its actions are real numbers. For discrete "

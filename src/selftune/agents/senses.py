@@ -93,6 +93,13 @@ def _counted(steps: Int[Array, ""], more: int) -> Int[Array, ""]:
     return jnp.where(steps > jnp.iinfo(steps.dtype).max - more, steps, steps + more)
 
 
+def at_beginnings(known: Senses) -> Senses:
+    """The same where all episodes begin anew: nothing has been earned in them."""
+    if not isinstance(known.reward, ReturnScale):
+        return known
+    return known._replace(reward=known.reward._replace(returns=jnp.zeros_like(known.reward.returns)))
+
+
 def earn(known: Senses, batch: Transitions, discount: float) -> tuple[Senses, Transitions]:
     """Follow the scale of returns, and divide rewards by it."""
     if not isinstance(known.reward, ReturnScale):

@@ -10,9 +10,10 @@ import jax
 
 from selftune.agents.agent import Agent, AgentState
 from selftune.agents.body import Actor, body
+from selftune.agents.protection import mended
 from selftune.agents.recipe import Recipe
 from selftune.agents.restarting import rescued
-from selftune.agents.senses import Senses, absorb
+from selftune.agents.senses import Senses, absorb, at_beginnings
 from selftune.agents.settings import UPDATE, ActorCriticSettings
 from selftune.agents.updating import (
     COMMON,
@@ -143,7 +144,11 @@ def _build(
         known = absorb(known, batch, info.steps.aux["value_loss"][-1])
         return AgentState(learned, meta, Seen(known)), info
 
+    def cut(state: AgentState) -> AgentState:
+        seen = state.experience._replace(senses=at_beginnings(state.experience.senses))
+        return state._replace(experience=seen)
+
     counts = settings.num_envs, settings.length
     home = homes(spec, given, recipe.start, recipe.returning({}))
-    agent = Agent(name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home)
-    return recipe.around(recipe, agent)
+    agent = Agent(name, spec, begin, start, actor, parts.rest, parts.act, parts.decide, learn, *counts, lag, home, cut)
+    return mended(recipe.around(recipe, agent), ["reward"])

@@ -134,12 +134,13 @@ def evaluate(
         video: A file for one episode's frames, .gif; where the environment can be drawn.
         imports: Modules of your own that make the environment, by name, as for resume.
     """
-    from selftune.runner.evaluating import evaluate_run
+    from selftune.runner.evaluating import evaluation
+    from selftune.runner.telling import outcome
 
     import_asked(imports)
-    returns = evaluate_run(folder, episodes=episodes, seed=seed, video=video)
-    told = f"return {returns.mean():.6g} on average of {len(returns)} episodes, {returns.min():.6g} at worst, "
-    _tell(f"{told}{returns.max():.6g} at best{_unfinished(folder)}")
+    with Console(stderr=True).status(f"{episodes} episodes of {folder}"):
+        seen = evaluation(folder, episodes=episodes, seed=seed, video=video)
+    _tell(f"{outcome(seen.returns, seen.lengths, seen.ended)}{_unfinished(folder)}")
     if video is not None:
         _tell(f"film: {video}")
 

@@ -1,12 +1,12 @@
 """Evaluation: how good a policy is without chance and without learning, in episodes of its own."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from selftune.agents import Agent, AgentState
 from selftune.envs import Environment, HostEnv, native, open_env
@@ -24,10 +24,18 @@ STRETCH = 200
 """Steps of a native world in one compiled program."""
 
 
-def evaluate(
-    agent: Agent, actor: PyTree, env: Environment | HostEnv, episodes: int, seed: int
-) -> Float[np.ndarray, " E"]:
-    """Undiscounted returns of episodes under the likeliest actions.
+class Evaluation(NamedTuple):
+    """Of `E` episodes."""
+
+    returns: Float[np.ndarray, " E"]
+    """Undiscounted."""
+    lengths: Int[np.ndarray, " E"]
+    ended: Bool[np.ndarray, " E"]
+    """Whether it came to an end; one that did not within `LONGEST` steps is told as it stood then."""
+
+
+def evaluate(agent: Agent, actor: PyTree, env: Environment | HostEnv, episodes: int, seed: int) -> Evaluation:
+    """Episodes under the likeliest actions.
 
     Args:
         agent: Who acts.
@@ -41,48 +49,62 @@ def evaluate(
     return _host(agent, actor, env, seed)
 
 
-def _native(agent: Agent, actor: PyTree, env: Environment, episodes: int, key: PRNGKey) -> np.ndarray:
+def _native(agent: Agent, actor: PyTree, env: Environment, episodes: int, key: PRNGKey) -> Evaluation:
     @jax.jit
     def stretch(standing: tuple, physics: PyTree, key: PRNGKey) -> tuple:
         def step(standing: tuple, key: PRNGKey) -> tuple[tuple, None]:
-            worlds, carry, ended, returns = standing
+            worlds, carry, ended, returns, lengths = standing
             choice = agent.decide(actor, carry, worlds.observation, worlds.first)
             worlds, told = native.advance(env, physics, worlds, choice.action, key)
             returns = returns + jnp.where(ended, 0.0, told.reward)
-            return (worlds, choice.carry, ended | told.finished, returns), None
+            return (worlds, choice.carry, ended | told.finished, returns, lengths + ~ended), None
 
         return jax.lax.scan(step, standing, jax.random.split(key, STRETCH))[0]
 
     begin_key, key = jax.random.split(key)
     worlds = native.begin(env, env.params, begin_key, episodes)
-    standing: Any = (worlds, agent.rest(episodes), jnp.zeros(episodes, bool), jnp.zeros(episodes))
+    nothing = jnp.zeros(episodes, bool), jnp.zeros(episodes), jnp.zeros(episodes, jnp.int32)
+    standing: Any = (worlds, agent.rest(episodes), *nothing)
     for number in range(-(-LONGEST // STRETCH)):
         standing = stretch(standing, env.params, jax.random.fold_in(key, number))
         if bool(standing[2].all()):
             break
-    return np.asarray(standing[3])
+    ended, returns, lengths = map(np.asarray, standing[2:])
+    return Evaluation(returns, lengths, ended)
 
 
-def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> np.ndarray:
+def _host(agent: Agent, actor: PyTree, env: HostEnv, seed: int) -> Evaluation:
     decide = jax.jit(agent.decide)
     observation, carry = env.reset(seed), agent.rest(env.num_envs)
     first, ended = np.ones(env.num_envs, bool), np.zeros(env.num_envs, bool)
-    returns = np.zeros(env.num_envs)
+    returns, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
     for _ in range(LONGEST):
         choice = decide(actor, carry, observation, first)
         step, carry = env.step(np.asarray(choice.action)), choice.carry
         returns += np.where(ended, 0.0, step.reward)
+        lengths += ~ended
         observation, first = step.observation, step.terminated | step.truncated
         ended |= first
         if ended.all():
             break
-    return returns
+    return Evaluation(returns, lengths, ended)
 
 
 def evaluate_run(
     folder: Path | str, *, episodes: int = 20, seed: int = 1_000_000, video: Path | None = None
 ) -> Float[np.ndarray, " E"]:
     """Returns of the policy in a run's last checkpoint, in episodes that training did not see.
+
+    Arguments and errors are those of `evaluation`, which tells more. In a world without episodes these are the rewards
+    of 10,000 steps.
+    """
+    return evaluation(folder, episodes=episodes, seed=seed, video=video).returns
+
+
+def evaluation(
+    folder: Path | str, *, episodes: int = 20, seed: int = 1_000_000, video: Path | None = None
+) -> Evaluation:
+    """The policy in a run's last checkpoint, in episodes that training did not see.
 
     Where the environment drifts, it stays as it was in the last step of the training.
 

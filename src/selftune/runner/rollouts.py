@@ -53,12 +53,17 @@ class Rollout:
             self.observation, self.first = step.observation, step.terminated | step.truncated
             if len(step.finished_returns):
                 self._finished.append((step.finished_returns, step.finished_lengths))
-        self._rewards.append(float(np.mean([column[2] for column in columns])))
+        rewards = np.asarray([column[2] for column in columns])
+        known = rewards[np.isfinite(rewards)]
+        self._rewards.append(float(known.mean()) if known.size else np.nan)
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *columns)
         return Transitions(*jax.device_put(stacked)), carry
 
     def take(self) -> tuple[Float[np.ndarray, " E"], Integer[np.ndarray, " E"], Float[np.ndarray, " U"]]:
-        """Returns and lengths of the episodes that ended, and each rollout's mean reward a step; and forget them."""
+        """Returns and lengths of the episodes that ended, and each rollout's mean reward a step; and forget them.
+
+        A reward that is no number makes its episode's return none, and is left out of the mean.
+        """
         finished, self._finished = self._finished, []
         rewards, self._rewards = np.asarray(self._rewards), []
         if not finished:

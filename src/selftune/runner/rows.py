@@ -54,8 +54,10 @@ class Rows:
         told, self._told = self._told, []
         for one, fired in zip(told, jax.device_get([one.fired for one in told]), strict=True):
             counts = {f"guard/{name}": int(count) for name, count in fired.items()}
-            counts |= {"updates": len(one.reward), "episodes": len(one.returns), "lengths": int(one.lengths.sum())}
-            totals = {"returns": one.returns.sum(dtype=float), "rewards": one.reward.sum(dtype=float)}
+            whole, told = np.isfinite(one.returns), np.isfinite(one.reward)  # one broken reward takes no other with it
+            counts |= {"updates": len(one.reward), "rewarded": told.sum()}
+            counts |= {"episodes": whole.sum(), "lengths": one.lengths[whole].sum()}
+            totals = {"returns": one.returns[whole].sum(dtype=float), "rewards": one.reward[told].sum(dtype=float)}
             for name, number in {**counts, **totals}.items():
                 self._sums[name] += float(number)
         return dict(self._sums)
@@ -73,7 +75,7 @@ class Rows:
             "wall_time": now,
             "return_mean": sums["returns"] / episodes if episodes else None,
             "return_episodes": episodes,
-            "reward_mean": sums["rewards"] / sums["updates"],
+            "reward_mean": sums["rewards"] / sums["rewarded"] if sums["rewarded"] else None,
             "length_mean": sums["lengths"] / episodes if episodes else None,
             "steps_per_second": self._speed(step, now),
         }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from selftune.runner.readable import count, duration, finite, has_horizon, label, number
 from selftune.runner.series import RunSeries
@@ -146,3 +146,23 @@ def _listed(parts: list[str]) -> str:
 
 def _mean(values: Float[np.ndarray, " rows"]) -> float:
     return float(np.nanmean(values)) if values.size else math.nan
+
+
+def outcome(returns: Float[np.ndarray, " E"], lengths: Int[np.ndarray, " E"], ended: Bool[np.ndarray, " E"]) -> str:
+    """What came of an evaluation's episodes, in one line.
+
+    Args:
+        returns: Of each; what is no number is counted and left out.
+        lengths: In steps.
+        ended: Whether each came to an end; where none did, the world has no episodes, and rewards are told.
+    """
+    known, count = np.isfinite(returns), len(returns)
+    left_out = "" if known.all() else f" ({count - known.sum()} of {count} earned no number, and are left out)"
+    if not known.any():
+        return f"none of {count} episodes earned a number: a reward in each was not finite"
+    if not ended.any():
+        reward = (returns[known] / lengths[known]).mean()
+        return f"reward {reward:.6g} a step, on average of {lengths.max():,} steps in each of {count} copies{left_out}"
+    cut = "" if ended.all() else f" ({(~ended).sum()} of {count} did not end within {lengths.max():,} steps)"
+    low, mean, high = (f"{fold(returns[known]):.6g}" for fold in (np.min, np.mean, np.max))
+    return f"return {mean} on average of {known.sum()} episodes, {low} at worst, {high} at best{cut}{left_out}"

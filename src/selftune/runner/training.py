@@ -29,6 +29,9 @@ from selftune.runner.session import Experiment, Session
 from selftune.runner.stopping import stop_requests
 from selftune.runner.watching import Watchdog, end_resumably
 
+MOST_SECONDS = 120.0
+"""From one checkpoint to the next, where environments are so slow that the steps between two take longer."""
+
 
 def train(
     env: str,
@@ -58,7 +61,8 @@ def train(
         seed: Of all randomness.
         settings: Changes to the agent's settings, which nothing tunes, such as `{"num_envs": 8}`.
         drift: How the environment changes: a `Drift`, or one in JSON: as a mapping, a text, or the name of a file.
-        checkpoint_every: Environment steps between two checkpoints, at most; rounded up to whole updates.
+        checkpoint_every: Environment steps between two checkpoints, at most; rounded up to whole updates. However many
+            they are, two minutes after a checkpoint the next one is due.
         out: The run folder; `runs/<env>-<agent>-<number>` when omitted.
         progress: Whether to show the run while it goes.
 
@@ -88,7 +92,7 @@ def train(
 
 
 def resume(path: Path | str, *, steps: int | None = None, progress: bool = True) -> Run:
-    """Take up a run where its last checkpoint was made.
+    """Take up a run where its last checkpoint was made; one that came to none begins anew.
 
     In worlds written in JAX the run goes on bitwise as if it had never stopped (same machine and versions; times
     aside). Environments on the host begin new episodes: their states cannot be stored; nothing else is lost. A drift
@@ -101,7 +105,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
         progress: Whether to show the run while it goes.
 
     Raises:
-        RunFolderError: There is no run, no whole checkpoint, or another process writes it.
+        RunFolderError: There is no run, or another process writes it.
+        CheckpointError: Its checkpoints are damaged, all of them.
         SettingError: It has taken more steps than that.
     """
     folder = RunFolder.open(path)
@@ -111,7 +116,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     _, experiment, _ = plan.build()
     try:
         with stop_requests() as stopped, lock(folder.path):
-            session, facts = _restored(experiment, folder)
+            session, facts = _restored(experiment, folder, plan.seed)
             reached = int(session.update) * experiment.steps_per_update
             if steps is not None and steps < reached:
                 raise SettingError(f"steps = {steps:,}: {folder.path} has taken {reached:,}; expected more than that.")
@@ -171,7 +176,7 @@ def _run(
     grouped = chunks(updates, at_first, most, experiment.native)
     done = saved = int(session.update)
     rows = Rows(per_update, facts.get("wall_time", 0.0), facts.get("sums"))
-    checkpoints = Checkpoints(folder.path)
+    checkpoints, saved_at = Checkpoints(folder.path), rows.wall_time()
 
     def save(write: Callable[..., None]) -> None:
         update = int(session.update)
@@ -200,9 +205,9 @@ def _run(
             beat()
             if grouped.ends_row(done):
                 log()
-            if grouped.checkpoint_is_due(done, saved):
+            if grouped.checkpoint_is_due(done, saved) or rows.wall_time() - saved_at > MOST_SECONDS:
                 save(checkpoints.save)
-                saved = done
+                saved, saved_at = done, rows.wall_time()
     except KeyboardInterrupt as interrupt:
         if _taken(session):
             interrupt.add_note(
@@ -236,12 +241,17 @@ def _drifted(plan: Plan, step: int) -> dict[str, float]:
     return {f"drift/{name}": float(level) for name, level in levels.items()}
 
 
-def _restored(experiment: Experiment, folder: RunFolder) -> tuple[Session, dict[str, Any]]:
+def _restored(experiment: Experiment, folder: RunFolder, seed: int) -> tuple[Session, dict[str, Any]]:
     """The session of the newest whole checkpoint, and what was told beside it; later rows are cut.
 
-    So is the last one of a run that stopped within a row: the checkpoint has its sums, and it is taken again, whole.
+    So is the last one of a run that stopped within a row: the checkpoint has its sums, and it is taken again, whole. A
+    run that was killed before its first checkpoint is where it began.
     """
-    step, session, facts = Checkpoints(folder.path).latest(experiment.example())
+    checkpoints = Checkpoints(folder.path)
+    if not checkpoints.steps():
+        folder.cut(0)
+        return experiment.begin(seed), {}
+    step, session, facts = checkpoints.latest(experiment.example())
     within = facts.get("sums", {}).get("updates", 0)
     folder.cut(step - int(within) * experiment.steps_per_update)
     return experiment.resume(session), facts
