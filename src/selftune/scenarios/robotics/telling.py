@@ -55,7 +55,7 @@ def story(fought: Sequence[Fought], kept: Sequence[Kept], strip: Any, ask: Ask) 
         strip: A figure of the robot before, at and after the change.
         ask: What was asked.
     """
-    rows = [told for one in fought for told in _rows(one, ask.seed)]
+    rows = [told for one in fought for told in rows_of(one, ask.seed)]
     return Story(
         title="The ground becomes slippery",
         summary=tuple(_summary(fought[0], rows, kept)),
@@ -79,7 +79,8 @@ LIMITS = (
 )
 
 
-def _rows(one: Fought, seed: int) -> list[Mapping[str, Any]]:
+def rows_of(one: Fought, seed: int) -> list[Mapping[str, Any]]:
+    """A row for each change and method of a bout, beside the fixed agent of the same seeds."""
     told = []
     for kind, methods in one.courses.items():
         costs = {
