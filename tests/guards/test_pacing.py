@@ -67,7 +67,11 @@ def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare):
     """Replayed, its distance is the one that was measured: a rate that is too high does not rise for ever."""
     inner = learner(loss, lambda eta: optax.sgd(eta["learning_rate"]))
     spec, guard = {"learning_rate": MetaParam(0.05), "cost": MetaParam(0.1)}, adaptive_rate(distance, 1e-6)
-    tuning = tuner(spec, inner.step if bare else inner, meta_loss, truncated(1), optax.sgd(0.0), [guard])
+
+    def judge(params, frozen, eta, data):
+        return meta_loss(params.params if bare else params, frozen, eta, data)
+
+    tuning = tuner(spec, inner.step if bare else inner, judge, truncated(1), optax.sgd(0.0), [guard])
     state = inner.init(PARAMS, values(spec))
     meta = tuning.init(state)
     _, acted, info = tuning.act(meta, state, batch(1))
