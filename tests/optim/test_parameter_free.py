@@ -47,7 +47,8 @@ def test_schedule_free_without_momentum_is_finite():
 
 @pytest.mark.parametrize("name", RULES)
 def test_types_stay_on_narrow_parameters(name):
-    rule, params = RULES[name](), jnp.ones(3, jnp.bfloat16)
+    rules = RULES | {"schedule_free": lambda: parameter_free.schedule_free(jnp.float32(0.1))}  # as a metaparameter is
+    rule, params = rules[name](), jnp.ones(3, jnp.bfloat16)
     state = rule.init(params)
     updates, after = rule.update(jnp.full(3, 0.5, jnp.bfloat16), state, params)
     assert updates.dtype == jnp.bfloat16
