@@ -62,8 +62,10 @@ def test_what_makes_no_sense_is_refused():
         adaptive_rate(distance, factor=1.0)
 
 
-@pytest.mark.parametrize("bare", [False, True])
-def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare):
+@pytest.mark.parametrize(
+    ("bare", "estimator"), [(False, truncated(1)), (False, truncated(1, "mixed")), (True, truncated(1))]
+)
+def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare, estimator):
     """Replayed, its distance is the one that was measured: a rate that is too high does not rise for ever."""
     inner = learner(loss, lambda eta: optax.sgd(eta["learning_rate"]))
     spec, guard = {"learning_rate": MetaParam(0.05), "cost": MetaParam(0.1)}, adaptive_rate(distance, 1e-6)
@@ -71,7 +73,7 @@ def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare):
     def judge(params, frozen, eta, data):
         return meta_loss(params.params if bare else params, frozen, eta, data)
 
-    tuning = tuner(spec, inner.step if bare else inner, judge, truncated(1), optax.sgd(0.0), [guard])
+    tuning = tuner(spec, inner.step if bare else inner, judge, estimator, optax.sgd(0.0), [guard])
     state = inner.init(PARAMS, values(spec))
     meta = tuning.init(state)
     _, acted, info = tuning.act(meta, state, batch(1))

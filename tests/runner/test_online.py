@@ -300,8 +300,10 @@ def test_whoever_listens_and_raises_leaves_an_agent_that_goes_on():
     assert (one.steps, one.updates) == (17, 2)
 
 
-@pytest.mark.parametrize("learning", ["inline", "background"])
-@pytest.mark.parametrize(("name", "half_way"), [("ppo", True), ("dqn", True), ("dqn", False)])
+@pytest.mark.parametrize(
+    ("learning", "name", "half_way"),
+    [("inline", "ppo", True), ("background", "ppo", True), ("background", "dqn", True), ("inline", "dqn", False)],
+)
 def test_learning_that_fails_leaves_an_agent_that_goes_on(tmp_path, learning, name, half_way):
     """As where memory runs out; half way what it uses up is gone. Nothing goes on across the rollout that is lost."""
     settings = SMALL if name == "dqn" else SMALL | {"epochs": 1, "minibatches": 1}
