@@ -175,7 +175,7 @@ def test_discrete_actions_are_refused_with_the_agents_that_take_them():
         sac(SEES, Discrete(4))
     with pytest.raises(UnsupportedSpaceError, match="one axis"):
         sac(SEES, Box((2, 2)))
-    with pytest.raises(UnsupportedSpaceError, match=r"no bounds; expected some.*RescaleAction.*'ppo' or 'a2c'"):
+    with pytest.raises(UnsupportedSpaceError, match=r"no bounds; expected some.*TransformAction.*'ppo' or 'a2c'"):
         sac(SEES, Box((2,)))
 
 

@@ -8,7 +8,21 @@ import pytest
 from selftune.estimators import EstimateInfo, evolution, forward, truncated
 from selftune.guards import Attempt, Position, numeric, range as within, trust_region
 from selftune.learning import StepInfo
-from selftune.metaparams import MetaParam, interval, one_minus, positive, simplex, unit
+from selftune.metaparams import (
+    Constraint,
+    MetaParam,
+    between,
+    bind,
+    contextual,
+    free,
+    interval,
+    one_minus,
+    per_layer,
+    positive,
+    scalar,
+    simplex,
+    unit,
+)
 from selftune.tuning import tuner
 
 from .setting import KEY, batch, distance, loss, same_bits, start, window
@@ -175,17 +189,46 @@ def test_nothing_moves_what_was_put_back_wherever_the_guard_stands_in_the_list(f
     assert same_bits(new_state, state)
 
 
+def moved_by(name, entry, start, far):
+    """The coordinates after the guard, and whether it fired, where an update led from `start` to `far`."""
+    here, there = (Position({name: x}, (), (), {"w": x}) for x in (start, far))
+    info = EstimateInfo(jnp.zeros(()), {}, StepInfo(*[jnp.zeros(1)] * 5), jnp.asarray(True))
+    after, fired = numeric().check({name: entry}, Attempt(here, there, here.meta_params, info))
+    assert same_bits(after.state, there.state), "the learner goes on"
+    return after.meta_params[name], {guard for guard, count in fired.items() if count}
+
+
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 @pytest.mark.parametrize("constraint", [positive, unit, one_minus(), interval(0.0, 2.0)], ids=lambda c: c.name)
-def test_a_value_without_a_way_back_is_undone(constraint, direction):
-    """exp(200) is no float32, and exp(-200) is 0: every update to come would be undone, or change nothing."""
-    spec = {"x": MetaParam(0.5, constraint), "y": MetaParam(jnp.array([0.4, 0.6]), simplex)}
-    start, far = ({"x": jnp.float32(x), "y": jnp.array([90.0, -90.0])} for x in (0.0, 200.0 * direction))
-    here, there = (Position(x, (), (), ()) for x in (start, far))
-    info = EstimateInfo(jnp.zeros(()), {}, StepInfo(*[jnp.zeros(1)] * 5), jnp.asarray(True))
-    after, fired = numeric().check(spec, Attempt(here, there, start, info))
-    assert after.meta_params["x"] == start["x"]
-    assert {name for name, count in fired.items() if count} == {"numeric/eta/x"}
-    after, fired = numeric().check(spec, Attempt(there, here, start, info))
-    assert after.meta_params["x"] == start["x"]
-    assert not any(fired.values())
+def test_a_value_without_a_way_back_stays_where_it_was(constraint, direction):
+    """exp(200) is no float32, and exp(-200) is 0: no update to come would move it."""
+    entry, start, far = MetaParam(0.5, constraint), jnp.float32(0.0), jnp.float32(200.0 * direction)
+    assert moved_by("x", entry, start, far) == (start, {"numeric/eta/x"})
+    assert moved_by("x", entry, far, start)[0] == start
+    assert moved_by("x", entry, far, far)[1] <= {"numeric/eta/x"}
+
+
+def test_of_many_only_those_without_a_way_back_stay():
+    entry = MetaParam(0.5, unit, per_layer)
+    stayed, fired = moved_by(
+        "x", entry, {"a": jnp.zeros(2), "b": jnp.zeros(2)}, {"a": jnp.array([9.0, 99.0]), "b": jnp.ones(2)}
+    )
+    assert stayed["a"].tolist() == [9.0, 0.0]
+    assert stayed["b"].tolist() == [1.0, 1.0]
+    assert fired == {"numeric/eta/x"}
+
+
+def test_what_is_flat_for_other_reasons_moves():
+    """Held by its scope; a function of the context; entries that lean on one another, by whatever name."""
+    leaning = Constraint("weights", lambda x: 3.0 * jax.nn.softmax(x), jnp.log, 0.0, 3.0)
+    for entry, far in (
+        (MetaParam(0.5, unit, between(*unit.coordinates((0.2, 0.9)), scalar)), jnp.float32(200.0)),
+        (MetaParam(jnp.array([0.4, 0.6]), simplex), jnp.array([1.0, -1.0])),
+        (MetaParam(jnp.array([1.0, 2.0]), leaning), jnp.array([1.0, -1.0])),
+        (MetaParam(0.5, free), jnp.float32(200.0)),
+    ):
+        assert moved_by("x", entry, jnp.zeros_like(far), far)[1] == set()
+    spec = {"x": MetaParam(0.5, unit, contextual(2))}
+    start = bind(spec, {}).init(jax.random.key(0))["x"]
+    far = jax.tree.map(lambda leaf: leaf + 200.0, start)
+    assert moved_by("x", spec["x"], start, far)[1] == set()

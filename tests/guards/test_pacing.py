@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -5,8 +7,9 @@ import pytest
 
 from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import EstimateInfo, truncated
+from selftune.estimators.problem import as_acted
 from selftune.guards import Attempt, Position, adaptive_rate
-from selftune.learning import BareStep, StepInfo, learner
+from selftune.learning import Acted, BareStep, StepInfo, learner
 from selftune.metaparams import MetaParam, values
 from selftune.tuning import tuner
 
@@ -85,3 +88,18 @@ def test_an_update_that_was_taken_is_told_as_far_as_it_went(bare, estimator):
         assert float(after.meta_params["learning_rate"]) < float(meta.meta_params["learning_rate"])
     assert told == pytest.approx([float(info.distance)] * 2, rel=1e-5)
     assert told[0] > 2e-6
+
+
+def test_only_what_was_taken_tells_its_distance():
+    """A batch may have a field of that name, and a bare step's info need be no `StepInfo`."""
+
+    class Sample(NamedTuple):
+        x: jnp.ndarray
+        distance: jnp.ndarray
+
+    batch = Sample(jnp.ones(1), jnp.full(1, 77.0))
+    for info in ({"distance": 1.0}, StepInfo(jnp.zeros(()), None, jnp.zeros(()), None, jnp.zeros(()))):
+        assert as_acted(info, batch) is info
+    assert as_acted({"distance": 1.0}, Acted(batch, None, jnp.ones(()))) == {"distance": 1.0}
+    told = as_acted(StepInfo(jnp.zeros(()), None, jnp.zeros(()), None, jnp.zeros(())), Acted(batch, None, jnp.ones(())))
+    assert float(told.distance) == 1.0

@@ -257,3 +257,10 @@ def test_a_memory_may_hold_random_keys():
     before = inner.init(jnp.ones(2), {})
     after, _ = inner.step({}, before, jnp.zeros(2))
     assert (jax.random.key_data(after.memory) != jax.random.key_data(before.memory)).any()
+
+
+def test_a_memory_that_changes_its_shape_is_refused():
+    memory = Memory(lambda params, eta: (params,), lambda eta, old, new, batch: [new])
+    inner = learner(half_mean, lambda eta: optim.sgd(0.1), memory=memory)
+    with pytest.raises(SettingError, match=r"Memory.update gave .*\[\*\].*expected what Memory.init gave.*\(\*,\)"):
+        inner.step({}, inner.init(jnp.ones(2), {}), jnp.zeros(2))

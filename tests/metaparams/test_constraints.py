@@ -163,3 +163,10 @@ def test_a_value_that_is_small_beside_its_interval_lies_on_no_bound(constraint, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert float(MetaParam(value, constraint).value) == np.float32(value)
+
+
+def test_an_end_in_single_precision_is_no_way_out():
+    wide = interval(0.0, 1e3 / 3)
+    assert jnp.isfinite(jnp.stack(wide.coordinates((0.0, float(np.float32(1e3 / 3)))))).all()
+    with pytest.raises(ConstraintError, match="outside its constraint"):
+        wide.coordinates((0.0, 333.34))

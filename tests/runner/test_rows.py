@@ -36,3 +36,11 @@ def test_where_no_number_is_known_there_is_none_to_tell():
     assert rows.sums()["updates"] == 2, "which a checkpoint within a row needs to know"
     row = rows.take(2)
     assert row["return_mean"] is row["reward_mean"] is row["length_mean"] is None
+
+
+def test_a_checkpoint_that_did_not_count_its_rewards_apart():
+    """Two updates of reward 1 before, and one whose reward is 4."""
+    rows = Rows(16, sums={"updates": 2.0, "rewards": 2.0, "episodes": 0.0})
+    rows.include(told([], [4.0]))
+    assert rows.take(3)["reward_mean"] == pytest.approx(2.0)
+    assert Rows(16).sums() == {}

@@ -166,7 +166,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("patience", [training.MOST_SECONDS, 0.0])
-def test_a_run_that_is_killed_goes_on_where_the_clock_last_saved_it_or_begins_anew(tmp_path, monkeypatch, patience):
+def test_a_run_that_is_killed_goes_on_where_the_clock_last_saved_it_or_begins_anew(
+    tmp_path, monkeypatch, caplog, patience
+):
     """Slow worlds come to few steps; nothing but `patience` asks for a checkpoint in these 2000."""
     calls, collect = iter(range(100)), rollouts.Rollout.collect
 
@@ -185,7 +187,9 @@ def test_a_run_that_is_killed_goes_on_where_the_clock_last_saved_it_or_begins_an
     saved = len(list((path / "checkpoints").glob("step-*"))) if (path / "checkpoints").exists() else 0
     assert saved == (0 if patience else 3)
     assert [row["step"] for row in st.Run(path).rows] == [512, 1024, 1536]
-    resumed = training.resume(path, progress=False)
+    with caplog.at_level(logging.WARNING, "selftune"):
+        resumed = training.resume(path, progress=False)
+    assert ("begins anew" in caplog.text) == bool(patience)
     assert [row["step"] for row in resumed.rows] == [512, 1024, 1536, 2048]
     assert resumed.finished
     if not patience:
@@ -389,8 +393,12 @@ def test_a_damaged_checkpoint_costs_only_itself(tmp_path, caplog):
     assert resumed.rows[-1]["step"] == 224
     for file in (run.path / "checkpoints").glob("step-*"):
         file.write_bytes(b"")
-    with pytest.raises(CheckpointError, match="no whole checkpoint"):
-        training.resume(run.path, progress=False)
+    for remove in (False, True):
+        if remove:
+            shutil.rmtree(run.path / "checkpoints")
+        with pytest.raises(CheckpointError, match="no whole checkpoint"):
+            training.resume(run.path, progress=False)
+        assert st.Run(run.path).rows[-1]["step"] == 224, "what they had told is kept"
 
 
 def test_report_is_one_page(run, tmp_path):

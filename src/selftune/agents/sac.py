@@ -189,8 +189,8 @@ def _num_actions(space: Space) -> int:
         if space.low is None or space.high is None:
             raise UnsupportedSpaceError(
                 f"sac got the action space {space}, which has no bounds; expected some, since its actions lie within "
-                "them. Give the environment bounds (gymnasium.wrappers.RescaleAction, or an action space of its own), "
-                "or choose the agent 'ppo' or 'a2c'."
+                "them. Give the environment some (gymnasium.wrappers.TransformAction(env, lambda a: a, Box(...))), or "
+                "choose the agent 'ppo' or 'a2c'."
             )
         return space.shape[0]
     raise UnsupportedSpaceError(

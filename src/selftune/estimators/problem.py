@@ -12,7 +12,7 @@ import jax
 
 from selftune import _tree
 from selftune.errors import EstimatorError
-from selftune.learning import Acted, BareStep, Learner, judged
+from selftune.learning import Acted, BareStep, Learner, StepInfo, judged
 from selftune.types import Array, Batch, Bool, Eta, Float, Loss, MetaParams, PRNGKey, PyTree, Scalar
 
 
@@ -102,7 +102,9 @@ def unpack(batch: Batch) -> tuple[Batch, PyTree]:
 
 def as_acted(info: Any, batch: Batch) -> Any:
     """The info of an update, with the distance that was measured when it was taken first."""
-    return info if getattr(batch, "distance", None) is None else info._replace(distance=batch.distance)
+    if not isinstance(batch, Acted) or batch.distance is None or not isinstance(info, StepInfo):
+        return info
+    return info._replace(distance=batch.distance)
 
 
 def unroll(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch) -> tuple[PyTree, Any]:

@@ -158,6 +158,8 @@ class Learner:
             updates = _tree.scale(_tree.constant(scale), updates)
         params = optax.apply_updates(state.params, updates)
         memory = self.memory.update(eta, state.memory, params, batch)
+        if (got := jax.tree.structure(memory)) != (expected := jax.tree.structure(state.memory)):
+            raise SettingError(f"Memory.update gave {got}, expected what Memory.init gave: {expected}.")
         return LearnerState(params, opt_state, _tree.kept(memory, state.memory)), (scale, distance)
 
     def step(self, eta: Eta, state: LearnerState, batch: Batch, scale: PyTree = None) -> tuple[LearnerState, StepInfo]:

@@ -26,7 +26,7 @@ POSITIVE_EPSILON = 1e-8
 
 
 ROUNDING = 1e-7
-"""How far outside a value may seem to lie, as 0.3 is below 1 - 0.7."""
+"""How far outside a value may seem to lie, as 0.3 is below 1 - 0.7; of ends beyond 1, times their size."""
 
 
 class BoundNotice(UserWarning):
@@ -78,7 +78,8 @@ class Constraint(NamedTuple):
         Raises:
             ConstraintError: An entry is.
         """
-        outside = ~(entries >= self.lower - ROUNDING) | ~(entries <= self.upper + ROUNDING)
+        low, high = (ROUNDING * max(1.0, abs(end)) if np.isfinite(end) else 0.0 for end in (self.lower, self.upper))
+        outside = ~(entries >= self.lower - low) | ~(entries <= self.upper + high)
         if self.name == "simplex":
             outside = outside | (abs(entries.sum(axis=-1, keepdims=True) - 1.0) > 1e-5)
         if outside.any():

@@ -30,6 +30,8 @@ class Rows:
         self._steps_per_update = steps_per_update
         self._begin = time.perf_counter() - spent
         known = {name: math.nan if number is None else number for name, number in (sums or {}).items()}
+        if known:
+            known.setdefault("rewarded", known["updates"])  # which earlier checkpoints do not tell
         self._sums: dict[str, float] = defaultdict(float, known)
         self._told: list[Telemetry] = []
         self._info: TunerInfo | None = None

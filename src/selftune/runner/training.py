@@ -5,6 +5,7 @@ for each chunk of updates:
     log, show, save
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ from selftune.runner.session import Experiment, Session
 from selftune.runner.stopping import stop_requests
 from selftune.runner.watching import Watchdog, end_resumably
 
+_logger = logging.getLogger(__name__)
 MOST_SECONDS = 120.0
 """From one checkpoint to the next, where environments are so slow that the steps between two take longer."""
 
@@ -106,7 +108,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
 
     Raises:
         RunFolderError: There is no run, or another process writes it.
-        CheckpointError: Its checkpoints are damaged, all of them.
+        CheckpointError: Its checkpoints are damaged or missing, all of them.
         SettingError: It has taken more steps than that.
     """
     folder = RunFolder.open(path)
@@ -116,7 +118,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
     _, experiment, _ = plan.build()
     try:
         with stop_requests() as stopped, lock(folder.path):
-            session, facts = _restored(experiment, folder, plan.seed)
+            session, facts = _restored(experiment, folder, plan)
             reached = int(session.update) * experiment.steps_per_update
             if steps is not None and steps < reached:
                 raise SettingError(f"steps = {steps:,}: {folder.path} has taken {reached:,}; expected more than that.")
@@ -230,6 +232,12 @@ def _run(
         checkpoints.close()
 
 
+def _came_to_none(folder: RunFolder, plan: Plan) -> bool:
+    """Whether a run has told of so little that no checkpoint was due: else those that it had are missing."""
+    last = (folder.rows() or [{"step": 0, "wall_time": 0.0}])[-1]
+    return last["step"] < min(plan.checkpoint_every, plan.steps) and last["wall_time"] < 2.0 * MOST_SECONDS
+
+
 def _taken(session: Session) -> bool:
     """Whether an update that was interrupted had begun to write its results in the session's place."""
     return any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(session))
@@ -241,16 +249,17 @@ def _drifted(plan: Plan, step: int) -> dict[str, float]:
     return {f"drift/{name}": float(level) for name, level in levels.items()}
 
 
-def _restored(experiment: Experiment, folder: RunFolder, seed: int) -> tuple[Session, dict[str, Any]]:
+def _restored(experiment: Experiment, folder: RunFolder, plan: Plan) -> tuple[Session, dict[str, Any]]:
     """The session of the newest whole checkpoint, and what was told beside it; later rows are cut.
 
     So is the last one of a run that stopped within a row: the checkpoint has its sums, and it is taken again, whole. A
     run that was killed before its first checkpoint is where it began.
     """
     checkpoints = Checkpoints(folder.path)
-    if not checkpoints.steps():
+    if not checkpoints.steps() and _came_to_none(folder, plan):
+        _logger.warning("%s had come to no checkpoint; it begins anew.", folder.path)
         folder.cut(0)
-        return experiment.begin(seed), {}
+        return experiment.begin(plan.seed), {}
     step, session, facts = checkpoints.latest(experiment.example())
     within = facts.get("sums", {}).get("updates", 0)
     folder.cut(step - int(within) * experiment.steps_per_update)

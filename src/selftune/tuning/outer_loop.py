@@ -18,7 +18,7 @@ from selftune import _tree
 from selftune.errors import EstimatorError, SettingError
 from selftune.estimators import Estimator, Problem, truncated
 from selftune.guards import Attempt, Guard, Position, numeric
-from selftune.learning import Acted, BareStep, Learner, LearnerState
+from selftune.learning import Acted, BareStep, Learner, LearnerState, StepInfo
 from selftune.metaparams import Spec, bind
 from selftune.types import Array, Batch, Eta, Float, Int, Loss, MetaParams, PRNGKey, PyTree, Scalar
 
@@ -115,7 +115,8 @@ class Tuner:
     def _trace_act(self, meta: Meta, state: PyTree, batch: Batch) -> tuple[PyTree, Acted, Any]:
         problem = self.problem(state)
         state, info = problem.step(meta.meta_params, state, batch)
-        return state, Acted(batch, getattr(info, "scale", None), getattr(info, "distance", None)), info
+        taken = (info.scale, info.distance) if isinstance(info, StepInfo) else (None, None)
+        return state, Acted(batch, *taken), info
 
     def update(
         self, meta: Meta, state: PyTree, batches: Batch, validation: Batch | None, key: PRNGKey
