@@ -205,7 +205,8 @@ def test_a_value_without_a_way_back_stays_where_it_was(constraint, direction):
     entry, start, far = MetaParam(0.5, constraint), jnp.float32(0.0), jnp.float32(200.0 * direction)
     assert moved_by("x", entry, start, far) == (start, {"numeric/eta/x"})
     assert moved_by("x", entry, far, start)[0] == start
-    assert moved_by("x", entry, far, far)[1] <= {"numeric/eta/x"}
+    if constraint is not positive or direction < 0.0:  # what is flat already moves, so that others can lead it back
+        assert moved_by("x", entry, far, 0.9 * far) == (0.9 * far, set())
 
 
 def test_of_many_only_those_without_a_way_back_stay():
