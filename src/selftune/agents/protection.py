@@ -5,7 +5,7 @@ agent that remembers has learned in one call is taken whole or not at all: its u
 under the tuner's guards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def protected(agent: Agent, tuning: Tuner) -> Agent:
     return mended(agent._replace(learn=learn), Transitions._fields)
 
 
-def mended(agent: Agent, names: Iterable[str]) -> Agent:
+def mended(agent: Agent, names: Sequence[str]) -> Agent:
     """The same agent, with `numeric/experience` among its guards: how many time steps of a rollout had to be mended.
 
     Args:
