@@ -46,12 +46,12 @@ class Problem(NamedTuple):
             state: The learner's.
             validation: The data.
             still: What `held_still` gave of another state, to stand in its own's place: who perturbs and does not
-                differentiate must hold still with his hands.
+                differentiate holds nothing still by cutting derivatives.
         """
         data, _ = unpack(validation)
         params, frozen = self.learner.split(state)
         eta = self.eta(meta_params, validation)
-        still_frozen, still_eta = _tree.constant((frozen, eta)) if still is None else still
+        still_frozen, still_eta = still or _tree.constant((frozen, eta))
         frozen = frozen if "frozen" in self.through else still_frozen
         return judged(self.meta_loss, params, frozen, eta if "eta" in self.through else still_eta, data)
 

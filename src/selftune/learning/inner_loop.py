@@ -55,7 +55,8 @@ class Acted(NamedTuple):
 class Memory(NamedTuple):
     """Slow state beside the parameters, moved after every update; differentiable like everything else.
 
-    Its arrays keep the types that `init` gave them, whatever `update` computes with.
+    Its arrays keep the types that `init` gave them, whatever `update` computes with; another structure than that of
+    `init` is refused with a `SettingError`.
     """
 
     init: Callable[[Params, Eta], PyTree]
