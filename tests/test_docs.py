@@ -5,9 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
-import gymnasium
 import pytest
 
 import selftune as st
@@ -33,24 +31,11 @@ def test_the_environment_of_ones_own(tmp_path, monkeypatch, capsys):
     main(["eval", "run", "--episodes", "1", "--imports", "corridors"])
 
 
-def test_spaces_made_flat(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "flat.py").write_text(blocks("environments.md", "python")[1])
-    few = ["--set", "num_envs=2", "rollout_length=8", "normalise_observations=true"]
-    main(["train", "flat:FlatBlackjack-v0", "--steps", "100", "--out", "run", *few])
+def test_spaces_made_flat():
     made: dict = {}
-    exec((tmp_path / "flat.py").read_text().split("gymnasium.register")[0], made)
-
-    class Two(gymnasium.Env):
-        action_space = gymnasium.spaces.MultiDiscrete([3, 2])
-
-        def step(self, action):
-            return action
-
-    two: Any = made["one_choice"](Two())
-    assert two.action_space == gymnasium.spaces.Discrete(6)
-    assert [two.step(choice).tolist() for choice in (0, 1, 5)] == [[0, 0], [0, 1], [2, 1]]
+    exec(blocks("environments.md", "python")[1], made)
+    assert made["env"].observation_space.shape == (45,)
+    made["env"].close()
 
 
 def test_the_schedule_and_the_table_of_its_keys():

@@ -32,8 +32,10 @@ def describe_observations(space: Any) -> Space:
         case spaces.Discrete():
             return _discrete(space)
     raise UnsupportedSpaceError(
-        f"Got the observation space {space}, expected Box or Discrete. Turn it into a Box with "
-        "gymnasium.wrappers.FlattenObservation, and register the wrapped environment under an id of its own."
+        f"Got the observation space {space}, expected a Box or a Discrete; of environments that selftune makes, also a "
+        "Dict, Tuple, MultiDiscrete or MultiBinary of them. gymnasium.spaces.flatten_space and flatten make a Box of "
+        "these; for any other, describe what is seen by numbers of a fixed shape, in a wrapper of your own, and "
+        "register the wrapped environment under an id of its own."
     )
 
 
@@ -57,9 +59,10 @@ def describe_actions(space: Any) -> Space:
                 return bounded(_box(space)._replace(low=tuple(space.low.tolist()), high=tuple(space.high.tolist())))
             return _box(space)
     raise UnsupportedSpaceError(
-        f"Got the action space {space}, expected Discrete, or a Box of real numbers with one axis. Flatten a "
-        "MultiDiscrete, a Dict or a Tuple into one Discrete by a wrapper of your own, and register the wrapped "
-        "environment under an id of its own."
+        f"Got the action space {space}, expected a Discrete, or a Box of real numbers with one axis; of environments "
+        "that selftune makes, also choices that are made together, or real numbers, in a MultiDiscrete, MultiBinary, "
+        "Dict or Tuple. Offer such a one by gymnasium.wrappers.TransformAction, and register the wrapped environment "
+        "under an id of its own."
     )
 
 

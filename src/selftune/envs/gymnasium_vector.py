@@ -35,7 +35,8 @@ def make(
 
     Raises:
         SettingError: if no such environment is registered, `num_envs` is smaller than 1, or it cannot change so.
-        UnsupportedSpaceError: if a space is neither Discrete nor a Box (of one axis, for actions).
+        UnsupportedSpaceError: if a space is neither Discrete nor a Box, nor made of them (see
+            `selftune.envs.flattening`).
         MissingExtraError: if the environment needs a package that is not installed.
     """
     import gymnasium
@@ -127,21 +128,26 @@ def _call(env, name, *given):
 
 
 def _wrappers(env_id, drift, num_envs, held):
-    """What makes each copy pay numbers, and drift; with `held`, stand still."""
+    """What makes each copy pay numbers, have flat spaces, and drift; with `held`, stand still."""
     from gymnasium.wrappers import TransformReward
 
     from selftune.envs.drift.gymnasium_wrapper import Drifting
+    from selftune.envs.flattening import flattened
+
+    def flat(env):
+        with closed_if_refused(env):
+            return flattened(env)
 
     paying = partial(TransformReward, func=partial(_one_number, env_id))
     if drift is None or not drift.changes:
-        return [paying]
+        return [paying, flat]
     stride, begin = (num_envs, 0) if held is None else (0, held)
 
     def drifting(env):
         with closed_if_refused(env):
             return Drifting(env, drift, stride, begin)
 
-    return [paying, drifting]
+    return [paying, flat, drifting]
 
 
 def host_fields(env_id: str) -> dict[str, Any]:
@@ -154,6 +160,7 @@ def host_fields(env_id: str) -> dict[str, Any]:
     import gymnasium
 
     from selftune.envs.drift.gymnasium_wrapper import fields_of
+    from selftune.envs.flattening import flattened
 
     spec = _find(env_id)
     if spec.namespace == "ALE":
@@ -161,7 +168,7 @@ def host_fields(env_id: str) -> dict[str, Any]:
     with _making(env_id, str(spec.entry_point)):
         env = gymnasium.make(spec)
     try:
-        return fields_of(env)
+        return fields_of(flattened(env))
     finally:
         env.close()
 
