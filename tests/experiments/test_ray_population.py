@@ -89,6 +89,17 @@ def _never_ends():
     return made._replace(advance=advance)
 
 
+def test_a_level_that_was_not_seen_is_the_last_one_also_for_a_copy(tmp_path):
+    made = member(config(), every=1)
+    levels = [made.step()["level"] for _ in range(2)]
+    assert levels == [pytest.approx(0.2)] * 2, "no episode ends in the second chunk"
+    made.save_checkpoint(str(tmp_path))
+    copy = member(config(1), chunks=9, every=1)
+    copy.load_checkpoint(str(tmp_path))
+    assert copy._level == pytest.approx(0.2)
+    assert math.isnan(member(config())._level)
+
+
 def test_a_copy_goes_on_from_its_source_with_settings_and_a_key_of_its_own(tmp_path):
     source, copy = member(config(0)), member(config(1, learning_rate=0.0))
     source.step()
@@ -132,6 +143,9 @@ def test_in_use_is_who_was_best_in_the_interval_before():
         [Interval(2.0, [told(11), told(12)]), Interval(-5.0, [told(13)]), Interval(0.0, [told(14)])],
     ]
     assert [point.returns.tolist() for point in in_use(lives)] == [[1.0], [2.0], [13.0], [14.0]]
+    unknown = [[Interval(2.0, [told(1)]), Interval(nan, [told(2)]), Interval(0.0, [told(3)])], lives[0]]
+    unknown[1] = [Interval(1.0, [told(11)]), Interval(nan, [told(12)]), Interval(0.0, [told(13)])]
+    assert [point.returns.item() for point in in_use(unknown[::-1])] == [11.0, 2.0, 3.0], "nothing known, no change"
 
 
 def test_a_table_with_gaps_is_filled_from_before():

@@ -1,6 +1,9 @@
 """Sweeps and populations: one small program for all tests of this module."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,12 +14,14 @@ from selftune.envs import HostEnv, make
 from selftune.envs.worlds import world
 from selftune.errors import SettingError
 from selftune.experiments import host_fleet as host_fleets
-from selftune.experiments.fleet import fleet
+from selftune.experiments.drawing_settings import draw
+from selftune.experiments.fleet import Fleet, Told, fleet
 from selftune.experiments.host_fleet import host_fleet
 from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
 from selftune.experiments.sweep import filled, keys, plan, runs
 from selftune.runner.native_experiment import native_experiment
 from selftune.runner.rollouts import Rollout
+from selftune.runner.session import Session
 
 ENV = world("cartpole")
 SETTINGS = ActorCriticSettings(num_envs=4, rollout_length=16, hidden=(4,))
@@ -77,7 +82,7 @@ def test_a_population_takes_the_steps_of_all_members(small, strategy):
 
 
 def test_the_worst_quarter_copies_the_best_quarter_whole(small):
-    sources = quarters(np.array([3.0, np.nan, 9, 1, 5, 2, 8, 4]), np.random.default_rng(0))
+    sources = quarters(np.array([3.0, -np.inf, 9, 1, 5, 2, 8, 4]), np.ones(8, bool), np.random.default_rng(0))
     assert [place for place in range(8) if sources[place] != place] == [1, 3]
     assert set(sources[[1, 3]]) <= {2, 6}
     sessions = small.begin({}, keys([0, 1, 2]))
@@ -88,6 +93,52 @@ def test_the_worst_quarter_copies_the_best_quarter_whole(small):
         assert np.array_equal(_plain(new)[1], _plain(old)[2])
         assert np.array_equal(_plain(new)[0], _plain(old)[0])
     assert np.array_equal(_plain(then.key), _plain(sessions.key)), "or copies would do the same for ever"
+
+
+def test_who_is_not_known_is_not_copied_and_who_was_not_seen_goes_on():
+    nan, chance, seen = np.nan, np.random.default_rng(0), np.ones(6, bool)
+    three = np.array([nan, 1.0, nan, nan, 2.0, 3.0])
+    assert quarters(three, seen, chance).tolist() == [0, 1, 2, 3, 4, 5], "a quarter of three is nobody"
+    four = np.array([nan, 1.0, 4.0, nan, 2.0, 3.0])
+    for _ in range(20):
+        assert quarters(four, seen, chance).tolist() == [0, 2, 2, 3, 4, 5]
+    assert quarters(four, np.arange(6) != 1, chance).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def _in_long_episodes(earned):
+    """A fleet whose episodes all end in every third chunk and make `earned(learning_rate)`."""
+
+    def advance(settings, sessions, physics, updates):
+        ended = (sessions.update % 3 == 2).astype(float)
+        told = ended, ended * earned(settings["learning_rate"]), jnp.full(ended.shape, jnp.nan), dict(settings), {}
+        return sessions._replace(update=sessions.update + 1), Told(*told, jnp.ones(ended.shape, bool))
+
+    nothing: Any = ()
+    return Fleet(
+        lambda settings, keys: Session(nothing, (), (), (), keys, jnp.zeros(len(keys), jnp.int32)), advance, 10
+    )
+
+
+@pytest.mark.parametrize("strategy", [RANDOM_SEARCH, PBT])
+def test_where_no_episode_ended_a_level_is_the_last_that_was_known(strategy):
+    """Episodes of Pendulum outlast an interval: where nothing was seen, 0 was in use, and 0 and 1 were overwritten."""
+    fleet = _in_long_episodes(lambda rate: rate)
+    curves = populations(fleet, lambda step: step, strategy, ["learning_rate"], [3], 8 * 10 * 24, members=8, points=24)
+    drawn = draw(["learning_rate"], 8, 3)["learning_rate"]
+    used = curves.eta["learning_rate"][0].reshape(8, 3)
+    assert used[0] == pytest.approx(np.full(3, drawn[0])), "nothing is known, the first is as good as any"
+    assert used[1] == pytest.approx(np.full(3, drawn.max()))
+    assert (used == used[:, :1]).all(), "nothing is seen between two ends of episodes"
+    assert (np.diff(used[1:, 0]) >= 0).all(), "the best goes on, until a copy is seen to be better"
+    assert (used[-1, 0] > used[1, 0]) == (strategy is PBT)
+
+
+def test_who_earned_no_number_is_the_worst():
+    fleet = _in_long_episodes(lambda rate: jnp.where(rate == rate.max(), jnp.nan, rate))
+    given = ["learning_rate"], [3], 8 * 10 * 9
+    curves = populations(fleet, lambda step: step, RANDOM_SEARCH, *given, members=8, points=9)
+    drawn = np.sort(draw(["learning_rate"], 8, 3)["learning_rate"])
+    assert curves.eta["learning_rate"][0, 3:] == pytest.approx([drawn[-2]] * 6)
 
 
 def test_chunks_are_equally_long():

@@ -6,7 +6,8 @@ PB2             the same, with the settings chosen by a Gaussian-process bandit
 
 Jaderberg et al. 2017, Population based training of neural networks (arXiv:1711.09846); Parker-Holder et al. 2020
 (arXiv:2002.02518). What the user would have had at each moment is the return of the member that was best in the
-interval before: that is the population's curve.
+interval before: that is the population's curve. Where episodes outlast an interval, the level of a member is the one
+that was last known; who has none yet is not copied, and who was not seen since the last comparison goes on as it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from selftune.errors import SettingError
 from selftune.experiments import gaussian_process
@@ -26,7 +27,7 @@ from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
 from selftune.runner.session import Session
 
 INTERVALS = 25
-"""How often in a run members are compared."""
+"""How often in a run members are compared, at most."""
 RESAMPLE = 0.25
 """Chance that PBT draws a setting anew instead of scaling it (Jaderberg et al. 2017, appendix A)."""
 SCALES = (0.8, 1.2)
@@ -94,7 +95,9 @@ class Group(NamedTuple):
     best: int
     """The member in use."""
     level: Float[np.ndarray, " M"]
-    """In the interval before."""
+    """The last that is known of each, `nan` before an episode has ended with the settings that it has."""
+    base: Float[np.ndarray, " M"]
+    """The level that each has risen from: its own, or of whom it copied."""
     history: History
     chance: np.random.Generator
 
@@ -132,7 +135,7 @@ def populations(
     if members < 4:
         raise SettingError(f"populations(members={members}): expected at least 4, so that there is a best quarter.")
     chunk, chunks = plan(fleet.steps_per_update * members, steps, points)
-    every = max(1, chunks // INTERVALS)
+    every = between_comparisons(chunks)
     explore = strategy.explore(names) if strategy.explore else None
     groups = [_begun(names, seed, members) for seed in seeds]
     taken, told, interval = fleet.steps_per_update * chunk * members, [], []
@@ -152,17 +155,35 @@ def populations(
     return as_in_use(concatenated([told], len(seeds), taken), members)
 
 
+def between_comparisons(chunks: int) -> int:
+    """Chunks between two comparisons of the members."""
+    return -(-chunks // INTERVALS)
+
+
+def in_use(level: Float[np.ndarray, " M"], before: int) -> int:
+    """The member that is best of those whose level is known; the one before where none is."""
+    return before if np.isnan(level).all() else int(np.nanargmax(level))
+
+
 def as_in_use(curves: Curves, members: int) -> Curves:
     """Rewards as if the steps of all members, which the points count, had been those of the one in use."""
     return curves._replace(reward=curves.reward * members)
 
 
-def quarters(level: Float[np.ndarray, " M"], chance: np.random.Generator) -> Int[np.ndarray, " M"]:
-    """Whom each member copies: itself, but for the worst quarter, who copy somebody of the best quarter."""
-    order = np.argsort(np.nan_to_num(level, nan=-np.inf), kind="stable")
-    size = max(1, len(level) // 4)
+def quarters(
+    level: Float[np.ndarray, " M"], seen: Bool[np.ndarray, " M"], chance: np.random.Generator
+) -> Int[np.ndarray, " M"]:
+    """Whom each member copies: itself, but for the worst quarter, who copy somebody of the best quarter.
+
+    Quarters of those whose level is known; of the worst only who was seen just now is made to copy.
+    """
+    known = np.flatnonzero(~np.isnan(level))
+    order = known[np.argsort(level[known], kind="stable")]
+    size = len(known) // 4
     sources = np.arange(len(level))
-    sources[order[:size]] = chance.choice(order[-size:], size)
+    if size:
+        worst = order[:size]
+        sources[worst] = np.where(seen[worst], chance.choice(order[-size:], size), worst)
     return sources
 
 
@@ -190,20 +211,22 @@ def _compared(
 def _turned(
     group: Group, level: Float[np.ndarray, " M"], time: int, explore: Explore | None
 ) -> tuple[Int[np.ndarray, " M"], Group]:
-    members = len(level)
-    best = int(np.argmax(np.nan_to_num(level, nan=-np.inf)))
+    history, seen = _longer(group, level, time), ~np.isnan(level)
+    base, level = (np.where(seen, level, before) for before in (group.base, group.level))
+    best = in_use(level, group.best)
     if explore is None:
-        return np.arange(members), group._replace(best=best, level=level)
-    history = _longer(group, level, time)
-    source = quarters(level, group.chance)
+        return np.arange(len(level)), group._replace(best=best, level=level)
+    source = quarters(level, seen, group.chance)
     x = group.x[source]
-    moved = source != np.arange(members)
-    x[moved] = np.clip(explore(x[moved], history, group.chance), 0.0, 1.0)
-    return source, Group(x, best, level[source], history, group.chance)
+    moved = source != np.arange(len(level))
+    if moved.any():
+        x[moved] = np.clip(explore(x[moved], history, group.chance), 0.0, 1.0)
+    return source, Group(x, best, np.where(moved, np.nan, level), base[source], history, group.chance)
 
 
 def _longer(group: Group, level: Float[np.ndarray, " M"], time: int) -> History:
-    rise = level - group.level
+    """With what the levels that were seen have risen by."""
+    rise = level - group.base
     known = np.isfinite(rise)
     old, when = group.history, np.full(int(known.sum()), float(time))
     pairs = zip(old, (group.x[known], when, rise[known]), strict=True)
@@ -214,7 +237,8 @@ def _begun(names: Sequence[str], seed: int, members: int) -> Group:
     drawn = draw(names, members, seed)
     x = np.stack([to_unit(name, drawn[name]) for name in names], axis=1)
     nothing = History(np.zeros((0, len(names))), np.zeros(0), np.zeros(0))
-    return Group(x, 0, np.full(members, np.nan), nothing, np.random.default_rng([seed, members]))
+    unknown = np.full(members, np.nan)
+    return Group(x, 0, unknown, unknown, nothing, np.random.default_rng([seed, members]))
 
 
 def _settings(names: Sequence[str], groups: Sequence[Group]) -> Mapping[str, Float[jax.Array, " N"]]:
@@ -239,11 +263,12 @@ def _in_use(point: Told, best: Sequence[int]) -> Told:
 
 
 def _levels(interval: Sequence[Told], steps: int, continuing: bool) -> Float[np.ndarray, "S M"]:
-    """Of each member in the interval; no number where no episode ended."""
+    """Of each member in the interval; `nan` where no episode ended, the lowest where it earned no number."""
     if continuing:
-        return np.mean([point.reward for point in interval], axis=0) / steps
+        return np.nan_to_num(np.mean([point.reward for point in interval], axis=0) / steps, nan=-np.inf)
     episodes = np.sum([point.episodes for point in interval], axis=0)
-    return np.sum([point.returns for point in interval], axis=0) / np.where(episodes > 0, episodes, np.nan)
+    earned = np.nan_to_num(np.sum([point.returns for point in interval], axis=0), nan=-np.inf)
+    return np.where(episodes > 0, earned / np.maximum(episodes, 1), np.nan)
 
 
 def _scaled(name: str, x: Float[np.ndarray, " M"], scale: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:

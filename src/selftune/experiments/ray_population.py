@@ -22,7 +22,14 @@ from safetensors.numpy import load_file, save_file
 from selftune.errors import MissingExtraError, SettingError, did_you_mean
 from selftune.experiments.drawing_settings import draw, from_unit, quantity, to_unit
 from selftune.experiments.fleet import Fleet, Told
-from selftune.experiments.population import INTERVALS, RESAMPLE, SCALES, as_in_use, member_key
+from selftune.experiments.population import (
+    RESAMPLE,
+    SCALES,
+    as_in_use,
+    between_comparisons,
+    in_use as best_known,
+    member_key,
+)
 from selftune.experiments.side_by_side import cores
 from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
 from selftune.runner.arrays import pack, unpack
@@ -114,7 +121,7 @@ def ray_population(
     scale, scheduler = _SCHEDULERS[strategy]
     per_update = open_fleet().steps_per_update
     chunk, chunks = plan(per_update * members, steps, points)
-    every = max(1, chunks // INTERVALS)
+    every = between_comparisons(chunks)
     life = Life(open_fleet, physics, scale, tuple(names), seed, members, chunk, every, chunks, continuing)
     begun = [{**where, "member": m} for m, where in enumerate(_first(life))]
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +161,7 @@ class Interval(NamedTuple):
     """What a member reports between two comparisons."""
 
     level: float
-    """No number where no episode ended."""
+    """The last that is known; no number before any episode ended."""
     points: Sequence[Told]
 
 
@@ -163,7 +170,7 @@ def in_use(lives: Sequence[Sequence[Interval]]) -> list[Told]:
     points, best = [], 0
     for at_once in zip(*lives, strict=True):
         points += [jax.tree.map(lambda leaf: np.atleast_1d(leaf), point) for point in at_once[best].points]
-        best = int(np.argmax(np.nan_to_num([life.level for life in at_once], nan=-np.inf)))
+        best = best_known(np.array([life.level for life in at_once]), best)
     return points
 
 
@@ -198,7 +205,7 @@ def member_class(tune: Any) -> type:
             values = {name: from_unit(name, place) for name, place in places.items()}
             self._settings = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
             self.key = keys([member_key(life.seed, int(new_config["member"]))])
-            self._sessions, self._done = self._fleet.begin(self._settings, self.key), 0
+            self._sessions, self._done, self._level = self._fleet.begin(self._settings, self.key), 0, math.nan
             return True
 
         def step(self) -> dict[str, Any]:
@@ -212,14 +219,17 @@ def member_class(tune: Any) -> type:
             episodes = sum(point.episodes for point in points)
             earned = sum(point.reward if life.continuing else point.returns for point in points)
             share = taken * len(points) if life.continuing else episodes
-            return {"level": earned / share if share else math.nan, "told": json.dumps([p._asdict() for p in points])}
+            if share:
+                self._level = earned / share if math.isfinite(earned) else -math.inf
+            return {"level": self._level, "told": json.dumps([p._asdict() for p in points])}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
-            save_file({**pack(self._sessions), "done": np.asarray(self._done)}, Path(checkpoint_dir) / "member")
+            own = {"done": np.asarray(self._done), "level": np.asarray(self._level)}
+            save_file({**pack(self._sessions), **own}, Path(checkpoint_dir) / "member")
 
         def load_checkpoint(self, checkpoint_dir: str) -> None:
             arrays = load_file(Path(checkpoint_dir) / "member")
-            self._done = int(arrays.pop("done"))
+            self._done, self._level = int(arrays.pop("done")), float(arrays.pop("level"))
             self._sessions = unpack(self._sessions, arrays)._replace(key=self.key)
 
     return Member
