@@ -144,6 +144,18 @@ def test_the_mean_of_what_is_delisted_is_that_of_its_rows():
     np.testing.assert_allclose(moved.returns.mean(axis=0)[::2], 0.0, atol=1e-8)
 
 
+def test_the_mean_of_what_is_newly_listed_is_that_of_its_rows():
+    """A premium in place of the mean, not in place of a small part of it: luck at the beginning is no skill."""
+    values = ending(last=199).values.copy()
+    values[:90, 1] = np.nan
+    series = jax.tree.map(lambda leaf: leaf[60:160], tape(ending(last=199)._replace(values=values)))
+    listed = np.asarray(series.listed[:, 1]) > 0
+    assert 40 < listed.sum() < 60
+    moved = about_the_premium(Stretch(series, jnp.zeros(3)), Goal(premium=0.252)).tape
+    np.testing.assert_allclose(np.asarray(moved.returns[:, 1])[listed].mean(), 1e-3, rtol=1e-4)
+    np.testing.assert_allclose(np.asarray(moved.returns[:, 0]).mean(), 1e-3, rtol=1e-4)
+
+
 def test_what_is_imagined_ends_where_an_asset_does(float64):
     series = jax.tree.map(lambda leaf: leaf[60:160], tape(ending()))
     policy, held = drawn(jax.random.key(0), 3, 2), jnp.array([0.3, 0.3, 0.1])

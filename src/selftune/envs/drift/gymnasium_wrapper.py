@@ -8,10 +8,11 @@ import gymnasium
 import numpy as np
 
 from selftune.envs.drift import outer_maps
-from selftune.envs.drift.knobs import Knob, find, knobs
+from selftune.envs.drift.knobs import Knob, find, knobs, overlapping
 from selftune.envs.drift.native_worlds import check
 from selftune.envs.drift.schedule import Change, Drift
 from selftune.envs.encoding import describe_actions, describe_observations
+from selftune.errors import SettingError
 from selftune.spaces import Box, Space
 
 
@@ -36,7 +37,7 @@ class Drifting(gymnasium.Wrapper):
 
         Raises:
             SettingError: A field that this environment does not have, with the list of those that it has; or one that
-                cannot change as asked.
+                cannot change as asked; or two that set the same numbers.
         """
         super().__init__(env)
         self._drift, self._stride, self._clock = drift, stride, begin
@@ -51,6 +52,11 @@ class Drifting(gymnasium.Wrapper):
             check(_name(env), change, {**neutral, **own})
             if knob:
                 self._knobs[change.field] = knob
+        if both := overlapping(self._knobs):
+            raise SettingError(
+                f"Got changes of {both[0]!r} and of {both[1]!r}, which set the same numbers, expected one change of "
+                "each number. Give all of them in one field, or in parts that do not overlap."
+            )
         self._maps = {change.field: neutral[change.field] for change in drift.changes if change.field in neutral}
         self._turned: dict[str, float] = {}
         self._announces = drift.announced and bool(drift.changes)

@@ -1,16 +1,19 @@
 """What can be turned in a Gymnasium environment, by name, and how.
 
-MuJoCo            every float array of the model, such as geom_friction, body_mass, dof_damping, actuator_gear; numbers
-                  and vectors of its options, such as opt.gravity; a part of either by name or place:
+MuJoCo            every float array of the model, such as geom_friction, body_mass, dof_damping, actuator_gear, but for
+                  shapes; numbers and vectors of its options, such as opt.gravity; a part of either by name or place:
                   geom_friction.floor, opt.gravity.2
-any other         numbers of the instance, such as CartPole's force_mag, Pendulum's m, LunarLander's wind_power;
-                  upper-case numbers of its module, such as MAIN_ENGINE_POWER; the vertical gravity of a Box2D world
+any other         numbers of the instance, such as CartPole's force_mag, Pendulum's m; upper-case numbers that functions
+                  of its module read, such as MAIN_ENGINE_POWER; the vertical gravity of a Box2D world
 """
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +32,8 @@ class Knob(NamedTuple):
     """What it is now."""
     shared: bool = False
     """Whether other environments see it too, so that it must be turned back after each step."""
+    stretch: np.ndarray | None = None
+    """What of the model's own memory it sets, where it is an array of MuJoCo's."""
 
 
 DRAWN = ("screen_",)
@@ -40,12 +45,18 @@ DERIVED = {
 }
 """CartPole's constants that follow from two others."""
 
+SWITCHED = {"wind_power": "enable_wind", "turbulence_power": "enable_wind"}
+"""LunarLander's constants that nothing reads unless it was made with something switched on."""
+
 _OPTIONS = ("gravity", "wind", "magnetic", "density", "viscosity", "timestep", "impratio")
 _NAMED = {"jnt": "joint", "dof": "joint", "cam": "camera", "mat": "material"}
 """How MuJoCo calls what an array's rows belong to, where that is not the first part of the array's name."""
 
 _LOOKS = ("light_", "mat_", "cam_", "bvh_", "geom_rgba", "site_rgba", "skin_", "tex_")
 """Arrays of the model that only a picture or a search tree sees."""
+_SHAPES = ("geom_size", "geom_pos", "geom_quat", "geom_rbound", "geom_aabb", "mesh_", "hfield_")
+"""Arrays from which MuJoCo computes, when a model is compiled, where it looks for contacts: with other shapes in the
+old bounds bodies would go through one another."""
 
 
 def knobs(env: Any) -> dict[str, Knob]:
@@ -73,7 +84,20 @@ def find(env: Any, name: str, known: dict[str, Knob]) -> Knob | None:
         shape = np.shape(known[field].own)
         raise SettingError(f"There is no {name!r}: {field} has the shape {list(shape)} ({error}).") from error
     array = _array(bare.model, field)
-    return Knob(own, partial(_turn_part, array, place, _refresh(bare, field)), partial(_part, array, place))
+    turn, read = partial(_turn_part, array, place, _refresh(bare, field)), partial(_part, array, place)
+    return Knob(own, turn, read, stretch=array[tuple(_whole(part) for part in place)])
+
+
+def overlapping(found: Mapping[str, Knob]) -> tuple[str, str] | None:
+    """Two knobs that set the same number of a model, if there are any: the one would undo the other."""
+    arrays = [(name, knob.stretch) for name, knob in found.items() if knob.stretch is not None]
+    pairs = ((one[0], other[0]) for one, other in combinations(arrays, 2) if np.shares_memory(one[1], other[1]))
+    return next(pairs, None)
+
+
+def _whole(place: Any) -> Any:
+    """A place as a stretch, so that what it picks is a view of the array and no copy."""
+    return slice(place, place + 1 or None) if isinstance(place, int) else place
 
 
 def _place(model: Any, field: str, part: str, axis: int) -> Any:
@@ -98,14 +122,15 @@ def _is_mujoco(bare: Any) -> bool:
 def _of_the_model(bare: Any) -> dict[str, Knob]:
     model, found = bare.model, {}
     for name in dir(model):
-        array = None if name.startswith(("_", *_LOOKS)) else getattr(model, name)
+        array = None if name.startswith(("_", *_LOOKS, *_SHAPES)) else getattr(model, name)
         if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.size:
             turn = partial(_turn_part, array, (), _refresh(bare, name))
-            found[name] = Knob(array.copy(), turn, array.copy)
+            found[name] = Knob(array.copy(), turn, array.copy, stretch=array)
     for name in _OPTIONS:
         value = getattr(model.opt, name, None)
         if isinstance(value, np.ndarray):
-            found[f"opt.{name}"] = Knob(value.copy(), partial(_turn_part, value, (), _nothing), value.copy)
+            turn = partial(_turn_part, value, (), _nothing)
+            found[f"opt.{name}"] = Knob(value.copy(), turn, value.copy, stretch=value)
         elif isinstance(value, float):
             found[f"opt.{name}"] = Knob(value, partial(setattr, model.opt, name), partial(getattr, model.opt, name))
     return found
@@ -125,7 +150,7 @@ def _turn_part(array: np.ndarray, place: tuple, refresh: Callable[[], None], val
 
 
 def _refresh(bare: Any, field: str) -> Callable[[], None]:
-    """What must follow a new mass or shape: MuJoCo's constants that are derived from it (not its state)."""
+    """What must follow a new mass or place of a body: MuJoCo's constants that are derived from it (not its state)."""
     if not field.startswith(("body_", "dof_armature")):
         return _nothing
     mujoco: Any = importlib.import_module("mujoco")
@@ -142,7 +167,8 @@ def _attributes(bare: Any) -> dict[str, Knob]:
     found = {}
     for name in dir(bare):
         kind = getattr(type(bare), name, None)
-        if name.startswith(("_", *DRAWN)) or isinstance(kind, property) or name in DERIVED:
+        idle = name in SWITCHED and not getattr(bare, SWITCHED[name], True)
+        if name.startswith(("_", *DRAWN)) or isinstance(kind, property) or name in DERIVED or idle:
             continue
         value = getattr(bare, name)
         if _number(value):
@@ -168,13 +194,35 @@ def _list(bare: Any, name: str) -> np.ndarray:
 
 
 def _constants(bare: Any) -> dict[str, Knob]:
-    """Upper-case numbers of the module in which the environment is written."""
+    """Upper-case numbers of the module in which the environment is written, and which it reads as it runs."""
     module = sys.modules[type(bare).__module__]
-    found = {name: value for name, value in vars(module).items() if name.isupper() and _number(value)}
+    read = {name for code in _running(module) for name in code.co_names}
+    found = {name: value for name, value in vars(module).items() if name.isupper() and _number(value) and name in read}
     return {
         name: Knob(value, partial(setattr, module, name), partial(getattr, module, name), shared=True)
         for name, value in found.items()
     }
+
+
+def _running(module: ModuleType) -> Iterator[CodeType]:
+    """The code of a module's functions and methods, but for what makes an instance."""
+    for value in vars(module).values():
+        if getattr(value, "__module__", None) != module.__name__:
+            continue
+        members = dict(vars(value)) if inspect.isclass(value) else {"": value}
+        members.pop("__init__", None)
+        for member in members.values():
+            for part in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
+                function = inspect.unwrap(part) if callable(part) else None
+                if inspect.isfunction(function):
+                    yield from _nested(function.__code__)
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
 
 
 def _gravity(bare: Any) -> dict[str, Knob]:

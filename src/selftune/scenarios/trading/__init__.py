@@ -9,7 +9,7 @@ told   = story([tracks])                     sentences, tables and pictures
 from selftune.scenarios.trading.findings import Finding, finding
 from selftune.scenarios.trading.market import Market
 from selftune.scenarios.trading.packaged import DEVELOPMENT_ENDS, SOURCES, packaged
-from selftune.scenarios.trading.prices import Prices
+from selftune.scenarios.trading.prices import Prices, checked, gathered
 from selftune.scenarios.trading.reading import read_csv
 from selftune.scenarios.trading.teaching import Goal
 from selftune.scenarios.trading.telling import story
@@ -28,7 +28,9 @@ __all__ = [
     "Prices",
     "Tracks",
     "Trial",
+    "checked",
     "finding",
+    "gathered",
     "packaged",
     "read_csv",
     "story",

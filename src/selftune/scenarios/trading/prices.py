@@ -44,7 +44,8 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
 
     Args:
         prices: From wherever they come.
-        longest_gap: Days that may lie between two rows. Exchanges were closed for 7 days in September 2001.
+        longest_gap: Days that may lie between two rows, or parts of them; `math.inf` for any number. Exchanges were
+            closed for 7 days in September 2001.
 
     Raises:
         SettingError: Times that do not ascend, a gap, or a price that is missing, zero, negative or infinite.
@@ -63,8 +64,9 @@ def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
             f"{name}: {times[row + 1]} follows {times[row]}; expected times that ascend, each once. Sort the rows, "
             "oldest first, and keep one row for each time."
         )
-    if (steps > longest_gap * DAY).any():
-        row = int(np.argmax(steps > longest_gap * DAY))
+    far = steps / DAY > longest_gap
+    if far.any():
+        row = int(np.argmax(far))
         raise SettingError(
             f"{name}: nothing between {times[row]} and {times[row + 1]}; expected no gap above {longest_gap:g} days. "
             "Fill in the missing rows, begin after the gap, or give a larger `longest_gap` if the market was closed."

@@ -7,14 +7,15 @@ https://doi.org/10.1016/0304-405X(80)90007-0). So both see returns about their m
 does not come from the data.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from selftune import guards, optim
+from selftune.errors import SettingError
 from selftune.estimators import truncated
 from selftune.learning import learner
 from selftune.metaparams import MetaParam, Scope, Spec, between, positive, scalar
@@ -33,6 +34,28 @@ class Goal(NamedTuple):
     """What an asset is believed to earn over cash, a year."""
     periods_per_year: float = 252.0
 
+    def checked(self) -> "Goal":
+        """The goal as it is, if a trader can pursue it.
+
+        Raises:
+            SettingError: An aversion on or beyond the bounds of the trader's own, a premium that is no number, or a
+                year without periods.
+        """
+        lowest, highest = RISK_AVERSION
+        if not lowest < self.aversion < highest:
+            raise SettingError(
+                f"Got Goal(aversion={self.aversion}), expected a number between {lowest:g} and {highest:g}: the "
+                "trader's own risk aversion begins there, and is held within."
+            )
+        if not (math.isfinite(self.premium) and 0.0 < self.periods_per_year < math.inf):
+            raise SettingError(
+                f"Got {self}, expected a finite premium a year, such as 0.05, and above 0 periods a year, such as 252."
+            )
+        return self
+
+
+RISK_AVERSION = 0.3, 100.0
+"""Bounds of the trader's own."""
 
 View: TypeAlias = Callable[[Stretch, Goal], Stretch]
 """How the judge sees the returns of a stretch."""
@@ -41,11 +64,10 @@ View: TypeAlias = Callable[[Stretch, Goal], Stretch]
 def about_the_premium(stretch: Stretch, goal: Goal) -> Stretch:
     """Returns as they moved about their mean, and the believed premium in place of that mean.
 
-    The mean of an asset that is delisted is that of the rows before.
+    The mean of an asset is that of the rows in which it is listed, in which alone it can be held.
     """
-    returns = stretch.tape.returns
-    rows = jax.lax.cummax(stretch.tape.listed, axis=0, reverse=True).sum(axis=0)
-    mean = returns.sum(axis=0) / jnp.maximum(rows, 1.0)
+    returns, listed = stretch.tape.returns, stretch.tape.listed
+    mean = (returns * listed).sum(axis=0) / jnp.maximum(listed.sum(axis=0), 1.0)
     moved = returns - mean[None] + goal.premium / goal.periods_per_year
     return stretch._replace(tape=stretch.tape._replace(returns=moved))
 
@@ -77,14 +99,14 @@ def losses(market: Market, goal: Goal, view: View = about_the_premium) -> tuple[
 
 def bounds(market: Market) -> dict[str, tuple[float, float]]:
     """Of what is tuned; they hold in every context."""
-    return {"risk_aversion": (0.3, 100.0), "turnover_cost": (0.1 * market.cost, 200.0 * market.cost)}
+    return {"risk_aversion": RISK_AVERSION, "turnover_cost": (0.1 * market.cost, 200.0 * market.cost)}
 
 
 def spec(market: Market, goal: Goal, scope: Scope = scalar) -> Spec:
     """Risk aversion and price on turnover, beginning at what is wanted and at what trading costs about."""
     held = {name: between(*positive.coordinates(ends), scope) for name, ends in bounds(market).items()}
     return {
-        "risk_aversion": MetaParam(goal.aversion, positive, held["risk_aversion"], "price of variance"),
+        "risk_aversion": MetaParam(float(goal.aversion), positive, held["risk_aversion"], "price of variance"),
         "turnover_cost": MetaParam(
             2.0 * market.cost, positive, held["turnover_cost"], "price of a unit of wealth traded"
         ),

@@ -1,6 +1,8 @@
 """A trial: traders and their rivals, on the same prices, under the same costs, walking forward."""
 
+import math
 from collections.abc import Mapping
+from datetime import date
 from typing import NamedTuple
 
 import jax
@@ -14,7 +16,7 @@ from selftune.metaparams import contextual
 from selftune.scenarios.story import Say
 from selftune.scenarios.trading.features import tape as taped
 from selftune.scenarios.trading.market import Ledger, Market, Tape, checked, replay
-from selftune.scenarios.trading.prices import Prices
+from selftune.scenarios.trading.prices import Prices, checked as checked_prices
 from selftune.scenarios.trading.rivals import rivals
 from selftune.scenarios.trading.teaching import Goal, as_they_came, taught
 from selftune.scenarios.trading.walking import Clock, walker
@@ -34,8 +36,9 @@ class Trial(NamedTuple):
     market: Market
     clock: Clock = Clock()
     goal: Goal = Goal()
-    since: np.datetime64 | None = None
-    """Results are counted from here on, from the first trade when omitted; traders trade and learn before it too."""
+    since: np.datetime64 | date | str | None = None
+    """Results are counted from here on, or from the beginning of the next period; from the first trade when omitted.
+    Traders trade and learn before it too. A time of numpy's or Python's, or such as "2015-11-01"."""
 
 
 class Track(NamedTuple):
@@ -86,16 +89,18 @@ def tried(
 
     Raises:
         SettingError: Before anything is learned: there are too few prices, or fewer than `PERIODS` periods since
-            `trial.since`; there is no such trader; or costs or limits are out of range.
+            `trial.since`; there is no such trader; or prices, costs, limits or the goal make no sense.
     """
     market, clock = checked(trial.market), trial.clock
+    checked_prices(trial.prices, longest_gap=math.inf)
+    trial.goal.checked()
     made, tape = traders(trial), taped(trial.prices)
     if unknown := set(names) - made.keys():
         raise SettingError(f"There is no trader {min(unknown)!r}; {did_you_mean(min(unknown), made)}")
     count = clock.periods(len(tape.returns), PERIODS) * clock.period
     traded = slice(clock.start, clock.start + count)
     times = trial.prices.times[1:][traded]
-    counted = slice(0 if trial.since is None else int(np.searchsorted(times, trial.since)), None)
+    counted = slice(_first(times, trial.since, clock.period), None)
     if (left := len(times) - counted.start) < PERIODS * clock.period:
         raise SettingError(
             f"since={trial.since}: trading ends at {times[-1]}, which leaves {left} rows; expected at least "
@@ -112,6 +117,19 @@ def tried(
         _, ledger = replay(choose, market, rows, nothing)
         by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
     return Tracks(trial, times[counted], realised(rows, trial.goal.periods_per_year)[counted], by_name)
+
+
+def _first(times: Shaped[np.ndarray, " T"], since: np.datetime64 | date | str | None, period: int) -> int:
+    """The first row of the first whole period from a time on."""
+    if since is None:
+        return 0
+    try:
+        begins = np.datetime64(since)
+    except (TypeError, ValueError):
+        begins = np.datetime64("NaT")
+    if np.isnat(begins):
+        raise SettingError(f"Got since={since!r}, expected a time such as '2015-11-01', or None for the first trade.")
+    return -(-int(np.searchsorted(times, begins)) // period) * period
 
 
 def _in_force(eta: Eta, period: int, counted: slice) -> dict[str, Float[np.ndarray, "S T"]]:
