@@ -156,6 +156,15 @@ def test_the_mean_of_what_is_newly_listed_is_that_of_its_rows():
     np.testing.assert_allclose(np.asarray(moved.returns[:, 0]).mean(), 1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("hours", [1, 36])
+def test_a_gap_may_be_a_part_of_a_day(hours):
+    times = np.datetime64("2020-01-01", "s") + np.arange(4) * np.timedelta64(hours, "h")
+    prices = Prices("made up", times, ("A",), np.full((4, 1), 100.0))
+    assert checked(prices, 1.1 * hours / 24) is prices
+    with pytest.raises(SettingError, match="expected no gap above"):
+        checked(prices, 0.9 * hours / 24)
+
+
 def test_what_is_imagined_ends_where_an_asset_does(float64):
     series = jax.tree.map(lambda leaf: leaf[60:160], tape(ending()))
     policy, held = drawn(jax.random.key(0), 3, 2), jnp.array([0.3, 0.3, 0.1])

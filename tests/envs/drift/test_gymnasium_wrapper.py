@@ -290,3 +290,34 @@ def test_spaces_tell_of_what_is_announced():
     drift = Drift([Change("gravity", factors=[1.0, 2.0])], announced=True)
     assert st.envs.spaces_of("cartpole", drift)[0] == Box((5,))
     assert st.envs.spaces_of("CartPole-v1", drift)[0].shape == (5,)
+
+
+@mujoco
+def test_two_changes_of_the_same_numbers_are_refused():
+    """The whole array, turned later, had undone what a part of it was turned to."""
+    for parts in (("geom_friction", "geom_friction.floor"), ("geom_friction.0", "geom_friction.floor")):
+        drift = Drift([Change(part, factors=[1.0, 0.5], every=10) for part in parts])
+        with pytest.raises(SettingError, match=rf"changes of '{parts[0]}' and of '{parts[1]}', which set the same"):
+            make("HalfCheetah-v5", 1, drift=drift)
+    apart = [Change(part, factors=[1.0, 0.5], every=10) for part in ("geom_friction.floor", "geom_friction.1")]
+    make("HalfCheetah-v5", 1, drift=Drift(apart)).close()
+
+
+@mujoco
+def test_shapes_cannot_change():
+    """MuJoCo looks for contacts within bounds that it computes when a model is compiled."""
+    assert not {"geom_size", "geom_pos", "geom_rbound"} & set(what_can_drift("HalfCheetah-v5"))
+    with pytest.raises(SettingError, match="geom_size"):
+        make("HalfCheetah-v5", 1, drift=Drift([Change("geom_size", factors=[1.0, 2.0], every=10)]))
+
+
+@box2d
+@quiet
+def test_what_nothing_reads_while_it_runs_cannot_change():
+    lander, walker = what_can_drift("LunarLander-v3"), what_can_drift("BipedalWalker-v3")
+    assert {"MAIN_ENGINE_POWER", "gravity"} <= set(lander)
+    assert {"MOTORS_TORQUE", "SPEED_HIP"} <= set(walker)
+    assert not {"wind_power", "turbulence_power"} & set(lander), "made without wind"
+    assert not {"FRICTION", "LEG_W"} & set(walker), "read as the module is imported, and in __init__"
+    with gymnasium.make("LunarLander-v3", enable_wind=True) as windy:
+        assert "wind_power" in fields_of(windy)
