@@ -26,9 +26,9 @@ from selftune.envs.opening import open_native
 from selftune.experiments.contest.methods import Method, literature, maker
 from selftune.experiments.drawing_settings import SEED_STEP, TEST, draw
 from selftune.experiments.fleet import fleet
-from selftune.experiments.measures import told
+from selftune.experiments.measures import returns, told
 from selftune.experiments.records import Records, Row, circumstances, significant
-from selftune.experiments.robust.scores import fired, returns
+from selftune.experiments.robust.scores import fired
 from selftune.experiments.sweep import runs
 from selftune.types import Eta, Scalar
 

@@ -29,6 +29,7 @@ from selftune.experiments.measures import Stream
 from selftune.experiments.nonstationary.bench import IN_REGIME, TASKS, asked, bench_drift, command, shares
 from selftune.experiments.nonstationary.page import AT_FIRST, figures
 from selftune.experiments.nonstationary.rendering import bar, markdown, table
+from selftune.experiments.nonstationary.scoring import References, mean_levels, scored
 from selftune.experiments.records import Records
 from selftune.experiments.sweep import Curves
 
@@ -113,20 +114,27 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(Cell, "oracle", None)  # the same world stood still there
     again = bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed", "pbt"], TINY, say=said.append, settings=SMALL)
     assert again == whole, "deterministic"
-    assert len(said) == 10, "only what was missing"
+    assert len(said) == 11, "only what was missing, and that the rest was there"
+    assert said[-1].startswith("3 of 5 rows were in ")
     taken = Records(out).find("cartpole abrupt dynamics", f"{IN_REGIME}1", 2048)
     assert taken.details["measured_in"] == "cartpole gradual dynamics"
     with pytest.raises(SettingError, match=r"of \d+ seeds and \d+ draws.*not written over"):
         bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seeds=1), settings=SMALL)
+    with pytest.raises(SettingError, match=r"with .*'seed': 0.*, and .*'seed': 7.* were asked for"):
+        bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seed=7), settings=SMALL)
     with pytest.raises(SettingError, match=r"with the settings .*'hidden'.*\{\} were asked for"):
         bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], TINY)
     rows = json.loads(out.read_text())
     rows.append(rows[-1] | {"row": "meta_gradient", "details": rows[-1]["details"] | {"recipe": {"leak": 0.5}}})
     out.write_text(json.dumps(rows))
     bench_drift(out, ["cartpole"], ["abrupt"], [], ["meta_gradient"], TINY, say=said.append, settings=SMALL)
-    assert "meta_gradient: kept, but of an earlier recipe (around, " in said[-1]
+    assert "meta_gradient: kept, but of an earlier recipe (around, " in said[-2]
     out.write_text(json.dumps(rows[:-1]))
 
+    longer = [row | {"steps": 4096, "ours": 0.123} for row in rows[:-1] if row["row"] == "pbt"]
+    out.write_text(json.dumps([*rows[:-1], *longer]))
+    assert markdown(out).count("## cartpole, abrupt dynamics") == 2, "a table for each length"
+    out.write_text(json.dumps(rows[:-1]))
     told = markdown(out)
     assert "\n## cartpole, abrupt dynamics\n" in told
     assert f"| pbt | {named['pbt'].ours:.2f} |" in told
@@ -182,6 +190,10 @@ def test_names_are_sorted_into_worlds_changes_and_methods():
     assert asked([], False).subjects == (), "of each world the usual one"
     with pytest.raises(SettingError, match="meta_gradient"):
         asked(["metagradient"], False)
+    for wrong in ({"seeds": 0}, {"steps": 0}, {"seeds": -1}):
+        with pytest.raises(SettingError, match="expected at least 1"):
+            asked([], False, **wrong)
+    assert asked(["gradual", "dynamics"], True).envs == tuple(name for name in TASKS if name != "two_colors")
     assert command(["acrobot"], True, 3, None) == "selftune bench drift --only acrobot --full --seeds 3"
 
 
@@ -195,6 +207,33 @@ def test_each_world_has_its_kinds_of_change():
         "abrupt dynamics", "gradual dynamics", "periodic dynamics", OFF,
     ]  # fmt: skip
     assert len(TASKS["cartpole"].kinds("cartpole", everywhere, SUBJECTS)) == 10
+    assert TASKS["two_colors"].kinds("two_colors", (OFF,), ("dynamics",)) == [OFF]
+    for name, ways, subjects in (
+        ("HalfCheetah-v5", everywhere, ("reward",)),
+        ("two_colors", ["gradual"], ["dynamics"]),
+    ):
+        with pytest.raises(SettingError, match=f"measures no .* in {name}; it measures "):
+            TASKS[name].kinds(name, ways, subjects)
+
+
+def test_a_world_in_which_no_episode_ends_is_no_measure(tmp_path):
+    with pytest.raises(SettingError, match=r"no episode of the random policy ended in 128 steps"):
+        bench_drift(
+            tmp_path / "drift.json", ["acrobot"], [OFF], [], ["fixed"], replace(TINY, steps=128), settings=SMALL
+        )
+    assert not (tmp_path / "drift.json").exists()
+
+
+def test_a_run_that_is_lost_counts_as_random_in_what_one_means_too():
+    stream = Stream((), (0,))
+    curves = Curves(
+        np.array([10, 20]), np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 0.0], [8.0, 6.0]]),
+        np.array([[0.0, 0.0], [30.0, 50.0]]), {}, {}, np.ones((2, 2), bool),
+    )  # fmt: skip
+    assert mean_levels(curves, stream, False, np.array([1.0])).tolist() == [4.0], "(1 + 7) / 2"
+    references = References(np.array([1.0]), np.array([7.0]), np.array([7.0]))
+    assert scored(curves, stream, False, references)["final"] == [1.0, 6.0], "not 0, which may be the best there is"
+    assert scored(curves, stream, True, references)["final"] == [0.0, 5.0]
 
 
 def test_the_bar_is_half_way_to_a_near_oracle():

@@ -15,6 +15,7 @@ from selftune.experiments.contest.cell import Cell
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import SEARCHED
 from selftune.experiments.drawing_settings import draw
+from selftune.experiments.measures import returns
 from selftune.experiments.page import write_page
 from selftune.experiments.records import Records
 from selftune.experiments.robust import bench
@@ -31,7 +32,7 @@ from selftune.experiments.robust.bench import (
 )
 from selftune.experiments.robust.page import by_initial_value, figures
 from selftune.experiments.robust.rendering import markdown, paired, tables, verdicts
-from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, curve, paths, returns
+from selftune.experiments.robust.scores import DEFAULTS, DRAWS, Scale, Score, curve, paths
 from selftune.experiments.sweep import Curves
 from selftune.spaces import Discrete
 
@@ -112,10 +113,15 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     before = len(said)
     again = bench_robust(out, TINY, said.append)
     assert again == whole, "deterministic"
-    assert len(said) == before + 1, "only what was missing"
+    assert len(said) == before + 2, "only what was missing, and that the rest was there"
+    assert said[-1].startswith("10 of 12 rows were in ")
     fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=2), said.append)
     assert {row.hindsight for row in fewer} == {2}, "another scale, other rows"
     assert markdown(out).count("## a2c, area") == 2, "and another table"
+    shorter = [asdict(replace(row, steps=1024)) for row in whole if row.method == "fixed"]
+    both = tmp_path / "both.json"
+    both.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole] + shorter))
+    assert markdown(both).count("## a2c, area") == 2, "runs of another length stand in a table of their own"
     older = [json.loads(json.dumps(asdict(row))) for row in whole]
     for row in older:
         if row["method"] == "meta_gradient":
@@ -123,8 +129,8 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     out.write_text(json.dumps(older))
     reminded = []
     bench_robust(out, TINY, reminded.append)
-    assert len(reminded) == 2, "from draws and from defaults"
-    assert all("kept, but of an earlier recipe (leak)" in line for line in reminded)
+    assert len(reminded) == 3, "from draws and from defaults"
+    assert all("kept, but of an earlier recipe (leak)" in line for line in reminded[:2])
     out.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole]))
 
     _shown(out, whole, tmp_path)

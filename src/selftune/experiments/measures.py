@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from selftune.errors import SettingError
 from selftune.experiments.statistics import bootstrap, interquartile_mean, mean
+from selftune.experiments.sweep import Curves
 
 DEAD = 0.2
 """A run with a lower normalised score is dead."""
@@ -127,6 +128,18 @@ def final_return(
     ended = episodes[:, late].sum(axis=1)
     known = returns.sum(axis=1) / np.maximum(episodes.sum(axis=1), 1.0)
     return np.where(ended > 0, returns[:, late].sum(axis=1) / np.maximum(ended, 1.0), known)
+
+
+def returns(curves: Curves, continuing: bool) -> dict[str, Float[np.ndarray, " N"]]:
+    """Final return and mean return of each run, [N]; rewards per step where there are no episodes.
+
+    No number for a run in which no episode ended, where those of others did.
+    """
+    level = curves.level(continuing)
+    late = level[:, curves.steps > 0.8 * curves.steps[-1]].mean(axis=1)
+    final = late if continuing else final_return(curves.returns, curves.episodes, curves.steps)
+    known = continuing | (curves.episodes.sum(axis=1) > 0)
+    return {"final": np.where(known, final, np.nan), "area": level.mean(axis=1)}
 
 
 class Aligned(NamedTuple):

@@ -1,4 +1,7 @@
-"""Results on disk: a list of rows, written whole after each, so that a bench that was interrupted goes on."""
+"""Results on disk: a list of rows, written whole after each, so that a bench that was interrupted goes on.
+
+Several benches may write into one file: each adds its rows to those that are there by then.
+"""
 
 import json
 import os
@@ -71,24 +74,44 @@ class Records(Generic[Kind]):
         Raises:
             RunFolderError: The file is no list of rows.
         """
-        self.path = path
+        self.path, self._kind = path, kind
         self._writing = threading.Lock()
-        try:
-            told = json.loads(path.read_text()) if path.exists() else []
-            self.rows = [kind(**row) for row in told]
-        except (TypeError, ValueError) as error:
-            raise RunFolderError(f"{path} holds no rows of results ({error}). Move it away to begin anew.") from error
+        self.rows = self._read()
 
     def find(self, *key: Any) -> Kind | None:
         """The row of that key, where it was measured already."""
         return next((told for told in self.rows if told.key == key), None)
 
     def add(self, row: Kind) -> None:
-        """Add a row, or put it in the place of an earlier one; from any thread."""
+        """Add a row, or put it in the place of an earlier one; from any thread.
+
+        Raises:
+            RunFolderError: The file has become something else.
+        """
         with self._writing:
-            old = self.find(*row.key)
-            self.rows = [row if told is old else told for told in self.rows] if old else [*self.rows, row]
+            rows = {told.key: told for told in self.rows}
+            rows |= {told.key: told for told in self._read()}
+            rows[row.key] = row
+            self.rows = list(rows.values())
             write_whole(self.path, (json.dumps([asdict(told) for told in self.rows], indent=1) + "\n").encode())
+
+    def _read(self) -> list[Kind]:
+        try:
+            told = json.loads(self.path.read_text()) if self.path.exists() else []
+            return [self._kind(**row) for row in told]
+        except (TypeError, ValueError) as error:
+            raise RunFolderError(
+                f"{self.path} holds no rows of results ({error}). Move it away to begin anew."
+            ) from error
+
+
+def tell_kept(kept: int, count: int, path: Path, say: Callable[[str], None]) -> None:
+    """Say how many of the rows that were asked for were measured before, if any."""
+    if kept:
+        say(
+            f"{kept} of {count} rows were in {path} before, and are shown as they stand there. To measure them again, "
+            "give another file to --out."
+        )
 
 
 def already_measured(records: Records[Row], experiment: str, row: str, steps: int, seeds: int) -> Row | None:

@@ -22,7 +22,7 @@ from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import KNOWN, METHODS, changed_since, constants
 from selftune.experiments.measures import Stream, by_regime, normalised, told
 from selftune.experiments.nonstationary.scoring import References, mean_levels, scored
-from selftune.experiments.records import Records, Row, significant
+from selftune.experiments.records import Records, Row, significant, tell_kept
 from selftune.experiments.sweep import Curves
 
 
@@ -50,9 +50,16 @@ class Task(NamedTuple):
         return replace(asked, seeds=seeds, draws=draws, width=asked.members)
 
     def kinds(self, name: str, ways: Sequence[str], subjects: Sequence[str]) -> list[str]:
-        """The kinds of change that are measured here, the world that stands still last."""
-        subjects = (USUAL[name],) if self.host or not subjects else subjects
-        moving = [kind for kind in kinds(name) if kind.split()[0] in ways and kind.split()[1] in subjects]
+        """The kinds of change that are measured here, the world that stands still last.
+
+        Raises:
+            SettingError: There are none of these ways and subjects.
+        """
+        known = [kind for kind in kinds(name) if not self.host or kind.split()[1] == USUAL[name]]
+        moving = [kind for kind in known if kind.split()[0] in ways and kind.split()[1] in (subjects or (USUAL[name],))]
+        if not moving and set(ways) - {OFF}:
+            asked = " or ".join([*(way for way in ways if way != OFF), *subjects])
+            raise SettingError(f"bench drift measures no {asked} in {name}; it measures {', '.join(known)}.")
         return [*moving, *([OFF] if OFF in ways else [])]
 
 
@@ -68,6 +75,8 @@ IN_REGIME = "oracle in regime "
 """Rows of the oracle's parts, in the order of `Stream.regimes`' numbers."""
 FULL = Extent(steps=400_000, regimes=4, seeds=10, draws=32)
 REDUCED = Extent(steps=200_000, regimes=4, seeds=4, draws=8, members=4, width=8, points=12)
+OWN_EXTENT = ("regimes", "members", "points", "seed")
+"""What a row of the same steps, seeds and draws may differ in."""
 REDUCED_ENVS = ("cartpole", "two_colors")
 REDUCED_WAYS = ("abrupt", OFF)
 
@@ -93,20 +102,30 @@ def bench_drift(
         methods: Names that `contest.methods` knows.
         extent: How much of everything.
         command: What measures it again, as it is written into every row.
-        say: Where a line after each row goes.
+        say: Where a line after each row goes, and one that tells how many rows were there before.
         settings: Changes to the agents' own settings.
 
     Returns:
         The rows of what was asked for, in its order.
+
+    Raises:
+        SettingError: A world has no change of these ways and subjects; or what the results hold is of another extent or
+            of other settings; or no episode ends in so few steps.
     """
     records, rows = Records(out), []
-    for name in envs:
-        task = TASKS[name]
-        lab = Lab(name, task.agent, task.continuing, task.extent(extent), settings or {})
-        for kind in task.kinds(name, ways, subjects):
-            bench = _Bench(Cell(lab, kind), records, command, say)
-            rows += [bench.row(one) for one in (*REFERENCES, *methods)]
+    before = {row.key for row in records.rows}
+    chosen = [(name, kind) for name in envs for kind in TASKS[name].kinds(name, ways, subjects)]
+    labs = {name: _lab(name, extent, settings or {}) for name in envs}
+    for name, kind in chosen:
+        bench = _Bench(Cell(labs[name], kind), records, command, say)
+        rows += [bench.row(one) for one in (*REFERENCES, *methods)]
+    tell_kept(sum(row.key in before for row in rows), len(rows), out, say)
     return rows
+
+
+def _lab(name: str, extent: Extent, settings: Mapping[str, Any]) -> Lab:
+    task = TASKS[name]
+    return Lab(name, task.agent, task.continuing, task.extent(extent), settings)
 
 
 class Asked(NamedTuple):
@@ -123,8 +142,11 @@ def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int 
     """Worlds, ways and subjects of change, and methods, from their names in any order; what is not named, as usual.
 
     Raises:
-        SettingError: An unknown name.
+        SettingError: An unknown name, or less than one seed or step.
     """
+    for name, number in {"--seeds": seeds, "--steps": steps}.items():
+        if number is not None and number < 1:
+            raise SettingError(f"bench drift got {name} {number}; expected at least 1.")
     everything = {"envs": tuple(TASKS), "ways": (*WAYS, OFF), "subjects": SUBJECTS, "methods": tuple(KNOWN)}
     usual = {**everything, "methods": tuple(name for name, method in METHODS.items() if method.ray is None)}
     usual |= {} if full else {"envs": REDUCED_ENVS, "ways": REDUCED_WAYS, "subjects": ()}
@@ -137,7 +159,17 @@ def asked(only: Sequence[str], full: bool, seeds: int | None = None, steps: int 
     chosen = {part: tuple(name for name in names if name in only) for part, names in everything.items()}
     extent = FULL if full else REDUCED
     extent = replace(extent, seeds=seeds or extent.seeds, steps=steps or extent.steps)
-    return Asked(**{part: chosen[part] or usual[part] for part in everything}, extent=extent)
+    picked = {part: chosen[part] or usual[part] for part in everything}
+    if not chosen["envs"]:  # of all worlds those that have what was named
+        picked["envs"] = tuple(name for name in picked["envs"] if _changes(name, picked["ways"], picked["subjects"]))
+    return Asked(**picked, extent=extent)
+
+
+def _changes(name: str, ways: Sequence[str], subjects: Sequence[str]) -> bool:
+    try:
+        return bool(TASKS[name].kinds(name, ways, subjects))
+    except SettingError:
+        return False
 
 
 def command(only: Sequence[str], full: bool, seeds: int | None, steps: int | None) -> str:
@@ -173,8 +205,15 @@ class _Bench:
         """Whether it has the seeds and draws that are asked for; with fewer it is measured again, in its place.
 
         Raises:
-            SettingError: It has more than is asked for, or an agent of other settings, and would be written over.
+            SettingError: It has more than is asked for, or an agent of other settings, or other seeds or curves, and
+                would be written over.
         """
+        own = {name: getattr(lab.extent, name) for name in OWN_EXTENT}
+        if (other := known.details.get("extent", own)) != own:
+            raise SettingError(
+                f"{self._records.path} holds {known.experiment} {known.row} with {other}, and {own} were asked for. "
+                "Give another file to --out."
+            )
         if (settings := known.details.get("settings", {})) != _plain(lab.settings):
             raise SettingError(
                 f"{self._records.path} holds {known.experiment} {known.row} of an agent with the settings {settings}, "
@@ -192,13 +231,19 @@ class _Bench:
         match name:
             case "random":
                 levels = self._by_regime(self._cell.random())
+                if not np.isfinite(levels).all():
+                    raise SettingError(
+                        f"{self._experiment}: no episode of the random policy ended in {self._cell.steps} steps, so "
+                        "that there is nothing to measure by. Give more --steps."
+                    )
                 nothing = np.zeros(len(levels))
                 return {**told(nothing), "scores": significant(nothing), "levels": significant(levels.mean(axis=0))}
             case "best_fixed":
                 setting = self._cell.best_setting()
                 curves = self._cell.fixed(setting)
-                best = mean_levels(curves, self._cell.stream, self._cell.lab.continuing)
-                return self._scored(curves, References(self._levels("random"), best, best)) | {"setting": setting}
+                random = self._levels("random")
+                best = mean_levels(curves, self._cell.stream, self._cell.lab.continuing, random)
+                return self._scored(curves, References(random, best, best)) | {"setting": setting}
             case "oracle":
                 return self._oracle()
         if name.startswith(IN_REGIME):
@@ -255,6 +300,7 @@ class _Bench:
             "changes": list(self._cell.stream.changes),
             "regimes": list(self._cell.stream.regimes),
             "draws": lab.extent.draws,
+            "extent": {name: getattr(lab.extent, name) for name in OWN_EXTENT},
             **({"settings": _plain(lab.settings)} if lab.settings else {}),
             **constants(lab.agent, lab.actions(), name),
             "versions": {"selftune": __version__, "jax": jax.__version__},

@@ -57,9 +57,14 @@ def markdown(path: Path) -> str:
     """Every table of protocol N as a page, from the rows of a file."""
     rows = Records(path).rows
     parts = ["# Worlds that change: every row of `selftune bench drift`", "", LEGEND, ""]
-    for experiment in dict.fromkeys(row.experiment for row in rows):
-        parts += [*_section([row for row in rows if row.experiment == experiment]), ""]
+    for measured in dict.fromkeys(_measured(row) for row in rows):
+        parts += [*_section([row for row in rows if _measured(row) == measured]), ""]
     return "\n".join(parts)
+
+
+def _measured(row: Row) -> tuple:
+    """What must be the same where rows stand in one table."""
+    return row.experiment, row.steps, row.seeds
 
 
 def _section(rows: Sequence[Row]) -> list[str]:

@@ -11,10 +11,10 @@ from selftune.experiments.measures import (
     Stream,
     aligned,
     by_regime,
-    final_return,
     normalised,
     recovery,
     regret,
+    returns,
     segments,
     told,
 )
@@ -46,9 +46,7 @@ def scored(curves: Curves, stream: Stream, continuing: bool, references: Referen
         "levels": significant(levels.mean(axis=0)),
         "area": significant(level.mean(axis=1)),
         "total_reward": significant(curves.reward.sum(axis=1)),
-        "final": significant(
-            level[:, -1] if continuing else final_return(curves.returns, curves.episodes, curves.steps)
-        ),
+        "final": significant(lost_as_random(returns(curves, continuing)["final"], references.random)),
         "regret_to_best": float(np.mean(regret(levels, references.best, shares))),
         "regret_to_oracle": float(np.mean(regret(levels, references.oracle, shares))),
         **_recovered(level, curves, stream, references),
@@ -56,12 +54,14 @@ def scored(curves: Curves, stream: Stream, continuing: bool, references: Referen
     }
 
 
-def mean_levels(curves: Curves, stream: Stream, continuing: bool) -> Float[np.ndarray, " G"]:
-    """Levels by regime, on the average of runs."""
-    return np.nanmean(by_regime(curves.level(continuing), curves.steps, stream)[0], axis=0)
+def mean_levels(
+    curves: Curves, stream: Stream, continuing: bool, random: Float[np.ndarray, " G"]
+) -> Float[np.ndarray, " G"]:
+    """Levels by regime, on the average of runs; those that are lost count as in every row."""
+    return by_regime(lost_as_random(curves.level(continuing), random), curves.steps, stream)[0].mean(axis=0)
 
 
-def lost_as_random(level: Float[np.ndarray, "N P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N P"]:
+def lost_as_random(level: Float[np.ndarray, "N *P"], random: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N *P"]:
     """A run without a single episode, or with no number, counts as the worst of the random policy."""
     return np.nan_to_num(level, nan=float(random.min()), posinf=float(random.min()), neginf=float(random.min()))
 

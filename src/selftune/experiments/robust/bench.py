@@ -21,7 +21,9 @@ from selftune.errors import SettingError, UnsupportedSpaceError, did_you_mean
 from selftune.experiments.contest.cell import Cell, Extent, Lab
 from selftune.experiments.contest.changing import OFF
 from selftune.experiments.contest.methods import ABLATIONS, SEARCHED, STARTS, changed_since, constants, method, suits
-from selftune.experiments.records import Records, circumstances, significant
+from selftune.experiments.drawing_settings import SEED_STEP, TUNING
+from selftune.experiments.measures import returns
+from selftune.experiments.records import Records, circumstances, significant, tell_kept
 from selftune.experiments.robust.scores import (
     DEFAULTS,
     DRAWS,
@@ -32,7 +34,6 @@ from selftune.experiments.robust.scores import (
     fired,
     numbers,
     paths,
-    returns,
 )
 from selftune.experiments.sweep import Curves
 from selftune.runner.asked import as_typed, settled
@@ -61,6 +62,8 @@ DRIFTING = "drifting_"
 POINTS = 50
 """Of a learning curve."""
 REFERENCES = ("random", "best_fixed")
+SEEDS = TUNING // SEED_STEP - 1
+"""Of the bench, at most: above it the seeds of one search for the best setting would be another's test seeds."""
 
 
 @cache
@@ -103,7 +106,7 @@ class Asked(NamedTuple):
 
         Raises:
             SettingError: An unknown method, agent, environment or setting, a method that does not suit the agent, or
-                too few draws.
+                too few draws, or a seed above `SEEDS`.
             UnsupportedSpaceError: An environment whose actions the agent cannot take.
             MissingExtraError: An environment needs a package that is not installed.
         """
@@ -123,6 +126,10 @@ class Asked(NamedTuple):
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise SettingError(f"bench robust got {name}={value}; expected at least {lowest}.")
+        if self.seed > SEEDS:
+            raise SettingError(
+                f"bench robust got seed={self.seed}; expected at most {SEEDS}, or runs would share seeds."
+            )
         for name in self.envs:
             AGENTS[self.agent][0](*spaces_of(standing_name(name)))
         return self._replace(envs=self.envs or worlds(self.agent), methods=self.methods or rivals(self.agent))
@@ -149,7 +156,7 @@ def bench_robust(out: Path, asked: Asked, say: Callable[[str], None] = print) ->
     Args:
         out: The results, a JSON file of rows.
         asked: What to measure.
-        say: Where a line after each method goes.
+        say: Where a line after each method goes, and one that tells how many rows were there before.
 
     Returns:
         The rows of what was asked for, in its order.
@@ -159,11 +166,12 @@ def bench_robust(out: Path, asked: Asked, say: Callable[[str], None] = print) ->
     """
     asked = asked.checked()
     records = Records(out, Score)
-    found: list[Score] = []
+    before, found = {row.key for row in records.rows}, list[Score]()
     for name in asked.envs:
         bench = _Bench(name, asked, records, say)
         for chosen, start in _measured(asked.methods):
             found += bench.rows(chosen, start)
+    tell_kept(sum(row.key in before for row in found), len(found), out, say)
     return found
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from selftune.experiments.measures import told
 from selftune.experiments.records import Records
-from selftune.experiments.robust.bench import ENVS
+from selftune.experiments.robust.bench import ENVS, LONGER, STEPS
 from selftune.experiments.robust.scores import DEFAULTS, DRAWS, SCORES, Score
 from selftune.experiments.statistics import Interval, bootstrap, mean
 
@@ -97,8 +97,9 @@ def paired(rows: Sequence[Score]) -> Interval | None:
 
 
 def _measured(row: Score) -> tuple:
-    """What must be the same where rows stand in one table."""
-    return row.agent, row.draws, row.seed, row.hindsight, row.settings
+    """What must be the same where rows stand in one table; the protocol's own lengths differ from world to world."""
+    steps = None if row.steps == LONGER.get(row.env, STEPS) else row.steps
+    return row.agent, row.draws, row.seed, row.hindsight, row.settings, steps
 
 
 def _of(rows: Sequence[Score], method: str, start: str, score: str) -> list[Score]:

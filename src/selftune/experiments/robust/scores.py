@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from selftune.experiments.measures import final_return, told
+from selftune.experiments.measures import told
 from selftune.experiments.records import significant
 from selftune.experiments.statistics import interquartile_mean
 from selftune.experiments.sweep import Curves
@@ -80,18 +80,6 @@ class Scale(NamedTuple):
         least = 1e-3 * max(abs(self.random), abs(self.best), 1e-6)
         scores = 1.0 + (values - self.best) / max(self.best - self.random, least)
         return np.where(np.isfinite(scores), scores, 0.0)
-
-
-def returns(curves: Curves, continuing: bool) -> dict[str, Float[np.ndarray, " N"]]:
-    """Final return and mean return of each run, [N]; rewards per step where there are no episodes.
-
-    No number for a run in which no episode ended, where those of others did.
-    """
-    level = curves.level(continuing)
-    late = level[:, curves.steps > 0.8 * curves.steps[-1]].mean(axis=1)
-    final = late if continuing else final_return(curves.returns, curves.episodes, curves.steps)
-    known = continuing | (curves.episodes.sum(axis=1) > 0)
-    return {"final": np.where(known, final, np.nan), "area": level.mean(axis=1)}
 
 
 def numbers(scores: Float[np.ndarray, " N"]) -> dict[str, float]:
