@@ -34,7 +34,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-EXAMPLES := from_scratch own_loss own_loop supervised demo
+EXAMPLES := from_scratch own_loss own_loop control_loop supervised demo
 
 examples: $(EXAMPLES:%=example-%) ## each runs in under a minute
 

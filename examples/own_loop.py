@@ -3,7 +3,7 @@
 Act and learn forwards, K times, without differentiation (`tuner.act`), and keep the batches. Then replay them under
 the gradient from the state the window began in (`tuner.update`), judged by the next rollout. The state that acted is
 kept: the replayed one equals it to rounding. The trust region's factors ride along in the batches, so that the replay
-    takes the same steps.
+takes the same steps.
 """
 
 import jax

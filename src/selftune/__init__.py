@@ -24,6 +24,7 @@ _HOMES = {
     "types": "Transitions",
     "envs.drift": "Change Drift",
     "runner.training": "resume train",
+    "runner.compile_cache": "keep_compiled",
     "runner.run": "Run",
     "runner.online": "OnlineAgent",
     "runner.evaluating": "evaluate_run",

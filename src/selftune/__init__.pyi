@@ -43,6 +43,7 @@ from selftune.metaparams import (
     unit as unit,
     values as values,
 )
+from selftune.runner.compile_cache import keep_compiled as keep_compiled
 from selftune.runner.evaluating import evaluate_run as evaluate_run
 from selftune.runner.exporting import export_policy as export_policy
 from selftune.runner.online import OnlineAgent as OnlineAgent

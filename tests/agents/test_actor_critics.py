@@ -122,6 +122,19 @@ def test_a_reward_that_is_no_number_costs_no_rollout(name):
         assert all(map(jnp.array_equal, jax.tree.leaves(broken), jax.tree.leaves(outcomes[2])))
 
 
+@pytest.mark.parametrize("name", ["a2c", "ppo"])
+def test_a_reading_that_is_no_number_is_counted(name):
+    """Nobody would know of a dead sensor."""
+    agent = build(name, FORCES)
+    learn, state, _ = learned(agent, 1)
+    batch = rollout(agent, state, 5)
+    for rows in ((), (2,), (2, 3)):
+        broken = batch.observation.at[jnp.array(rows, int), 1, 0].set(jnp.nan)
+        after, info = learn(state, batch._replace(observation=broken), jax.random.key(9))
+        assert int(info.guards["numeric/experience"]) == len(rows)
+        assert _tree.finite(after.learner.params)
+
+
 @pytest.mark.parametrize("name", ["impala", "ppo"])
 def test_a_rollout_that_is_not_finite_changes_nothing_that_was_learned(name):
     agent = build(name)

@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 
 import selftune as st
+from selftune.agents.vocabulary import VOCABULARY
 from selftune.cli import main
 from selftune.envs import describe_actions, describe_observations, encode, make
 from selftune.envs.opening import open_env
-from selftune.envs.own_modules import import_asked, refuse_unasked
-from selftune.errors import ConstraintError, MissingExtraError, RunFolderError, SettingError, UnsupportedSpaceError
+from selftune.envs.own_modules import import_asked, refuse_unasked, resume_command
+from selftune.errors import (
+    ConstraintError,
+    MissingExtraError,
+    RunFolderError,
+    SettingError,
+    UnsupportedSpaceError,
+    did_you_mean,
+)
 from selftune.runner.asked import names, starts
 from selftune.runner.checkpointing import read_arrays
 from selftune.runner.evaluating import evaluate_run
@@ -149,6 +157,27 @@ def test_a_config_that_was_changed_is_told(tmp_path):
         file.write_text(json.dumps(config | {"settings": config["settings"] | {name: value}}))
         with pytest.raises(RunFolderError, match=rf"(?s)config.json does not say .*{name}"):
             st.resume(run.path, progress=False)
+
+
+def test_the_line_that_goes_on_names_the_module_that_lies_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "my_lifts.py").write_text("")
+    assert resume_command("runs/a b", "my_lifts:Lift-v0") == "selftune resume 'runs/a b' --imports my_lifts"
+    for env in ("CartPole-v1", "cartpole", "gymnasium:CartPole-v1", "nowhere_at_all:World-v0", "ALE/Pong-v5"):
+        assert resume_command("runs/a", env) == "selftune resume runs/a"
+
+
+def test_names_of_other_libraries_are_understood():
+    for other, ours in {"lr": "learning_rate", "gamma": "discount", "lambda": "trace_decay"}.items():
+        assert did_you_mean(other, VOCABULARY).startswith(f"did you mean {ours!r}?")
+    assert did_you_mean("gamma", ["gain", "gamut"]).startswith("did you mean 'gamut'?"), "where there is such a name"
+
+
+def test_the_folder_above_the_runs_is_told_from_a_run(tmp_path):
+    run = train(tmp_path / "run", steps=8)
+    with pytest.raises(RunFolderError, match=f"output of a training run, such as {run.path}"):
+        st.resume(tmp_path, progress=False)
 
 
 def test_spaces_of_no_size_or_any_are_refused():

@@ -116,7 +116,7 @@ from selftune.runner.watching import Watchdog, end_resumably
 def deadlock():
     threading.Lock().acquire(timeout=60) and threading.Event().wait(60)
 
-with Watchdog(partial(end_resumably, sys.argv[1]), patience_seconds=0.05):
+with Watchdog(partial(end_resumably, sys.argv[1], sys.argv[2]), patience_seconds=0.05):
     deadlock()
 """
 
@@ -126,7 +126,7 @@ def test_a_deadlocked_process_ends_resumably(tmp_path, folder):
     """Also where nothing can be written, for the folder is a file."""
     path = tmp_path / folder
     path.mkdir() if folder == "a run" else path.write_text("")
-    command = [sys.executable, "-W", "error", "-c", DEADLOCK, str(path)]
+    command = [sys.executable, "-W", "error", "-c", DEADLOCK, str(path), resume_command(path, "CartPole-v1")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 75
     resume = f"selftune resume '{path}'" if folder == "a run" else f"selftune resume {path}"

@@ -17,7 +17,7 @@ from selftune.scenarios.education import logs
 from selftune.scenarios.education.logs import follow, next_item, read_answers
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace
 from selftune.scenarios.education.skills import read_skills
-from selftune.scenarios.education.tutor import START, self_tuning
+from selftune.scenarios.education.tutor import START, self_tuning, untuned
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs" / "education.md"
@@ -136,6 +136,26 @@ def test_the_expert_reviews_the_oldest_skill_on_whatever_day_it_is(tmp_path):
     for shift in (0.0, 2e6):
         shifted = [heard._replace(day=heard.day + shift) for heard in record]
         assert next_item(expert_rule(NEEDS), shifted, PLAN, 20.0 + shift) == (PLAN.skills[0], "medium")
+
+
+def test_a_lesson_before_the_last_answer_and_a_pupil_without_a_name_are_refused(example, tmp_path):
+    record, tutor = example
+    with pytest.raises(SettingError, match="expected that day or a later one"):
+        next_item(tutor, record, PLAN, record[-1].day - 1.0)
+    file = tmp_path / "answers.csv"
+    head = GOOD.splitlines()[0]
+    file.write_text(f"{head}\n Ada ,1,{PLAN.skills[0]},easy,1,1\nAda,2,{PLAN.skills[0]},easy,1,1\n")
+    assert {name: len(heard) for name, heard in read_answers(file, PLAN).items()} == {"Ada": 2}
+    file.write_text(f"{head}\n ,1,{PLAN.skills[0]},easy,1,1\n")
+    with pytest.raises(SettingError, match="line 2 has no pupil"):
+        read_answers(file, PLAN)
+
+
+@pytest.mark.parametrize("start", [{"pase": 0.1}, {"pace": 5.0}, {"discount": 1.0}, {"pace": float("nan")}])
+def test_a_tutor_begins_with_what_it_has_and_within_its_bounds(start):
+    for make in (self_tuning, untuned):
+        with pytest.raises(SettingError, match=r"did you mean 'pace'|expected a number from"):
+            make(NEEDS, start)
 
 
 def test_the_tutorials_change_to_a_project_of_ones_own(tmp_path, capsys):

@@ -49,7 +49,12 @@ def test_gusts_come_and_go_from_the_change_on():
     assert drift is not None
     wind = drift.changes[1]
     levels = [drift.level(wind, step) for step in (0, 9_999, 10_000, 10_000 + robots.GUST, 10_000 + 2 * robots.GUST)]
-    assert levels == [0.0, 0.0, -5.0, 0.0, -5.0]
+    assert levels[2:] == [-5.0, 0.0, -5.0]
+    early = what_happens(ANT, robots.GUSTS, 2048)
+    assert early is not None
+    medium, wind = early.changes
+    felt = [early.level(medium, step) * early.level(wind, step) for step in (0, 2047, 2048, 2048 + robots.GUST)]
+    assert felt == [0.0, 0.0, -5.0 * robots.AIR, 0.0], "no calm before the first gust"
 
 
 def test_what_cannot_happen_is_refused():
@@ -271,6 +276,21 @@ def test_a_field_that_no_model_has_is_refused():
     for field, told in (("geom_friktion", "geom_friction"), ("body_mass.toros", "toros")):
         with pytest.raises(SettingError, match=told):
             rider(agent, HALF_CHEETAH)(None, st.Drift([st.Change(field, factors=[1.0, 0.5])]), 0, 1)
+
+
+@mujoco
+@pytest.mark.parametrize("wrong", [{"speed": 17}, {"speed": -1}, {"speed": 8.0}, {"pitch": 40}])
+def test_a_place_that_is_not_in_the_observation_is_refused(wrong):
+    name = next(iter(wrong))
+    with pytest.raises(SettingError, match=rf"Robot\('HalfCheetah-v5', {name}=.*a whole number from 0 to 16"):
+        rider(make_agent(HALF_CHEETAH, "fixed", SMALL), HALF_CHEETAH._replace(**wrong))
+
+
+@mujoco
+def test_a_drift_that_is_announced_is_refused():
+    ride = rider(make_agent(HALF_CHEETAH, "fixed", SMALL), HALF_CHEETAH)
+    with pytest.raises(SettingError, match="leave `announced` out"):
+        ride(None, st.Drift([st.Change("geom_friction", factors=[1.0, 0.1], every=64)], announced=True), 0, 1)
 
 
 @mujoco

@@ -55,10 +55,35 @@ def test_a_change_before_or_after_all_is_refused(before):
 def test_a_change_comes_between_two_updates():
     late = st.Drift([st.Change("x", factors=[1.0, 0.5], start=1024, every=1024)])
     assert updates_before(late, 512) == 4
-    with pytest.raises(SettingError, match=r"changes at step 2,048 .*expected a multiple of 1,000"):
+    with pytest.raises(SettingError, match=r"change at step 2,048; expected a multiple of 1,000"):
         updates_before(late, 1000)
-    with pytest.raises(SettingError, match="has no change"):
-        updates_before(st.Drift([]), 512)
+
+
+@pytest.mark.parametrize(
+    ("changes", "updates"),
+    [
+        ([{"field": "x", "factors": [1.0, 2.0], "every": 2048}, {"field": "y", "factors": [1, 2], "every": 512}], 1),
+        ([{"field": "x", "factors": [1.0, 1.0, 0.1], "every": 1024}], 4),
+        ([{"field": "x", "factors": [1.0, 0.1], "every": 1024, "start": 1536, "kind": "gradual"}], 3),
+        ([{"field": "x", "factors": [1.0, 1.0], "every": 512}, {"field": "y", "factors": [1, 2], "every": 1024}], 2),
+    ],
+)
+def test_the_first_change_is_the_first_that_is_felt(changes, updates):
+    """Whatever the order: a change that was taken for a later one had lain in what came before it."""
+    assert updates_before(st.Drift([st.Change(**change) for change in changes]), 512) == updates
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([], "Nothing changes"),
+        ([{"field": "x", "factors": [0.1], "every": 512}], "Nothing changes"),
+        ([{"field": "x", "factors": [1.0, 0.1], "every": 512, "kind": "gradual"}], "x begins to change at step 0"),
+    ],
+)
+def test_without_anything_before_there_is_nothing_to_compare_with(changes, told):
+    with pytest.raises(SettingError, match=told):
+        updates_before(st.Drift([st.Change(**change) for change in changes]), 512)
 
 
 def test_windows_by_hand():

@@ -36,13 +36,14 @@ def mended(agent: Agent, names: Sequence[str]) -> Agent:
 
     Args:
         agent: Who learns.
-        names: Fields of a rollout that are mended. Observations are not for whoever knows better what a missing one
-            stands for.
+        names: Fields of a rollout that are mended; the others are only counted. Observations are not mended for whoever
+            knows better what a missing one stands for.
     """
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        whole, broken = _mended({name: getattr(batch, name) for name in names})
-        after, info = agent.learn(state, batch._replace(**whole), key)
+        counted = {*names, "observation", "next_observation"}
+        whole, broken = _mended({name: getattr(batch, name) for name in counted})
+        after, info = agent.learn(state, batch._replace(**{name: whole[name] for name in names}), key)
         return after, info._replace(guards=info.guards | {"numeric/experience": broken})
 
     return agent._replace(learn=learn)

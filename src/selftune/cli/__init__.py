@@ -228,6 +228,8 @@ def scenario(
 
     console = lasting_console()
     if eject is not None:
+        if quick or seed or out is not None:
+            raise SettingError("--eject runs nothing; leave --quick, --seed and --out out.")
         ejected(name, eject, console)
     else:
         shown(name, quick, seed, out or Path("scenarios") / name, console)

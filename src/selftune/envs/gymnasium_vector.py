@@ -4,12 +4,10 @@ import difflib
 import importlib.util
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from threading import Lock
 from typing import Any
-
-import numpy as np
 
 from selftune.envs.atari import make_atari
 from selftune.envs.drift import Drift
@@ -81,19 +79,6 @@ def _making(env_id: str, entry_point: str) -> Iterator[None]:
         ) from error
 
 
-def _one_number(env_id: str, reward: Any) -> Any:
-    """A reward as it is, if it is one real number; nearly all are of the first types, which cost no time."""
-    if isinstance(reward, (float, int, np.floating)):
-        return reward
-    with suppress(TypeError, ValueError, OverflowError):
-        if not np.shape(reward):
-            float(reward)
-            return reward
-    raise SettingError(
-        f"{env_id} gave the reward {reward!r:.60}, expected one number. Have its step return one, such as a float."
-    )
-
-
 _HEARING = Lock()
 """MuJoCo has one listener for all threads: two that set and unset it at once abort the process."""
 
@@ -128,26 +113,25 @@ def _call(env, name, *given):
 
 
 def _wrappers(env_id, drift, num_envs, held):
-    """What makes each copy pay numbers, have flat spaces, and drift; with `held`, stand still."""
-    from gymnasium.wrappers import TransformReward
-
+    """What holds each copy to the interface, makes its spaces flat, and lets it drift; with `held`, stand still."""
     from selftune.envs.drift.gymnasium_wrapper import Drifting
     from selftune.envs.flattening import flattened
+    from selftune.envs.interface import Checked
 
     def flat(env):
         with closed_if_refused(env):
             return flattened(env)
 
-    paying = partial(TransformReward, func=partial(_one_number, env_id))
+    checked = partial(Checked, env_id=env_id)
     if drift is None or not drift.changes:
-        return [paying, flat]
+        return [checked, flat]
     stride, begin = (num_envs, 0) if held is None else (0, held)
 
     def drifting(env):
         with closed_if_refused(env):
             return Drifting(env, drift, stride, begin)
 
-    return [paying, flat, drifting]
+    return [checked, flat, drifting]
 
 
 def host_fields(env_id: str) -> dict[str, Any]:

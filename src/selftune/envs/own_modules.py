@@ -7,7 +7,9 @@ current folder, beside whatever was unpacked there.
 
 import importlib
 import os
+import shlex
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,12 +55,26 @@ def refuse_unasked(env: str) -> None:
     spec = find_spec(top)  # a package without a file of its own lies in several places
     if spec is None and (top in SUITES or not env.rpartition(":")[0]):
         return  # the extra that installs it is named where it is opened
-    if spec is None or any(_is_here(place) for place in spec.submodule_search_locations or [spec.origin or ""]):
+    if spec is None or _lies_here(top):
         raise RunFolderError(
             f"config.json says that the environment is {env!r}, whose module {module!r} is not installed. Reading a "
             f"run executes nothing that lies beside it; if you trust {module}, say so: `--imports {module}`, or in "
             f"Python `import {module}` before."
         )
+
+
+def resume_command(folder: Path | str, env: str) -> str:
+    """The line that takes up a run, with the environment's module where it lies in the current folder."""
+    module = env.rpartition(":")[0]
+    named = ["--imports", module] if module and _lies_here(module) else []
+    return shlex.join(["selftune", "resume", str(folder), *named])
+
+
+def _lies_here(module: str) -> bool:
+    with suppress(ImportError, ValueError):
+        spec = find_spec(module.partition(".")[0])
+        return spec is not None and any(map(_is_here, spec.submodule_search_locations or [spec.origin or ""]))
+    return False
 
 
 def _is_here(place: str) -> bool:

@@ -70,6 +70,7 @@ class Display:
         self._drawn = -np.inf
         for row in earlier:
             self._note(dict(row))
+        self._earlier = np.nan_to_num(finite(self._row.get("wall_time")))
         self._tenth = int(10 * self._step / self._total)
 
     def __enter__(self) -> "Display":
@@ -78,7 +79,7 @@ class Display:
             self._live.start()
             self._draw()
         else:
-            self.say(f"{self._title}: {count(self._total)} steps; compiling the first update")
+            self.say(f"{self._title}: {count(self._total)} steps; compiling the first update, a minute or so")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,9 +107,7 @@ class Display:
             way = f"{number(trend.first)} → {number(trend.last)}" + _horizon(name, trend.last)
             table.add_row(Text(self._spell(label(name))), self._spell(way))
         table.add_row("guards", self._spell(self._fired() or "none fired"))
-        spent = finite(self._row.get("wall_time"))
-        spent = spent if np.isfinite(spent) else time.monotonic() - self._start
-        table.add_row("time", f"{duration(spent)} for {count(self._step)} steps")
+        table.add_row("time", f"{duration(self._elapsed())} for {count(self._step)} steps")
         self._console.print(table)
 
     def _note(self, row: dict[str, Any]) -> None:
@@ -175,10 +174,13 @@ class Display:
         return table
 
     def _speed(self) -> str:
-        elapsed = time.monotonic() - self._start
         rate = finite(self._row.get("steps_per_second"))
         left = duration((self._total - self._step) / rate) if rate > 0 else "?"
-        return f"{count(rate) if rate > 0 else '?'} steps/s   {duration(elapsed)} elapsed   {left} left"
+        return f"{count(rate) if rate > 0 else '?'} steps/s   {duration(self._elapsed())} elapsed   {left} left"
+
+    def _elapsed(self) -> float:
+        """Seconds, those before the run was taken up included."""
+        return self._earlier + time.monotonic() - self._start
 
     def _line(self) -> str:
         etas = "  ".join(f"{name} {number(trend.last)}" for name, trend in self._etas.items())

@@ -60,6 +60,8 @@ class OnlineAgent:
     ):
         """Build the agent and compile what it will need, so that no later step has to.
 
+        That takes a minute or so; `selftune.keep_compiled()` keeps it for the next process.
+
         Args:
             observation_space: A space of Gymnasium, or a `selftune.spaces.Box` or `Discrete`.
             action_space: The same.

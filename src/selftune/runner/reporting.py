@@ -8,6 +8,7 @@ import base64
 import hashlib
 import html
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -166,7 +167,7 @@ def _facts(runs: Sequence[RunSeries]) -> str:
 def _settings(runs: Sequence[RunSeries]) -> str:
     """A row for each setting; where runs differ, it is marked and comes first."""
     kept = ("seed", "versions")
-    columns = [dict(_flat(run.settings | {key: run.config.get(key) for key in kept})) for run in runs]
+    columns = [dict(_flat(run.settings | _extended(run) | {key: run.config.get(key) for key in kept})) for run in runs]
     keys = dict.fromkeys(key for column in columns for key in column)
     differing = {key for key in keys if len({column.get(key) for column in columns}) > 1}
     head = "".join(f"<th>{html.escape(run.name)}</th>" for run in runs)
@@ -177,6 +178,12 @@ def _settings(runs: Sequence[RunSeries]) -> str:
         for key in sorted(keys, key=lambda key: key not in differing)
     )
     return _table(head, rows)
+
+
+def _extended(run: RunSeries) -> dict[str, Any]:
+    """The length of a run that was made longer."""
+    longer = run.config.get("extended")
+    return {} if longer is None else {"steps": f"{run.settings.get('steps')}, then {longer}"}
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -193,7 +200,12 @@ def _table(head: str, rows: str) -> str:
 
 
 def _commands(runs: Sequence[RunSeries]) -> str:
-    return "".join(f"<pre><code>{html.escape(str(run.config.get('command', '-')))}</code></pre>" for run in runs)
+    told = []
+    for run in runs:
+        told.append(str(run.config.get("command", "-")))
+        if (longer := run.config.get("extended")) is not None:
+            told.append(shlex.join(["selftune", "resume", run.name, "--steps", str(longer)]))
+    return "".join(f"<pre><code>{html.escape(command)}</code></pre>" for command in told)
 
 
 def _asset(name: str) -> str:

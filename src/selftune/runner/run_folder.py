@@ -210,7 +210,9 @@ def _read(file: Path, what: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
+        runs = sorted(str(config.parent) for config in file.parent.glob("*/config.json"))[:3]
+        cure = f", such as {runs[0]}" if runs else ""
         raise RunFolderError(
             f"{file} cannot be read ({error.strerror}); expected {what}. "
-            "Give the folder that was named as the output of a training run."
+            f"Give the folder that was named as the output of a training run{cure}."
         ) from error

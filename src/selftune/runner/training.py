@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from selftune.envs.drift import Drift, read
+from selftune.envs.own_modules import resume_command
 from selftune.errors import SettingError
 from selftune.runner.asked import by_name, names, starts
 from selftune.runner.checkpointing import Checkpoints
@@ -127,7 +128,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
             if reached < plan.steps:
                 _make(plan, experiment, folder, lambda: (session, facts), progress, stopped)
             elif progress:
-                more = f"selftune resume {folder.path} --steps {2 * reached}"
+                more = f"{resume_command(folder.path, plan.env)} --steps {2 * reached}"
                 print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
         return Run(folder.path)
     finally:
@@ -151,14 +152,15 @@ def _make(
         earlier=folder.rows() if progress else (),
         starts=folder.config["settings"]["init"],
     )
-    with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path)) as watchdog:
+    again = resume_command(folder.path, plan.env)
+    with display if progress else nullcontext(), Watchdog(partial(end_resumably, folder.path, again)) as watchdog:
         session, facts = begin()
         show = display.update if progress else lambda row: None
         _run(plan, experiment, session, facts, folder, show, watchdog.beat, stopped)
     if progress:
         display.summary()
         if not Run(folder.path).finished:
-            display.say(f"stopped early; to go on: selftune resume {folder.path}")
+            display.say(f"stopped early; to go on: {again}")
 
 
 def _run(
@@ -172,7 +174,7 @@ def _run(
     stopped: Callable[[], bool],
 ) -> None:
     """The loop. Ends early when asked to; whatever ends it, what was learned is saved first."""
-    per_update = experiment.steps_per_update
+    per_update, again = experiment.steps_per_update, resume_command(folder.path, plan.env)
     steps = plan.steps, folder.config["settings"]["steps"], plan.checkpoint_every
     updates, at_first, most = (-(-count // per_update) for count in steps)
     grouped = chunks(updates, at_first, most, experiment.native)
@@ -214,7 +216,7 @@ def _run(
         if _taken(session):
             interrupt.add_note(
                 "Interrupted inside an update: what was learned since the last checkpoint is lost. To go on from it: "
-                f"selftune resume {folder.path}"
+                f"{again}"
             )
             raise
         finish()
@@ -223,7 +225,7 @@ def _run(
             save(checkpoints.finish)
             if "RESOURCE_EXHAUSTED" in str(error):
                 error.add_note("An update does not fit into memory; fewer environments or shorter rollouts would.")
-            error.add_note(f"What was learned is kept; to go on: selftune resume {folder.path}")
+            error.add_note(f"What was learned is kept; to go on: {again}")
             close_row()
         raise
     else:

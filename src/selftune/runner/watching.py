@@ -5,7 +5,6 @@ can, unless the program keeps the interpreter's lock too.
 """
 
 import os
-import shlex
 import sys
 import threading
 import time
@@ -77,7 +76,7 @@ class Watchdog:
         self._on_stall(silent * self._tick)
 
 
-def end_resumably(folder: Path | str, seconds: float) -> NoReturn:
+def end_resumably(folder: Path | str, again: str, seconds: float) -> NoReturn:
     """End this process where it stands, with status 75, and say how to go on; the last checkpoint on disk is whole.
 
     No cleanup runs, for a deadlocked thread would never let it finish. One object is appended to `stalled.jsonl` in the
@@ -85,19 +84,19 @@ def end_resumably(folder: Path | str, seconds: float) -> NoReturn:
     disk or terminal that hangs too is waited for ten seconds, no longer.
 
     Args:
-        folder: the run folder; `functools.partial(end_resumably, folder)` is an `on_stall`.
+        folder: the run folder; `functools.partial(end_resumably, folder, again)` is an `on_stall`.
+        again: the command that goes on.
         seconds: how long nothing happened.
     """
-    telling = threading.Thread(target=_tell, args=(Path(folder), seconds), daemon=True)
+    telling = threading.Thread(target=_tell, args=(Path(folder), again, seconds), daemon=True)
     telling.start()
     telling.join(_TELLING)
     os._exit(EX_TEMPFAIL)
 
 
-def _tell(folder: Path, seconds: float) -> None:
-    resume = shlex.join(["selftune", "resume", str(folder)])
+def _tell(folder: Path, again: str, seconds: float) -> None:
     print(
-        f"selftune: no progress for {seconds:.0f} s; ended at the last checkpoint. Go on with: {resume}",
+        f"selftune: no progress for {seconds:.0f} s; ended at the last checkpoint. Go on with: {again}",
         file=sys.stderr,
         flush=True,
     )

@@ -22,6 +22,8 @@ import numpy as np
 from selftune.errors import SettingError, did_you_mean
 
 KINDS = ("abrupt", "gradual", "periodic", "random_walk")
+BLENDED = ("gradual", "periodic")
+"""Kinds that are under way from one entry to the next all the time."""
 LARGEST = 2**31 - 1
 """Steps are counted in 32 bits on the device."""
 LONGEST_WALK = 1_000_000
@@ -111,7 +113,7 @@ class Change:
 
     def boundaries(self, steps: int, table: np.ndarray) -> Iterator[int]:
         """Steps in (0, `steps`) at which the level jumps, or begins or ends a way to another entry."""
-        blended = self.kind in ("gradual", "periodic")
+        blended = self.kind in BLENDED
         last = LARGEST if self.recurring else len(table) - 1
         if len(table) < 2:
             return

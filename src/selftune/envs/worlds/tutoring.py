@@ -239,7 +239,7 @@ def _practise(
     return (
         state._replace(
             learned=jnp.where(chosen, relearned + gain, state.learned),
-            half_life=jnp.where(chosen, jnp.minimum(longer, 120.0), state.half_life),
+            half_life=jnp.where(chosen, jnp.maximum(state.half_life, jnp.minimum(longer, 120.0)), state.half_life),
             practised=jnp.where(chosen, state.day, state.practised),
             engagement=jnp.clip(state.engagement + mood, 0.0, 1.0),
             minutes=state.minutes + minutes,

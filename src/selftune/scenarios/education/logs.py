@@ -85,7 +85,15 @@ def next_item(tutor: Tutor, record: list[Heard], plan: Curriculum, day: float, s
         plan: Whose skills they are.
         day: Of the next lesson.
         seed: Of the tutor's choice, which may be drawn.
+
+    Raises:
+        SettingError: The day is before that of the last answer.
     """
+    if record and not day >= record[-1].day:
+        raise SettingError(
+            f"The next lesson is on day {day:g}, and there is an answer of day {record[-1].day:g}; expected that "
+            "day or a later one."
+        )
     mind, lesson = follow(tutor, record), record[-1].lesson + 1 if record else 0
     moment = Moment(jnp.float32(day), jnp.int32(lesson), jnp.int32(0))
     action = int(tutor.choose(mind, moment, jax.random.key(seed)))
@@ -103,7 +111,9 @@ def _pupils(path: Path, lines: csv.DictReader, plan: Curriculum) -> dict[str, li
         where = f"{path}, line {lines.line_num}"
         if None in line.values() or None in line:
             raise SettingError(f"{where} has another number of entries than the first; expected {len(head)}.")
-        record = pupils.setdefault(line["pupil"], [])
+        if not (pupil := line["pupil"].strip()):
+            raise SettingError(f"{where} has no pupil; expected a name or a number.")
+        record = pupils.setdefault(pupil, [])
         record.append(_heard(line, where, plan, record[-1] if record else None))
     return pupils
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from selftune import guards
+from selftune.errors import SettingError, did_you_mean
 from selftune.estimators import forward
 from selftune.metaparams import MetaParam, positive, unit, values
 from selftune.scenarios.education import belief as beliefs
@@ -80,8 +81,18 @@ class Mind(NamedTuple):
 
 
 def spec(start: Mapping[str, float]) -> dict[str, MetaParam]:
-    """The tutor's metaparameters."""
-    told = {**START, **start}
+    """The tutor's metaparameters.
+
+    Raises:
+        SettingError: One that there is not, or that begins beyond its `BOUNDS`.
+    """
+    for name, value in start.items():
+        if name not in START:
+            raise SettingError(f"A tutor has no {name!r}; {did_you_mean(name, START)}")
+        low, high = BOUNDS[name]
+        if not low <= value <= high:
+            raise SettingError(f"A tutor got {name}={value}, expected a number from {low:g} to {high:g}.")
+    told = {name: float(value) for name, value in {**START, **start}.items()}
     return {
         "pace": MetaParam(told["pace"], positive, doc="logits that an item is expected to teach at best"),
         "half_life": MetaParam(told["half_life"], positive, doc="days until half of it is forgotten"),

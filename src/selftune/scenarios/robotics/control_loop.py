@@ -3,6 +3,7 @@
 every period:   action = agent.step(observation, reward, ...)      learning goes on in another thread
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 
 from selftune.envs.drift import Drift
 from selftune.envs.drift.gymnasium_wrapper import Drifting
+from selftune.errors import SettingError
 from selftune.runner.online import OnlineAgent
 from selftune.scenarios.robotics.policies import trained
 from selftune.scenarios.robotics.robots import ICE, Robot, what_happens
@@ -63,7 +65,14 @@ def keep_rate(
         seed: Of the environment.
         clock: Seconds.
         wait: What passes so many seconds.
+
+    Raises:
+        SettingError: There is no such rate, or no tick.
     """
+    if not (0.0 < rate < math.inf and ticks >= 1):
+        raise SettingError(
+            f"keep_rate got rate={rate} and ticks={ticks}; expected a rate above 0, and a tick at least."
+        )
     period, took, missed = 1.0 / rate, [], 0
     updates, dropped = agent.updates, agent.dropped
     observation, _ = env.reset(seed=seed)

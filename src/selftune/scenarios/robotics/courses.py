@@ -16,7 +16,7 @@ from selftune.errors import SettingError
 from selftune.experiments.fleet import eta_means
 from selftune.runner.compiled import compiled
 from selftune.runner.rollouts import Rollout
-from selftune.scenarios.robotics.robots import Robot, on_its_back
+from selftune.scenarios.robotics.robots import Robot, on_its_back, places_checked
 from selftune.types import Eta, PyTree
 
 
@@ -56,7 +56,11 @@ def rider(agent: Agent, robot: Robot) -> Rider:
     Returns:
         `ride(known, drift, seed, updates, keep=())`: begin with what is known (from nothing where it is `None`), and
         learn for so many updates in a world that drifts; `keep` names updates whose actor is wanted.
+
+    Raises:
+        SettingError: The robot's speed or pitch does not stand in what it observes.
     """
+    places_checked(robot)
     act, learn, actor, *_ = compiled(agent)
     per_update = agent.num_envs * agent.rollout_length
 
@@ -65,6 +69,10 @@ def rider(agent: Agent, robot: Robot) -> Rider:
         return state if known is None else begin_with(agent, state, jax.tree.map(jnp.copy, known))
 
     def ride(known: Learned | None, drift: Drift | None, seed: int, updates: int, keep: tuple[int, ...] = ()) -> Course:
+        if drift is not None and drift.announced:
+            raise SettingError(
+                "The drift is announced, and the robot's policy does not see that; leave `announced` out."
+            )
         env = open_env(robot.env, agent.num_envs, drift)
         if not isinstance(env, HostEnv):
             raise SettingError(f"{robot.env} is a world written in JAX; a robot is an environment of Gymnasium's.")

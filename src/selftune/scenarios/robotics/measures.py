@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from selftune.envs.drift import Drift
+from selftune.envs.drift import Change, Drift
+from selftune.envs.drift.schedule import BLENDED, LARGEST
 from selftune.errors import SettingError
 from selftune.experiments.measures import back
 from selftune.experiments.statistics import Interval, paired_ratio
@@ -86,25 +87,34 @@ def _ends(slow: Bool[np.ndarray, " W"], points: int) -> tuple[int, bool]:
 
 
 def updates_before(drift: Drift, per_update: int) -> int:
-    """Updates before a drift's first change.
+    """Updates before a drift's first change; of a change by degrees, before it begins.
 
     Args:
         drift: What changes, and when.
         per_update: Environment steps of an update.
 
     Raises:
-        SettingError: Nothing changes, or not between two updates.
+        SettingError: Nothing changes, or it does from the first step on, or not between two updates.
     """
-    if not drift.changes:
-        raise SettingError("The drift has no change; expected one, such as of geom_friction.")
-    change = drift.changes[0]
-    at = change.start + change.every
-    if at % per_update:
+    begins = {change.field: at for change in drift.changes if (at := _begins(drift, change)) is not None}
+    if not begins:
+        raise SettingError("Nothing changes in the drift; expected a change, such as of geom_friction.")
+    field, at = min(begins.items(), key=lambda pair: pair[1])
+    if at % per_update or at == 0:
         raise SettingError(
-            f"{change.field} changes at step {at:,} (start + every), in the middle of an update; expected a multiple "
-            f"of {per_update:,}, the steps of one."
+            f"{field} begins to change at step {at:,}; expected a multiple of {per_update:,}, the steps of an update, "
+            "so that there is something to compare with. A change begins at its start, if it is gradual or periodic, "
+            "else every so many steps after it."
         )
     return at // per_update
+
+
+def _begins(drift: Drift, change: Change) -> int | None:
+    """The step at which a change is first felt; `None` if it never is."""
+    table = drift.table(change)
+    if np.ptp(table) == 0.0:
+        return None
+    return change.start if change.kind in BLENDED else next(change.boundaries(LARGEST, table), None)
 
 
 def windows(values: Float[np.ndarray, " P"], window: int) -> Float[np.ndarray, " W"]:

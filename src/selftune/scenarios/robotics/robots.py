@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from selftune.envs import spaces_of
 from selftune.envs.drift import Change, Drift
 from selftune.errors import SettingError, did_you_mean
 
@@ -63,6 +64,23 @@ ice can recover; damping of the walker's
 hip, up to fifty times, costs it none. An ant's joints have no springs: friction in one of them stands for stiffness."""
 
 
+def places_checked(robot: Robot) -> Robot:
+    """The robot as it is, if its speed and its pitch stand in what it observes.
+
+    Raises:
+        SettingError: They do not.
+    """
+    observed = spaces_of(robot.env)[0]
+    size = observed.encoded_shape[0]
+    for name, place in {"speed": robot.speed, "pitch": robot.pitch}.items():
+        if place is not None and (isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < size):
+            raise SettingError(
+                f"Got Robot({robot.env!r}, {name}={place!r}), expected its place in the observation, a whole number "
+                f"from 0 to {size - 1}."
+            )
+    return robot
+
+
 def factor(robot: Robot, kind: str) -> float:
     """By how much the first field of one of a robot's `CHANGES` is multiplied; of gusts, their speed (m/s)."""
     return next(iter(CHANGES[robot.env][kind].values()))
@@ -91,7 +109,7 @@ def what_happens(robot: Robot, kind: str, begins: int) -> Drift | None:
         raise SettingError(f"There is no change {kind!r} of {robot.env}; {did_you_mean(kind, [STEADY, *known])}")
     if kind == GUSTS:
         ((field, speed),) = known[kind].items()
-        wind = Change(field, values=[0.0, speed], every=GUST, start=max(0, begins - GUST))
+        wind = Change(field, values=[speed, 0.0], every=GUST, start=begins)  # without a medium it is not felt before
         return Drift([Change("opt.density", values=[0.0, AIR], every=begins, recurring=False), wind])
     return Drift([Change(field, factors=[1.0, to], every=begins, recurring=False) for field, to in known[kind].items()])
 
