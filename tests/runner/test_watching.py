@@ -9,6 +9,7 @@ import pytest
 from selftune.agents import a2c
 from selftune.agents.settings import ActorCriticSettings
 from selftune.envs.opening import open_env
+from selftune.envs.own_modules import resume_command
 from selftune.errors import SettingError
 from selftune.runner import watching
 from selftune.runner.host_experiment import host_experiment
