@@ -97,6 +97,16 @@ def test_a_first_practice_is_no_repetition():
     assert float(then.half_life[0]) == 4.0
 
 
+def test_practice_shortens_no_memory_that_lasts_longer_than_practice_makes_any():
+    params = sure(half_life=200.0)
+    state = average(params)
+    state = state._replace(day=jnp.float32(90.0), seen=state.seen.at[1, 0].set(1.0))
+    _, then, *_ = STEP(KEYS[1], state, jnp.int32(0), params)
+    assert float(then.half_life[0]) == 200.0
+    _, then, *_ = STEP(KEYS[1], state._replace(half_life=state.half_life - 90.0), jnp.int32(0), params)
+    assert float(then.half_life[0]) == 120.0
+
+
 def test_rewards_sum_up_to_what_the_course_was_worth():
     params = Params()
     _, state = RESET(KEYS[2], params)

@@ -231,6 +231,7 @@ def test_environments_on_the_host_can_be_named(tmp_path):
         ({"envs": ("cartpole", "cartpol")}, "cartpole"),
         ({"seed": -1}, "seed=-1; expected at least 0"),
         ({"hindsight": 0}, "hindsight=0"),
+        ({"seed": 100}, "seed=100; expected at most 99"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, changes, message):

@@ -187,6 +187,14 @@ def test_missed_deadlines_by_hand():
     assert waited == pytest.approx([0.08, 0.0, 0.09])
 
 
+@pytest.mark.parametrize("asked", [(0.0, 3), (-5.0, 3), (float("inf"), 3), (10.0, 0)])
+def test_a_rate_and_a_number_of_ticks_that_are_none_are_refused(asked):
+    with gymnasium.make("CartPole-v1") as env:
+        agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
+        with pytest.raises(SettingError, match="expected a rate above 0, and a tick at least"):
+            keep_rate(agent, env, *asked)
+
+
 # What is told.
 
 

@@ -67,6 +67,25 @@ def test_a_skeleton_cannot_go_below_a_file(tmp_path):
         eject("education", tmp_path / "file" / "own")
 
 
+def test_a_quick_run_does_not_replace_the_report_of_a_whole_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "tell", lambda *_: STORY)
+    console = Console(file=io.StringIO())
+    shown("education", True, 0, tmp_path, console)
+    shown("education", False, 0, tmp_path, console)
+    with pytest.raises(SettingError, match="holds what `selftune scenario education` told, the whole experiment"):
+        shown("education", True, 3, tmp_path, console)
+    shown("education", False, 1, tmp_path, console)
+    (tmp_path / "results.json").write_text("[]")
+    shown("education", True, 3, tmp_path, console)
+    assert json.loads((tmp_path / "results.json").read_text())["command"].endswith("--quick --seed 3")
+
+
+def test_what_runs_nothing_takes_no_other_options(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["scenario", "education", "--eject", str(tmp_path / "own"), "--quick"])
+    assert "--eject runs nothing" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_scenario_that_ends_without_a_report_leaves_the_earlier_one(tmp_path, monkeypatch):
     earlier = write_story(STORY, tmp_path, "an earlier one").read_text()
     console = Console(file=io.StringIO())
