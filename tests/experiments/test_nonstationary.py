@@ -26,7 +26,8 @@ from selftune.experiments.contest.changing import (
 )
 from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.measures import Stream
-from selftune.experiments.nonstationary.bench import IN_REGIME, TASKS, asked, bench_drift, command, shares
+from selftune.experiments.nonstationary.asked import TASKS, asked, command
+from selftune.experiments.nonstationary.bench import IN_REGIME, bench_drift, shares
 from selftune.experiments.nonstationary.page import AT_FIRST, figures
 from selftune.experiments.nonstationary.rendering import bar, markdown, table
 from selftune.experiments.nonstationary.scoring import References, mean_levels, scored

@@ -21,26 +21,18 @@ from selftune.scenarios import eject, write_story
 from selftune.scenarios.trading import DEVELOPMENT_ENDS, measures, telling, trial
 from selftune.scenarios.trading.features import tape
 from selftune.scenarios.trading.market import LOST, Market, Tape, checked, limited, replay, trade, utility
-from selftune.scenarios.trading.prices import Prices
 from selftune.scenarios.trading.rivals import buy_and_hold, rivals
 from selftune.scenarios.trading.teaching import Goal, bounds, losses, spec, taught
 from selftune.scenarios.trading.trader import Stretch, aim, chooser, drawn, imagined
 from selftune.scenarios.trading.trial import FIXED, TUNED, Trial, tried
 from selftune.scenarios.trading.walking import Clock, walk, walker
 
+from .trading_setting import made_up
+
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = Clock(5, 40, 10)
 TWO = jax.random.split(jax.random.key(3), 2)
 WALK = walker(taught(Market(), Goal()), Market(), SMALL)
-
-
-def made_up(rows=200, assets=2, seed=0):
-    """Prices of a random walk whose volatility doubles half-way: made up, and only to see the machine turn."""
-    chance = np.random.default_rng(seed)
-    deviation = np.where(np.arange(rows) < rows // 2, 0.01, 0.02)[:, None]
-    values = 100.0 * np.exp(np.cumsum(deviation * chance.standard_normal((rows, assets)), axis=0))
-    times = np.datetime64("2020-01-01", "s") + np.arange(rows) * np.timedelta64(1, "D")
-    return Prices("made up", times, tuple("ABCDE"[:assets]), values)
 
 
 @pytest.fixture(scope="module")
@@ -244,42 +236,6 @@ class TestLearning:
             tried(Trial(made_up(rows), Market()))
         with pytest.raises(SettingError, match="leaves 45 rows; expected at least 10 periods of 5"):
             tried(Trial(made_up(325), Market(), since=np.datetime64("2020-10-01")))
-
-    @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
-    def test_prices_that_are_none_are_refused_wherever_they_come_from(self, wrong, monkeypatch):
-        monkeypatch.setattr(trial, "walker", None)
-        prices = made_up(400)
-        values = prices.values.copy()
-        values[100, 0] = wrong
-        with pytest.raises(SettingError, match="expected a price above 0 at every time"):
-            tried(Trial(prices._replace(values=values), Market()))
-        with pytest.raises(SettingError, match="expected times that ascend"):
-            tried(Trial(prices._replace(times=prices.times[::-1]), Market()))
-
-    @pytest.mark.parametrize(
-        ("goal", "told"),
-        [
-            (Goal(aversion=0.2), "between 0.3 and 100"),
-            (Goal(aversion=150), "between 0.3 and 100"),
-            (Goal(premium=np.nan), "a finite premium"),
-            (Goal(periods_per_year=0), "above 0 periods"),
-        ],
-    )
-    def test_a_goal_that_no_trader_can_pursue_is_refused(self, goal, told, monkeypatch):
-        monkeypatch.setattr(trial, "walker", None)
-        with pytest.raises(SettingError, match=told):
-            tried(Trial(made_up(400), Market(), goal=goal))
-        assert st.values(spec(Market(), Goal(aversion=5)))["risk_aversion"] == 5.0
-
-    def test_results_are_counted_from_whole_periods_on(self):
-        times = made_up(60).times
-        for since in (times[7], times[7].astype(object), times[7].astype(object).date(), str(times[7])):
-            assert trial._first(times, since, 5) == 10
-        assert trial._first(times, times[10], 5) == 10
-        assert trial._first(times, None, 5) == 0
-        for wrong in ("yesterday", np.datetime64("NaT")):
-            with pytest.raises(SettingError, match="expected a time such as"):
-                trial._first(times, wrong, 5)
 
     def test_a_trader_that_is_none_is_refused(self):
         with pytest.raises(SettingError, match="did you mean 'self-tuned'"):

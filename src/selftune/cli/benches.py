@@ -72,7 +72,8 @@ def drift(
         full: The whole protocol, for hours, instead of a reduced one.
         out: The results.
     """
-    from selftune.experiments.nonstationary.bench import asked, bench_drift, command
+    from selftune.experiments.nonstationary.asked import asked, command
+    from selftune.experiments.nonstationary.bench import bench_drift
     from selftune.experiments.nonstationary.page import figures
     from selftune.experiments.nonstationary.rendering import table
     from selftune.experiments.page import page_beside, write_page
