@@ -117,6 +117,8 @@ def test_too_many_choices_are_refused(machine):
 def test_an_agent_learns_there_and_the_world_may_drift(machine, tmp_path):
     drift = {"changes": [{"field": "power", "values": [1.0, 3.0], "every": 32}]}
     settings = {"num_envs": 2, "rollout_length": 8, "hidden": (8,), "normalise_observations": True}
-    run = st.train("Machine-v0", steps=64, out=tmp_path / "run", drift=drift, settings=settings, progress=False)
+    run = st.train(
+        "Machine-v0", steps=64, out=tmp_path / "run", drift=drift, settings=settings, tune=[], progress=False
+    )
     assert run.final_return == pytest.approx(30.0)
     assert st.evaluate_run(run.path, episodes=1).tolist() == pytest.approx([30.0])

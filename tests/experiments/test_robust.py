@@ -115,13 +115,12 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path):
     assert again == whole, "deterministic"
     assert len(said) == before + 2, "only what was missing, and that the rest was there"
     assert said[-1].startswith("10 of 12 rows were in ")
-    fewer = bench_robust(out, TINY._replace(methods=("fixed",), hindsight=2), said.append)
-    assert {row.hindsight for row in fewer} == {2}, "another scale, other rows"
-    assert markdown(out).count("## a2c, area") == 2, "and another table"
-    shorter = [asdict(replace(row, steps=1024)) for row in whole if row.method == "fixed"]
-    both = tmp_path / "both.json"
-    both.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in whole] + shorter))
-    assert markdown(both).count("## a2c, area") == 2, "runs of another length stand in a table of their own"
+    for other in ({"hindsight": 2}, {"steps": 1024}):
+        more = [replace(row, **other) for row in whole if row.method == "fixed"]
+        assert not {row.key for row in more} & {row.key for row in whole}
+        both = tmp_path / "both.json"
+        both.write_text(json.dumps([json.loads(json.dumps(asdict(row))) for row in [*whole, *more]]))
+        assert markdown(both).count("## a2c, area") == 2, "of another scale or length, in a table of their own"
     older = [json.loads(json.dumps(asdict(row))) for row in whole]
     for row in older:
         if row["method"] == "meta_gradient":
