@@ -17,7 +17,17 @@ from selftune.experiments import host_fleet as host_fleets
 from selftune.experiments.drawing_settings import draw
 from selftune.experiments.fleet import Fleet, Told, fleet
 from selftune.experiments.host_fleet import host_fleet
-from selftune.experiments.population import PB2, PBT, RANDOM_SEARCH, copied, populations, quarters
+from selftune.experiments.population import (
+    PB2,
+    PBT,
+    RANDOM_SEARCH,
+    Group,
+    History,
+    _turned,
+    copied,
+    populations,
+    quarters,
+)
 from selftune.experiments.sweep import filled, keys, plan, runs
 from selftune.runner.native_experiment import native_experiment
 from selftune.runner.rollouts import Rollout
@@ -131,6 +141,23 @@ def test_where_no_episode_ended_a_level_is_the_last_that_was_known(strategy):
     assert (used == used[:, :1]).all(), "nothing is seen between two ends of episodes"
     assert (np.diff(used[1:, 0]) >= 0).all(), "the best goes on, until a copy is seen to be better"
     assert (used[-1, 0] > used[1, 0]) == (strategy is PBT)
+
+
+def test_who_was_not_seen_since_is_still_the_best_that_is_known():
+    nothing = History(np.zeros((0, 1)), np.zeros(0), np.zeros(0))
+    level = np.array([9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
+    group = Group(np.zeros((8, 1)), 0, level, level, nothing, np.random.default_rng(0))
+    seen = np.full(8, np.nan)
+    seen[1] = 8.0
+    source, then = _turned(group, seen, 1, None)
+    assert (then.best, then.level.tolist()) == (0, [9.0, 8.0, *level[2:]])
+    assert source.tolist() == list(range(8))
+    seen[1], moved = 1.5, lambda settings, history, chance: settings + 0.5
+    source, then = _turned(group, seen, 1, moved)
+    assert [place for place in range(8) if source[place] != place] == [1], "2 is in the worst quarter, and was not seen"
+    assert np.isnan(then.level[1])
+    assert then.base[1] == level[source[1]], "what its rise is counted from"
+    assert then.history.y.tolist() == [0.5]
 
 
 def test_who_earned_no_number_is_the_worst():
