@@ -24,6 +24,7 @@ from selftune.experiments.population import (
     Group,
     History,
     _turned,
+    between_comparisons,
     copied,
     populations,
     quarters,
@@ -172,6 +173,10 @@ def test_chunks_are_equally_long():
     assert plan(100, 1000, 5) == (2, 5)
     assert plan(100, 1001, 5) == (3, 4)
     assert plan(100, 1, 5) == (1, 1)
+
+
+def test_members_are_compared_twenty_five_times_at_most():
+    assert [between_comparisons(chunks) for chunks in (1, 25, 26, 98)] == [1, 1, 2, 4]
 
 
 def test_gaps_are_filled_from_before_or_else_from_after():
