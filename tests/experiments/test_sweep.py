@@ -23,6 +23,7 @@ from selftune.experiments.population import (
     RANDOM_SEARCH,
     Group,
     History,
+    _levels,
     _turned,
     between_comparisons,
     copied,
@@ -159,6 +160,13 @@ def test_who_was_not_seen_since_is_still_the_best_that_is_known():
     assert np.isnan(then.level[1])
     assert then.base[1] == level[source[1]], "what its rise is counted from"
     assert then.history.y.tolist() == [0.5]
+
+
+def test_no_number_is_less_than_any_and_no_episode_is_not_known():
+    """A best member that breaks is in use no longer."""
+    told = Told(np.array([[1.0, 0.0]]), np.array([[np.nan, 0.0]]), np.array([[np.nan, 1.0]]), {}, {}, np.ones((1, 2)))
+    assert str(_levels([told], 10, False).tolist()) == "[[-inf, nan]]"
+    assert _levels([told], 10, True).tolist() == [[-np.inf, 0.1]]
 
 
 def test_who_earned_no_number_is_the_worst():
