@@ -22,7 +22,9 @@ SEEN = {
     "lamps": np.array([0, 1], np.int8),
     "wheel": np.array([1, 0]),
 }
-GEARS = spaces.Dict(gear=spaces.Discrete(3, start=-1), lamps=spaces.MultiBinary((1, 2)), turn=spaces.MultiDiscrete([2]))
+GEARS = spaces.Dict(
+    gear=spaces.Discrete(3, start=-1), lamps=spaces.MultiBinary((1, 2)), turn=spaces.MultiDiscrete([2], start=[5])
+)
 
 
 class Machine(gymnasium.Env):
@@ -68,10 +70,10 @@ def test_choices_that_are_made_together_are_one():
     assert len(seen) == 24
     env.step(23)
     assert str(env.unwrapped.done) == str(
-        {"gear": np.int64(1), "lamps": np.array([[1, 1]], np.int8), "turn": np.array([1])}
+        {"gear": np.int64(1), "lamps": np.array([[1, 1]], np.int8), "turn": np.array([6])}
     )
     env.step(1)  # the last part counts fastest
-    assert (env.unwrapped.done["gear"], *env.unwrapped.done["turn"]) == (-1, 1)
+    assert (env.unwrapped.done["gear"], *env.unwrapped.done["turn"]) == (-1, 6)
 
 
 def test_numbers_that_are_chosen_together_are_one_box():
@@ -99,6 +101,8 @@ def test_one_space_stays_as_it_is(space):
     [
         spaces.Tuple((spaces.Discrete(2), spaces.Box(-1.0, 1.0, (1,)))),
         spaces.Box(0, 9, (2,), np.int64),
+        spaces.Box(0, 9, (2, 2), np.int64),
+        spaces.Dict(a=spaces.Box(0.0, 1.0, (1,)), b=spaces.Box(0, 9, (1,), np.int64)),
         spaces.Sequence(spaces.Discrete(2)),
     ],
     ids=repr,
