@@ -52,7 +52,7 @@ def main(file: Path | None = None):
     for tick in track(range(1, TICKS + 1), "ticks", console=console):
         seen, error = furnace.tick(float(action[0]))
         errors.append(error)
-        action = agent.step(seen, -error / 100.0)  # a missing reading is counted, and read as usual
+        action = agent.step(seen, -error / 100.0)  # a missing reading is counted, and reads as 0
         if file is not None and tick % SAVE_EVERY == 0:
             agent.save(file)
     told = [np.mean(part) for part in np.array_split(errors, 10)]

@@ -71,20 +71,20 @@ class CheckpointError(RunFolderError):
 
 
 CALLED_ELSEWHERE = {
-    "lr": "learning_rate",
-    "alpha": "learning_rate",
-    "gamma": "discount",
-    "lambda": "trace_decay",
-    "lam": "trace_decay",
-    "gae_lambda": "trace_decay",
-    "entropy": "entropy_cost",
-    "ent_coef": "entropy_cost",
-    "vf_coef": "value_cost",
-    "clip": "clip_range",
-    "tau": "target_mix",
-    "eps": "epsilon",
-    "n_steps": "rollout_length",
-    "n_envs": "num_envs",
+    "lr": ("learning_rate",),
+    "alpha": ("temperature", "learning_rate"),
+    "gamma": ("discount",),
+    "lambda": ("trace_decay",),
+    "lam": ("trace_decay",),
+    "gae_lambda": ("trace_decay",),
+    "entropy": ("entropy_cost", "temperature"),
+    "ent_coef": ("entropy_cost", "temperature"),
+    "vf_coef": ("value_cost",),
+    "clip": ("clip_range",),
+    "tau": ("target_mix",),
+    "eps": ("epsilon",),
+    "n_steps": ("rollout_length",),
+    "n_envs": ("num_envs",),
 }
 """Names that other libraries and papers have for what is spelled out here."""
 
@@ -93,7 +93,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """One clause for a message: the nearest known name, or the whole list, so that the reader can go on."""
     known = sorted(known)
     inside = [other for other in known if name and name.lower() in other.lower()]
-    usual = [other for other in [CALLED_ELSEWHERE.get(name.lower(), "")] if other in known]
-    near = usual or difflib.get_close_matches(name, known, n=1) or inside[:1]
+    usual = [other for other in CALLED_ELSEWHERE.get(name.lower(), ()) if other in known]
+    slip = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+    near = slip or usual[:1] or difflib.get_close_matches(name, known, n=1) or inside[:1]
     guess = f"did you mean {near[0]!r}? Known" if near else "known"
     return f"{guess}: {', '.join(known) or 'none'}."

@@ -124,15 +124,20 @@ def test_a_reward_that_is_no_number_costs_no_rollout(name):
 
 @pytest.mark.parametrize("name", ["a2c", "ppo"])
 def test_a_reading_that_is_no_number_is_counted(name):
-    """Nobody would know of a dead sensor."""
+    """Nobody would know of a dead sensor. What is seen next is what is acted upon then: it counts once."""
     agent = build(name, FORCES)
     learn, state, _ = learned(agent, 1)
-    batch = rollout(agent, state, 5)
-    for rows in ((), (2,), (2, 3)):
-        broken = batch.observation.at[jnp.array(rows, int), 1, 0].set(jnp.nan)
-        after, info = learn(state, batch._replace(observation=broken), jax.random.key(9))
-        assert int(info.guards["numeric/experience"]) == len(rows)
+    batch, key = rollout(agent, state, 5), jax.random.key(9)
+    last = batch.reward.shape[0] - 1
+    for ticks in ((), (2,), (2, 3), (last,)):
+        rows = jnp.array(ticks, int)
+        seen = batch.observation.at[rows + 1, 1, 0].set(jnp.nan, mode="drop")
+        following = batch.next_observation.at[rows, 1, 0].set(jnp.nan)
+        after, info = learn(state, batch._replace(observation=seen, next_observation=following), key)
+        assert int(info.guards["numeric/experience"]) == len(ticks)
         assert _tree.finite(after.learner.params)
+    both = batch._replace(reward=batch.reward.at[0, 1].set(jnp.nan), observation=batch.observation.at[2].set(jnp.nan))
+    assert int(learn(state, both, key)[1].guards["numeric/experience"]) == 2, "different steps add up"
 
 
 @pytest.mark.parametrize("name", ["impala", "ppo"])

@@ -31,7 +31,7 @@ def test_numbers_that_are_not_finite_are_not_remembered():
             reward=batch.reward.at[1, 0].set(jnp.nan), observation=batch.observation.at[2, 1, 0].set(jnp.inf)
         )
         state, info = learn(state, broken, jax.random.key(update))
-        assert int(info.guards["numeric/experience"]) == 1
+        assert int(info.guards["numeric/experience"]) == 2
     assert _tree.finite(state)
 
 

@@ -112,6 +112,11 @@ def test_actions_of_no_one_kind_are_refused(machine, space):
         make("Machine-v0", 1, action_space=space)
 
 
+def test_too_many_things_to_see_are_refused_before_they_are_counted_out(machine):
+    with pytest.raises(UnsupportedSpaceError, match=r"make 2147483650 numbers.*at most 1000000"):
+        make("Machine-v0", 1, observation_space=spaces.Dict(t=spaces.Discrete(2**31), x=spaces.Box(0, 1, (2,))))
+
+
 def test_too_many_choices_are_refused(machine):
     assert make("Machine-v0", 1, action_space=spaces.MultiBinary(12)).action_space == Discrete(TOGETHER)
     with pytest.raises(UnsupportedSpaceError, match="make 8192 together, expected at most 4096"):

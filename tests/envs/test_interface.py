@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from selftune.envs import make
 from selftune.envs.interface import Checked
 from selftune.errors import SettingError
 
@@ -14,7 +15,7 @@ class Old(gymnasium.Env):
     def __init__(self, begun=0.0, stepped=(0.0, 1.0, False, {})):
         self.begun, self.stepped = begun, stepped
 
-    def reset(self, **asked):
+    def reset(self, *, seed=None, options=None):
         return self.begun
 
     def step(self, action):
@@ -32,6 +33,20 @@ def test_a_reset_of_another_interface_is_refused(begun):
 def test_a_step_of_another_interface_is_refused():
     with pytest.raises(SettingError, match=r"The step of Old-v0 returned 4 values, expected 5.*shimmy"):
         Checked(Old(), "Old-v0").step(0)
+
+
+@pytest.mark.filterwarnings("ignore:.*old step API:DeprecationWarning")
+@pytest.mark.parametrize("limit", [None, 10])
+def test_an_environment_of_the_old_gym_is_refused_as_it_is_made_for_a_run(monkeypatch, limit):
+    kind = type("Old", (Old,), {"observation_space": gymnasium.spaces.Box(-1.0, 1.0, (1,))})
+    kind.action_space = gymnasium.spaces.Discrete(2)
+    spec = gymnasium.envs.registration.EnvSpec("Old-v0", kind, max_episode_steps=limit)
+    monkeypatch.setitem(gymnasium.registry, "Old-v0", spec)
+    begun = (np.zeros(1, np.float32), {})
+    env = make("Old-v0", 1, begun=begun, stepped=(np.zeros(1, np.float32), 1.0, False, {}))
+    env.reset(0)
+    with pytest.raises(SettingError, match=r"The step of Old-v0 returned another number of values, expected 5.*shimmy"):
+        env.step(np.zeros(1, int))
 
 
 def test_what_is_as_it_should_be_is_handed_on():

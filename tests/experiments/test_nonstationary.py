@@ -27,7 +27,7 @@ from selftune.experiments.contest.changing import (
 from selftune.experiments.contest.methods import METHODS
 from selftune.experiments.measures import Stream
 from selftune.experiments.nonstationary.asked import TASKS, asked, command
-from selftune.experiments.nonstationary.bench import IN_REGIME, bench_drift, shares
+from selftune.experiments.nonstationary.bench import IN_REGIME, _Bench, bench_drift, shares
 from selftune.experiments.nonstationary.page import AT_FIRST, figures
 from selftune.experiments.nonstationary.rendering import bar, markdown, table
 from selftune.experiments.nonstationary.scoring import References, mean_levels, scored
@@ -119,6 +119,12 @@ def test_a_bench_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert said[-1].startswith("3 of 5 rows were in ")
     taken = Records(out).find("cartpole abrupt dynamics", f"{IN_REGIME}1", 2048)
     assert taken.details["measured_in"] == "cartpole gradual dynamics"
+    monkeypatch.setattr(_Bench, "_measured", lambda bench, name: {"ours": 1.0, "ci_low": 1.0, "ci_high": 1.0})
+    bench_drift(tmp_path / "stub.json", ["cartpole"], ["abrupt"], [], [], TINY, say=said.append, settings=SMALL)
+    again = replace(TINY, seeds=3)
+    bench_drift(tmp_path / "stub.json", ["cartpole"], ["abrupt"], [], [], again, say=said.append, settings=SMALL)
+    assert not said[-1].startswith("3 of 3"), "they were measured again, with more seeds"
+    monkeypatch.undo()
     with pytest.raises(SettingError, match=r"of \d+ seeds and \d+ draws.*not written over"):
         bench_drift(out, ["cartpole"], ["abrupt"], [], ["fixed"], replace(TINY, seeds=1), settings=SMALL)
     with pytest.raises(SettingError, match=r"with .*'seed': 0.*, and .*'seed': 7.* were asked for"):

@@ -96,7 +96,7 @@ def test_a_level_that_was_not_seen_is_the_last_one_also_for_a_copy(tmp_path):
     made.save_checkpoint(str(tmp_path))
     copy = member(config(1), chunks=9, every=1)
     copy.load_checkpoint(str(tmp_path))
-    assert copy._level == pytest.approx(0.2)
+    assert (copy._level, copy._own) == (pytest.approx(0.2), False), "its source's, until an episode ends"
     assert math.isnan(member(config())._level)
 
 
@@ -146,11 +146,16 @@ def test_in_use_is_who_was_best_in_the_interval_before():
     unknown = [[Interval(2.0, [told(1)]), Interval(nan, [told(2)]), Interval(0.0, [told(3)])], lives[0]]
     unknown[1] = [Interval(1.0, [told(11)]), Interval(nan, [told(12)]), Interval(0.0, [told(13)])]
     assert [point.returns.item() for point in in_use(unknown[::-1])] == [11.0, 2.0, 3.0], "nothing known, no change"
+    copied = [Interval(9.0, [told(1)]), Interval(9.0, [told(2)], own=False), Interval(9.0, [told(3)])]
+    source = [Interval(8.0, [told(11)]), Interval(9.0, [told(12)]), Interval(9.0, [told(13)])]
+    assert [point.returns.item() for point in in_use([copied, source])][2] == 13.0, (
+        "nobody has seen the copy's settings"
+    )
 
 
 def test_a_table_with_gaps_is_filled_from_before():
     point = json.dumps([{"episodes": 1.0, "returns": 2.0, "reward": 3.0, "eta": {}, "guards": {}, "finite": 1.0}])
-    rows = {"training_iteration": [1, 3], "level": [5.0, 7.0], "told": [point, point]}
+    rows = {"training_iteration": [1, 3], "level": [5.0, 7.0], "told": [point, point], "own": [True, True]}
     assert [interval.level for interval in table(rows, 4)] == [5.0, 5.0, 7.0, 7.0]
 
 

@@ -171,6 +171,8 @@ def test_the_line_that_goes_on_names_the_module_that_lies_here(tmp_path, monkeyp
 def test_names_of_other_libraries_are_understood():
     for other, ours in {"lr": "learning_rate", "gamma": "discount", "lambda": "trace_decay"}.items():
         assert did_you_mean(other, VOCABULARY).startswith(f"did you mean {ours!r}?")
+    assert did_you_mean("alpha", [*VOCABULARY, "temperature"]).startswith("did you mean 'temperature'?")
+    assert did_you_mean("n_steps", ["n_step", "rollout_length"]).startswith("did you mean 'n_step'?"), "a slip"
     assert did_you_mean("gamma", ["gain", "gamut"]).startswith("did you mean 'gamut'?"), "where there is such a name"
 
 

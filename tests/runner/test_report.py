@@ -365,7 +365,7 @@ def test_a_run_that_was_given_another_length_is_measured_by_that(tmp_path):
     shown = read(write_report([folder.path], tmp_path / "a.html")).text
     assert "of 30k of 40k planned environment steps" in shown
     assert "then 40000" in shown
-    assert "selftune resume longer --steps 40000" in shown
+    assert f"selftune resume {folder.path} --steps 40000" in shown
     folder = write(tmp_path / "shorter", rows(10))
     folder.extend(1000)
     assert "planned" not in read(write_report([folder.path], tmp_path / "b.html")).text

@@ -23,7 +23,17 @@ from selftune.scenarios.robotics.control_loop import Kept, keep_rate
 from selftune.scenarios.robotics.courses import rider
 from selftune.scenarios.robotics.measures import cost, row
 from selftune.scenarios.robotics.policies import comes_with, facts, trained
-from selftune.scenarios.robotics.robots import ANT, HALF_CHEETAH, ICE, STEADY, WALKER, Robot, on_its_back, what_happens
+from selftune.scenarios.robotics.robots import (
+    ANT,
+    HALF_CHEETAH,
+    ICE,
+    STEADY,
+    WALKER,
+    Robot,
+    on_its_back,
+    places_checked,
+    what_happens,
+)
 from selftune.scenarios.robotics.strip import Pose, poses, strip
 from selftune.scenarios.story import Ask
 
@@ -292,6 +302,11 @@ def test_a_place_that_is_not_in_the_observation_is_refused(wrong):
     name = next(iter(wrong))
     with pytest.raises(SettingError, match=rf"Robot\('HalfCheetah-v5', {name}=.*a whole number from 0 to 16"):
         rider(make_agent(HALF_CHEETAH, "fixed", SMALL), HALF_CHEETAH._replace(**wrong))
+
+
+@mujoco
+def test_a_place_may_be_a_whole_number_of_numpys():
+    assert places_checked(HALF_CHEETAH._replace(speed=np.int64(8))).speed == 8  # pyright: ignore
 
 
 @mujoco

@@ -65,6 +65,7 @@ def test_a_change_comes_between_two_updates():
         ([{"field": "x", "factors": [1.0, 2.0], "every": 2048}, {"field": "y", "factors": [1, 2], "every": 512}], 1),
         ([{"field": "x", "factors": [1.0, 1.0, 0.1], "every": 1024}], 4),
         ([{"field": "x", "factors": [1.0, 0.1], "every": 1024, "start": 1536, "kind": "gradual"}], 3),
+        ([{"field": "x", "factors": [1.0, 1.0, 0.1], "every": 512, "kind": "gradual"}], 1),
         ([{"field": "x", "factors": [1.0, 1.0], "every": 512}, {"field": "y", "factors": [1, 2], "every": 1024}], 2),
     ],
 )

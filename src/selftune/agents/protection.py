@@ -5,6 +5,7 @@ agent that remembers has learned in one call is taken whole or not at all: its u
 under the tuner's guards.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -14,7 +15,7 @@ from selftune import _tree
 from selftune.agents.agent import Agent, AgentState, current
 from selftune.networks.normalisation import readable
 from selftune.tuning import Tuner, TunerInfo
-from selftune.types import Array, Int, PRNGKey, PyTree, Transitions
+from selftune.types import Array, Bool, Int, PRNGKey, PyTree, Transitions
 
 
 def protected(agent: Agent, tuning: Tuner) -> Agent:
@@ -41,22 +42,27 @@ def mended(agent: Agent, names: Sequence[str]) -> Agent:
     """
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        counted = {*names, "observation", "next_observation"}
-        whole, broken = _mended({name: getattr(batch, name) for name in counted})
+        whole, broken = _mended({name: getattr(batch, name) for name in {*names, "observation", "next_observation"}})
         after, info = agent.learn(state, batch._replace(**{name: whole[name] for name in names}), key)
-        return after, info._replace(guards=info.guards | {"numeric/experience": broken})
+        return after, info._replace(guards=info.guards | {"numeric/experience": _steps(broken)})
 
     return agent._replace(learn=learn)
 
 
-def _mended(tree: dict[str, PyTree]) -> tuple[dict[str, PyTree], Int[Array, ""]]:
-    """The same without numbers that cannot be reckoned with, and how many time steps had some."""
+def _mended(fields: dict[str, PyTree]) -> tuple[dict[str, PyTree], dict[str, Bool[Array, "T B"]]]:
+    """The same without numbers that cannot be reckoned with, and where each field but the notes had some."""
+    whole = jax.tree.map(readable, fields)
+    return whole, {name: _differ(fields[name], whole[name]) for name in fields if name != "notes"}
 
-    def mend(leaf: Array) -> tuple[Array, Array]:
-        mended = readable(leaf)
-        rows = (mended != leaf).reshape(len(leaf), -1).any(axis=1)
-        return mended, rows.sum(dtype=jnp.int32)
 
-    leaves, structure = jax.tree.flatten(tree)
-    mended, broken = zip(*map(mend, leaves), strict=True)
-    return structure.unflatten(mended), jnp.stack(broken).max()
+def _differ(before: PyTree, after: PyTree) -> Bool[Array, "T B"]:
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    return functools.reduce(jnp.logical_or, ((a != b).reshape(*a.shape[:2], -1).any(axis=2) for a, b in pairs))
+
+
+def _steps(broken: dict[str, Bool[Array, "T B"]]) -> Int[Array, ""]:
+    """How many time steps had something broken. What is seen next is what is acted upon then: one reading, once."""
+    seen_before = broken["next_observation"][:-1]
+    anew = jnp.zeros_like(broken["observation"]).at[1:].set(broken["observation"][1:] & ~seen_before)
+    others = [mask for name, mask in broken.items() if name != "observation"]
+    return functools.reduce(jnp.logical_or, others, anew).any(axis=1).sum(dtype=jnp.int32)

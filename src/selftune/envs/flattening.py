@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation, TransformAction
 
+from selftune.envs.encoding import MANY
 from selftune.errors import UnsupportedSpaceError
 
 TOGETHER = 4096
@@ -24,7 +25,8 @@ def flattened(env: gymnasium.Env) -> gymnasium.Env:
     """An environment whose spaces are one Box or one Discrete, as far as they can be; one that has them as it is.
 
     Raises:
-        UnsupportedSpaceError: Its choices, made together, are more than `TOGETHER`.
+        UnsupportedSpaceError: Its choices, made together, are more than `TOGETHER`, or what is seen is more than
+            `encoding.MANY` numbers.
     """
     seen, done = env.observation_space, env.action_space
     if not isinstance(seen, spaces.Box | spaces.Discrete) and _has_vector(seen):
@@ -38,11 +40,21 @@ def flattened(env: gymnasium.Env) -> gymnasium.Env:
 
 
 def _has_vector(space: spaces.Space) -> bool:
-    """Whether Gymnasium makes one vector of it: not of graphs, of sequences of any length, or of others' spaces."""
+    """Whether Gymnasium makes one vector of it: not of graphs, of sequences of any length, or of others' spaces.
+
+    Raises:
+        UnsupportedSpaceError: Of more than `MANY` numbers.
+    """
     try:
-        return isinstance(spaces.flatten_space(space), spaces.Box)
-    except NotImplementedError:
+        size = spaces.flatdim(space)
+    except (NotImplementedError, ValueError):  # it has none
         return False
+    if size > MANY:
+        raise UnsupportedSpaceError(
+            f"Got the observation space {space!s:.200}, whose parts make {size} numbers, one for each choice of a "
+            f"Discrete; expected at most {MANY}. Describe what has many choices by a Box."
+        )
+    return isinstance(spaces.flatten_space(space), spaces.Box)
 
 
 def _parts(space: spaces.Space) -> list[spaces.Space] | None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from selftune.errors import SettingError
 
+FIVE = "5 values, observation, reward, terminated, truncated and info"
+
 
 class Checked(gymnasium.Wrapper):
     """The same environment, whose `reset` returns two values and whose `step` returns five, the reward one number."""
@@ -26,9 +28,14 @@ class Checked(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Take a step."""
-        given: Any = self.env.step(action)
+        try:
+            given: Any = self.env.step(action)
+        except ValueError as error:  # Gymnasium's own wrappers, which lie inside, unpack it first
+            if "values to unpack (expected 5" not in str(error):
+                raise
+            raise self._other("step", None, FIVE) from error
         if not isinstance(given, tuple) or len(given) != 5:
-            raise self._other("step", given, "5 values, observation, reward, terminated, truncated and info")
+            raise self._other("step", given, FIVE)
         reward = given[1]
         if not isinstance(reward, (float, int, np.floating)):  # nearly all are, and cost no time
             self._check_reward(reward)
@@ -45,7 +52,8 @@ class Checked(gymnasium.Wrapper):
         )
 
     def _other(self, name: str, given: Any, expected: str) -> SettingError:
-        got = f"{len(given)} values" if isinstance(given, tuple) else f"a {type(given).__name__}"
+        kind = "another number of values" if given is None else f"a {type(given).__name__}"
+        got = f"{len(given)} values" if isinstance(given, tuple) else kind
         return SettingError(
             f"The {name} of {self._id} returned {got}, expected {expected}, as Gymnasium has it since 0.26. Return "
             "these; shimmy's GymV21CompatibilityV0 and GymV26CompatibilityV0 wrap environments of the old Gym."

@@ -265,10 +265,14 @@ def _in_use(point: Told, best: Sequence[int]) -> Told:
 def _levels(interval: Sequence[Told], steps: int, continuing: bool) -> Float[np.ndarray, "S M"]:
     """Of each member in the interval; `nan` where no episode ended, the lowest where it earned no number."""
     if continuing:
-        return np.nan_to_num(np.mean([point.reward for point in interval], axis=0) / steps, nan=-np.inf)
+        return _lowest_where_broken(np.mean([point.reward for point in interval], axis=0) / steps)
     episodes = np.sum([point.episodes for point in interval], axis=0)
-    earned = np.nan_to_num(np.sum([point.returns for point in interval], axis=0), nan=-np.inf)
-    return np.where(episodes > 0, earned / np.maximum(episodes, 1), np.nan)
+    earned = np.sum([point.returns for point in interval], axis=0) / np.maximum(episodes, 1)
+    return np.where(episodes > 0, _lowest_where_broken(earned), np.nan)
+
+
+def _lowest_where_broken(values: Float[np.ndarray, "S M"]) -> Float[np.ndarray, "S M"]:
+    return np.where(np.isfinite(values), values, -np.inf)
 
 
 def _scaled(name: str, x: Float[np.ndarray, " M"], scale: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:

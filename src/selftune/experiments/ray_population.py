@@ -163,6 +163,8 @@ class Interval(NamedTuple):
     level: float
     """The last that is known; no number before any episode ended."""
     points: Sequence[Told]
+    own: bool = True
+    """Whether the level is of the settings that the member has; of a copy it is its source's until an episode ends."""
 
 
 def in_use(lives: Sequence[Sequence[Interval]]) -> list[Told]:
@@ -170,15 +172,19 @@ def in_use(lives: Sequence[Sequence[Interval]]) -> list[Told]:
     points, best = [], 0
     for at_once in zip(*lives, strict=True):
         points += [jax.tree.map(lambda leaf: np.atleast_1d(leaf), point) for point in at_once[best].points]
-        best = best_known(np.array([life.level for life in at_once]), best)
+        best = best_known(np.array([life.level if life.own else math.nan for life in at_once]), best)
     return points
+
+
+COLUMNS = ("training_iteration", "level", "told", "own")
+"""Of what members report."""
 
 
 def table(rows: Any, count: int) -> list[Interval]:
     """From a member's table; one that copied a faster member goes on with that one's number, and left some out."""
     known = {
-        int(number): Interval(float(level), [Told(**point) for point in json.loads(told)])
-        for number, level, told in zip(rows["training_iteration"], rows["level"], rows["told"], strict=True)
+        int(number): Interval(float(level), [Told(**point) for point in json.loads(told)], bool(own))
+        for number, level, told, own in zip(*(rows[name] for name in COLUMNS), strict=True)
     }
     return [known[max((n for n in known if n <= number), default=min(known))] for number in range(1, count + 1)]
 
@@ -205,7 +211,8 @@ def member_class(tune: Any) -> type:
             values = {name: from_unit(name, place) for name, place in places.items()}
             self._settings = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
             self.key = keys([member_key(life.seed, int(new_config["member"]))])
-            self._sessions, self._done, self._level = self._fleet.begin(self._settings, self.key), 0, math.nan
+            self._sessions, self._done = self._fleet.begin(self._settings, self.key), 0
+            self._level, self._own = math.nan, False
             return True
 
         def step(self) -> dict[str, Any]:
@@ -220,8 +227,8 @@ def member_class(tune: Any) -> type:
             earned = sum(point.reward if life.continuing else point.returns for point in points)
             share = taken * len(points) if life.continuing else episodes
             if share:
-                self._level = earned / share if math.isfinite(earned) else -math.inf
-            return {"level": self._level, "told": json.dumps([p._asdict() for p in points])}
+                self._level, self._own = earned / share if math.isfinite(earned) else -math.inf, True
+            return {"level": self._level, "own": self._own, "told": json.dumps([p._asdict() for p in points])}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
             own = {"done": np.asarray(self._done), "level": np.asarray(self._level)}

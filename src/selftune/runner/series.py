@@ -21,6 +21,8 @@ class RunSeries:
     config: dict[str, Any]
     columns: dict[str, Float[np.ndarray, " rows"]]
     """Every numeric key of the rows: [rows], NaN where a row says null or nothing."""
+    folder: str = ""
+    """As it was named."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,7 +88,12 @@ def read(folders: Sequence[Path]) -> list[RunSeries]:
     names = [path.name for path in paths]
     opened = [RunFolder.open(folder) for folder in folders]
     return [
-        RunSeries(path.name if names.count(path.name) == 1 else str(path), folder.config, columns(folder.rows()))
+        RunSeries(
+            path.name if names.count(path.name) == 1 else str(path),
+            folder.config,
+            columns(folder.rows()),
+            str(folder.path),
+        )
         for path, folder in zip(paths, opened, strict=True)
     ]
 

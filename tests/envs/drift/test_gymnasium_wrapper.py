@@ -321,3 +321,57 @@ def test_what_nothing_reads_while_it_runs_cannot_change():
     assert not {"FRICTION", "LEG_W"} & set(walker), "read as the module is imported, and in __init__"
     with gymnasium.make("LunarLander-v3", enable_wind=True) as windy:
         assert "wind_power" in fields_of(windy)
+
+
+HELPED = """
+import functools
+import gymnasium
+import numpy as np
+
+SIZE, MASS, DRAG, SPRING, LIFT, POWER = 3, 1.0, 0.5, 2.0, 5.0, 1.5
+HALF = SIZE / 2
+
+
+def plainly(function):
+    return lambda *given: function(*given)
+
+
+class Body:
+    def __init__(self):
+        self.mass = MASS
+
+
+class Helped(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,)), gymnasium.spaces.Discrete(2)
+
+    def __init__(self):
+        self.size, self.lifted = SIZE, lambda: LIFT
+
+    def reset(self, *, seed=None, options=None):
+        self.body = Body()
+        return np.zeros(1, np.float32), {}
+
+    @plainly
+    def step(self, action):
+        return np.zeros(1, np.float32), DRAG, False, False, {}
+
+    @functools.cached_property
+    def spring(self):
+        return SPRING
+"""
+
+
+@quiet
+def test_constants_that_anything_reads_as_it_runs_can_change(tmp_path, monkeypatch):
+    """In a helper's beginning, behind a decorator, in a closure, or in another module: POWER is read nowhere here."""
+    (tmp_path / "helped_worlds.py").write_text(HELPED)
+    monkeypatch.syspath_prepend(tmp_path)
+    gymnasium.register("Helped-v0", "helped_worlds:Helped")
+    assert {name for name in what_can_drift("Helped-v0") if name.isupper()} == {
+        "MASS",
+        "DRAG",
+        "SPRING",
+        "LIFT",
+        "POWER",
+        "HALF",
+    }

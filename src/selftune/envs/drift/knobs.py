@@ -3,17 +3,18 @@
 MuJoCo            every float array of the model, such as geom_friction, body_mass, dof_damping, actuator_gear, but for
                   shapes; numbers and vectors of its options, such as opt.gravity; a part of either by name or place:
                   geom_friction.floor, opt.gravity.2
-any other         numbers of the instance, such as CartPole's force_mag, Pendulum's m; upper-case numbers that functions
-                  of its module read, such as MAIN_ENGINE_POWER; the vertical gravity of a Box2D world
+any other         numbers of the instance, such as CartPole's force_mag, Pendulum's m; upper-case numbers of its module,
+                  but for those of its making alone, such as MAIN_ENGINE_POWER; the vertical gravity of a Box2D world
 """
 
+import ast
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import partial
 from itertools import combinations
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,35 +195,35 @@ def _list(bare: Any, name: str) -> np.ndarray:
 
 
 def _constants(bare: Any) -> dict[str, Knob]:
-    """Upper-case numbers of the module in which the environment is written, and which it reads as it runs."""
+    """Upper-case numbers of the module in which the environment is written, but for those of its making alone."""
     module = sys.modules[type(bare).__module__]
-    read = {name for code in _running(module) for name in code.co_names}
-    found = {name: value for name, value in vars(module).items() if name.isupper() and _number(value) and name in read}
+    idle = _read_at_the_making(module, {kind.__name__ for kind in type(bare).__mro__})
+    found = {name: value for name, value in vars(module).items() if name.isupper() and _number(value)}
     return {
         name: Knob(value, partial(setattr, module, name), partial(getattr, module, name), shared=True)
         for name, value in found.items()
+        if name not in idle
     }
 
 
-def _running(module: ModuleType) -> Iterator[CodeType]:
-    """The code of a module's functions and methods, but for what makes an instance."""
-    for value in vars(module).values():
-        if getattr(value, "__module__", None) != module.__name__:
-            continue
-        members = dict(vars(value)) if inspect.isclass(value) else {"": value}
-        members.pop("__init__", None)
-        for member in members.values():
-            for part in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
-                function = inspect.unwrap(part) if callable(part) else None
-                if inspect.isfunction(function):
-                    yield from _nested(function.__code__)
+def _read_at_the_making(module: ModuleType, kinds: Set[str]) -> set[str]:
+    """Names that a module reads, and only as it is imported or in the `__init__` of one of these classes."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return set()
+    reads = list(_reads(tree, kinds, False))
+    return {name for name, _ in reads} - {name for name, running in reads if running}
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _nested(constant)
+def _reads(node: ast.AST, kinds: Set[str], running: bool) -> Iterator[tuple[str, bool]]:
+    """Each name that is read below a node, and whether a function reads it that may run later."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
+            yield child.id, running
+        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        making = isinstance(node, ast.ClassDef) and node.name in kinds and getattr(child, "name", "") == "__init__"
+        yield from _reads(child, kinds, running or (function and not making))
 
 
 def _gravity(bare: Any) -> dict[str, Knob]:

@@ -63,13 +63,13 @@ def bench_drift(
             of other settings; or no episode ends in so few steps.
     """
     records, rows = Records(out), []
-    before = {row.key for row in records.rows}
+    before = {row.key: row for row in records.rows}
     chosen = [(name, kind) for name in envs for kind in TASKS[name].kinds(name, ways, subjects)]
     labs = {name: _lab(name, extent, settings or {}) for name in envs}
     for name, kind in chosen:
         bench = _Bench(Cell(labs[name], kind), records, command, say)
         rows += [bench.row(one) for one in (*REFERENCES, *methods)]
-    tell_kept(sum(row.key in before for row in rows), len(rows), out, say)
+    tell_kept(sum(before.get(row.key) == row for row in rows), len(rows), out, say)
     return rows
 
 

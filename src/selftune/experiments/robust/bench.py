@@ -166,12 +166,12 @@ def bench_robust(out: Path, asked: Asked, say: Callable[[str], None] = print) ->
     """
     asked = asked.checked()
     records = Records(out, Score)
-    before, found = {row.key for row in records.rows}, list[Score]()
+    before, found = {row.key: row for row in records.rows}, list[Score]()
     for name in asked.envs:
         bench = _Bench(name, asked, records, say)
         for chosen, start in _measured(asked.methods):
             found += bench.rows(chosen, start)
-    tell_kept(sum(row.key in before for row in found), len(found), out, say)
+    tell_kept(sum(before.get(row.key) == row for row in found), len(found), out, say)
     return found
 
 

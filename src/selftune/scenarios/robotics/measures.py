@@ -103,8 +103,8 @@ def updates_before(drift: Drift, per_update: int) -> int:
     if at % per_update or at == 0:
         raise SettingError(
             f"{field} begins to change at step {at:,}; expected a multiple of {per_update:,}, the steps of an update, "
-            "so that there is something to compare with. A change begins at its start, if it is gradual or periodic, "
-            "else every so many steps after it."
+            "so that there is something to compare with. What is gradual or periodic is on its way from its start on, "
+            "all else jumps every so many steps after it."
         )
     return at // per_update
 
@@ -114,7 +114,9 @@ def _begins(drift: Drift, change: Change) -> int | None:
     table = drift.table(change)
     if np.ptp(table) == 0.0:
         return None
-    return change.start if change.kind in BLENDED else next(change.boundaries(LARGEST, table), None)
+    if change.kind not in BLENDED:
+        return next(change.boundaries(LARGEST, table), None)
+    return change.start + int(np.argmax(table != np.roll(table, -1))) * change.every
 
 
 def windows(values: Float[np.ndarray, " P"], window: int) -> Float[np.ndarray, " W"]:

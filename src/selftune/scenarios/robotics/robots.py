@@ -73,7 +73,8 @@ def places_checked(robot: Robot) -> Robot:
     observed = spaces_of(robot.env)[0]
     size = observed.encoded_shape[0]
     for name, place in {"speed": robot.speed, "pitch": robot.pitch}.items():
-        if place is not None and (isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < size):
+        whole = isinstance(place, int | np.integer) and not isinstance(place, bool)
+        if place is not None and not (whole and 0 <= place < size):
             raise SettingError(
                 f"Got Robot({robot.env!r}, {name}={place!r}), expected its place in the observation, a whole number "
                 f"from 0 to {size - 1}."
