@@ -8,6 +8,7 @@ import base64
 import hashlib
 import html
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from selftune.envs.own_modules import resume_command
 from selftune.errors import SettingError
 from selftune.runner.figures import COLOURS, Card, Figures
 from selftune.runner.run_folder import write_whole
@@ -204,7 +204,7 @@ def _commands(runs: Sequence[RunSeries]) -> str:
     for run in runs:
         told.append(str(run.config.get("command", "-")))
         if (longer := run.config.get("extended")) is not None:
-            told.append(f"{resume_command(run.folder, str(run.settings.get('env')))} --steps {longer}")
+            told.append(shlex.join(["selftune", "resume", run.folder, "--steps", str(longer)]))
     return "".join(f"<pre><code>{html.escape(command)}</code></pre>" for command in told)
 
 
