@@ -47,7 +47,7 @@ def _has_vector(space: spaces.Space) -> bool:
     """
     try:
         size = spaces.flatdim(space)
-    except (NotImplementedError, ValueError):  # it has none
+    except (NotImplementedError, ValueError):  # a space without a size
         return False
     if size > MANY:
         raise UnsupportedSpaceError(
