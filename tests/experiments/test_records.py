@@ -50,3 +50,5 @@ def test_another_file_is_refused_and_kept(tmp_path):
     with pytest.raises(RunFolderError, match="Move it away"):
         Records(tmp_path / "rows.json")
     assert (tmp_path / "rows.json").read_text() == '[{"surprise": 1}]'
+    with pytest.raises(RunFolderError, match="holds no rows of results"):
+        Records(tmp_path)

@@ -50,3 +50,4 @@ def test_rank_correlation_by_hand():
     # Spearman: 1 - 6 * (1 + 1 + 0) / (3 * 8)
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 3.0])) == pytest.approx(0.5)
     assert rank_correlation(np.ones(3), np.arange(3.0)) == 0.0
+    assert np.isnan(rank_correlation(np.arange(3.0), np.array([1.0, np.nan, 2.0])))

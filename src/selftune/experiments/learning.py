@@ -15,7 +15,7 @@ import numpy as np
 
 from selftune.agents.tuners import DEFAULT
 from selftune.envs.opening import spaces_of
-from selftune.errors import SettingError, did_you_mean
+from selftune.errors import RunFolderError, SettingError, did_you_mean
 from selftune.experiments.contest.methods import changed_since, constants
 from selftune.runner.evaluating import evaluate_run
 from selftune.runner.run_folder import write_whole
@@ -87,30 +87,53 @@ def bench_learning(
         say: Where a line after each run goes.
 
     Raises:
-        SettingError: An unknown task.
+        SettingError: An unknown task, or no seed.
+        RunFolderError: The file holds something else.
     """
     names = [task.name for task in TASKS]
     for name in only:
         if name not in names:
             raise SettingError(f"There is no task {name!r}; {did_you_mean(name, names)}")
-    results = json.loads(out.read_text()) if out.exists() else {}
-    for task in TASKS:
-        if only and task.name not in only:
-            continue
-        told = _begun(task, results.get(task.name))
-        results[task.name] = told
+    if seeds is not None and seeds < 1:
+        raise SettingError(f"seeds={seeds}; expected at least 1.")
+    tasks = [task for task in TASKS if not only or task.name in only]
+    results = _read(out)
+    for task in tasks:
+        results[task.name] = _begun(task, results.get(task.name))
         for seed in range(task.seeds if seeds is None else seeds):
-            if (known := told["runs"].get(str(seed))) is not None:
-                if changed_since(known, task.agent, task.actions, DEFAULT):
-                    say(
-                        f"{task.name} seed {seed}: kept, but of an earlier recipe; take it out of {out} to run it again"
-                    )
+            if (known := results[task.name]["runs"].get(str(seed))) is not None:
+                if why := _out_of_date(task, known):
+                    say(f"{task.name} seed {seed}: kept, but {why}; take it out of {out} to run it again")
                 continue
-            told["runs"][str(seed)] = _run(task, seed) | constants(task.agent, task.actions(), DEFAULT)
+            ran = _run(task, seed) | constants(task.agent, task.actions(), DEFAULT)
+            results |= _read(out)  # others may have written meanwhile
+            told = results[task.name] = _begun(task, results.get(task.name))
+            told["runs"][str(seed)] = ran
             told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())
-            say(f"{task.name} seed {seed}: {told['runs'][str(seed)]['evaluation']:.1f} (bar {task.bar:g})")
+            say(f"{task.name} seed {seed}: {ran['evaluation']:.1f} (bar {task.bar:g})")
     return results
+
+
+def _read(out: Path) -> dict[str, Any]:
+    """What was measured before, by task."""
+    try:
+        told = json.loads(out.read_text()) if out.exists() else {}
+        if not all({"steps", "settings", "runs"} <= known.keys() for known in told.values()):
+            raise ValueError("a task without steps, settings or runs")
+        return told
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunFolderError(
+            f"{out} holds no results of bench learning ({error}). Move it away to begin anew, or give another file to "
+            "--out."
+        ) from error
+
+
+def _out_of_date(task: Task, run: Mapping[str, Any]) -> str | None:
+    """Why a run is not what would be run today, as far as it tells."""
+    if "recipe" not in run:
+        return "it does not tell of which recipe"
+    return "of an earlier recipe" if changed_since(run, task.agent, task.actions, DEFAULT) else None
 
 
 def _begun(task: Task, known: dict[str, Any] | None) -> dict[str, Any]:

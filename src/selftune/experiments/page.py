@@ -14,9 +14,9 @@ def page_beside(results: Path) -> Path:
     """Where the page of some results goes.
 
     Raises:
-        SettingError: The results themselves are to go there.
+        SettingError: The results themselves are to go there, or have no name.
     """
-    if results.suffix == ".html":
+    if not results.name or results.suffix == ".html":
         raise SettingError(
             f"--out got {results}: results are JSON and their page goes beside them; expected FILE.json."
         )

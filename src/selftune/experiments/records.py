@@ -99,7 +99,7 @@ class Records(Generic[Kind]):
         try:
             told = json.loads(self.path.read_text()) if self.path.exists() else []
             return [self._kind(**row) for row in told]
-        except (TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             raise RunFolderError(
                 f"{self.path} holds no rows of results ({error}). Move it away to begin anew."
             ) from error

@@ -88,11 +88,11 @@ def paired_ratio(
 
 
 def rank_correlation(one: Float[np.ndarray, "... N"], other: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "..."]:
-    """Spearman's, in [-1, 1], along the last axis; 0 where one of them never changes."""
+    """Spearman's, in [-1, 1], along the last axis; 0 where one of them never changes, NaN where one holds a NaN."""
     a, b = _ranks(one), _ranks(other)
     spread = np.asarray(a.std(axis=-1) * b.std(axis=-1))
     together = (a * b).mean(axis=-1)
-    return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
+    return np.where(spread == 0, 0.0, together / np.where(spread == 0, 1.0, spread))
 
 
 def _ranks(values: Float[np.ndarray, "... N"]) -> Float[np.ndarray, "... N"]:

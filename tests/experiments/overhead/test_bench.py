@@ -48,6 +48,28 @@ def test_rows_are_measured_once_and_written_with_their_circumstances(tmp_path):
     assert len(said) == 3
     assert bench_overhead(out, ["counted"], say=said.append, parts=part(asked)) == rows
     assert asked == ["one", "two"]
+    assert said[-1].startswith("2 of 2 rows were in ")
+
+
+@pytest.mark.parametrize("elsewhere", [{"machine": "aarch64, 96 cores, gpu"}, {"versions": "selftune 0.0.1"}])
+def test_what_was_measured_elsewhere_says_nothing_about_here(tmp_path, elsewhere):
+    out, asked = tmp_path / "rows.json", []
+    bench_overhead(out, say=lambda line: None, parts=part(asked))
+    told = json.loads(out.read_text())
+    told[1]["details"] |= elsewhere
+    out.write_text(json.dumps(told))
+    rows = bench_overhead(out, say=lambda line: None, parts=part(asked))
+    assert asked == ["one", "two", "two"]
+    assert elsewhere.items() & rows[1].details.items() == set()
+
+
+def test_a_table_shows_rows_of_one_size(tmp_path):
+    out, other = tmp_path / "rows.json", part([])["counted"]
+    bench_overhead(out, say=lambda line: None, parts={"counted": other})
+    longer = Part(lambda say: [block._replace(steps=99) for block in other.full(say)], other.full)
+    rows = bench_overhead(out, say=lambda line: None, parts={"counted": longer})
+    assert [row.steps for row in rows] == [99, 99]
+    assert len(Records(out).rows) == 4
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path):

@@ -75,7 +75,6 @@ def test_scaling():
     *by_number, seeds, _ = scaling.blocks(SCALING, print)
     assert ["metaparameters: 1" in block.experiment for block in by_number] == [True, False]
     row = measured(seeds)["seeds: 2"]
-    assert row.value == (1.0, 1.0, 1.0)
     assert row.details["steps_per_second"] == pytest.approx(2 * seeds.steps / row.details["milliseconds"] * 1000)
 
 
@@ -149,3 +148,11 @@ def test_stable_baselines_answers():
     with worker(command) as ask:
         assert ask("version")[0].isdigit()
         assert ask("steps per second") > 0
+
+
+def test_a_scale_is_told_in_units_of_its_first_entry():
+    seconds = {"seeds: 1": np.full(3, 2.0), "seeds: 4": np.full(3, 5.0)}
+    found = scaling._rows(seconds, {"seeds: 1": 100, "seeds: 4": 400}, ["seeds: 4"])
+    assert [(row.row, row.value.estimate, row.details["steps_per_second"]) for row in found] == [
+        ("seeds: 4", 2.5, 80.0)
+    ]

@@ -19,15 +19,16 @@ def counted(monkeypatch):
     """An experiment of two rows, and which were measured."""
     measured = []
 
-    def rows(records, say):
+    def rows(found):
         for name in ("one", "two"):
-            if records.find("counted", name, 10) is None:
+            if not found(name, 10, 3):
                 measured.append(name)
                 yield measuring.row_of_runs(
                     "counted", name, 10, [1.0, 2.0, 3.0], "2", {"curve": np.array([1.23456789])}
                 )
 
-    monkeypatch.setattr(published, "EXPERIMENTS", {"counted": published.Experiment(rows, rows)})
+    of = published._of("counted", rows)
+    monkeypatch.setattr(published, "EXPERIMENTS", {"counted": published.Experiment(of, of)})
     return measured
 
 
@@ -43,7 +44,8 @@ def test_rows_are_measured_once(tmp_path, counted):
     (tmp_path / "rows.json").write_text(json.dumps(told[1:]))
     published.bench_published(tmp_path / "rows.json", say=said.append)
     assert counted == ["one", "two", "one"]
-    assert len(said) == 3
+    assert len(said) == 4
+    assert said[-1].startswith("1 of 2 rows were in "), "those that are kept are said to be"
 
 
 def test_the_full_size_is_not_satisfied_by_rows_of_the_reduced_one(tmp_path, monkeypatch):
@@ -71,10 +73,12 @@ def test_a_terminal_of_eighty_columns_has_room_for_every_number():
     rows = [
         Row("two_colors", "ours: MG-context, 0.2", 9_999_840, 5, -0.123456, -0.234567, -0.0123456, "", None, {}),
         Row("gradients", "exact [bold]", 640, 30, 1.0, 1.0, 1.0, "", "1.29 (0.08), Luketina et al., 10M steps", {}),
+        Row("gradients", "once", 8, 1, 0.75, 0.75, 0.75, "", None, {}),
     ]
     console = Console(width=80, file=StringIO())
     console.print(table(rows))
     shown = console.file.getvalue()
     assert "…" not in shown
+    assert "0.75 [" not in shown, "a single run has no interval"
     for told in ("10M", "-0.123 [-0.235, -0.0123]", "640", "1 [1, 1]", "[bold]", "(0.08)"):
         assert told in shown

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import selftune as st
 from selftune.envs.worlds import mazes, world
@@ -57,3 +58,20 @@ def test_a_whole_window_of_exact_updates_meets_the_truth_and_a_shorter_one_is_bi
     assert whole.correlations()[0] > 0.9999
     assert whole.bias() < 1e-3
     assert gradients.compare_random(st.truncated(1), False, 1, 1).bias() > 0.3
+
+
+def test_in_the_maze_a_bootstrapped_target_feels_the_entropy_cost():
+    # The first update starts at the uniform policy, whose entropy has no slope: what differentiates it alone finds 0.
+    truth = gradients.maze_truth(False, 1)
+    estimator = gradients.estimators(gradients.UPDATES["maze"], False)["bootstrapped(7, 2)"]
+    compared = gradients.compare_maze(estimator, False, 1, truth)
+    assert compared.correlations()[0] > 0.99
+    assert np.linalg.norm(compared.estimates) > 0.1 * np.linalg.norm(truth)
+
+
+def test_the_noise_of_a_mean_of_few_estimates_is_no_bias():
+    chance, truth = np.random.default_rng(0), np.ones((4, 25))
+    noisy = truth[:, None] + 2.0 * chance.standard_normal((4, 8, 25))
+    assert gradients.Compared(noisy, truth).bias() < 0.25, "the mean of eight is .7 away"
+    assert gradients.Compared(noisy + 0.5, truth).bias() == pytest.approx(0.5, abs=0.15)
+    assert gradients.Compared(truth[:, None] + 0.5, truth).bias() == pytest.approx(0.5)

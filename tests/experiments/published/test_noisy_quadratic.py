@@ -23,3 +23,10 @@ def test_greed_lowers_the_rate_and_forward_mode_does_not():
     far = quadratic.live(st.forward(unroll=10), 1, 3000).rates[0]
     assert greedy[-1] < 0.25 * greedy[0]
     assert 0.7 < far[-1] / far[0] < 2.0
+
+
+def test_a_loss_is_compared_with_the_best_constants_at_the_same_updates():
+    rate = np.array([quadratic.best_constant_rate()[0]])
+    losses = np.array([quadratic.constant_rate_loss(rate, 10 * (update + 1))[0] for update in range(40)])
+    lives = quadratic.Lives(np.full((2, 40), rate[0]), np.stack([losses, 3.0 * losses]))
+    np.testing.assert_allclose(quadratic.relative_loss(lives, 10, 5), [1.0, 3.0], rtol=1e-9)

@@ -158,7 +158,7 @@ def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path, monkeypatch
 
     monkeypatch.setattr(two_colors_runs, "run", fake)
     line = Line("AC", Method(window=2), NUMBERS, (1.24, 0.09))
-    row = measured(line, TINY, 640, (0, 1), records, print)
+    row = measured(line, TINY, 640, (0, 1), "what measures it", records, print)
     assert ran == [(set(NUMBERS), (0, 1), 640)]
     assert row.ours == pytest.approx(2.0)  # ten times the mean of .15 and .25
     assert row.details["returns"] == [1.5, 2.5]
@@ -166,8 +166,40 @@ def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path, monkeypatch
     assert row.details["standard_deviation"] == pytest.approx(0.5**0.5, abs=1e-4)
     assert row.ci_low <= row.ours <= row.ci_high
     assert not row.details["within_two_deviations"]
-    assert measured(line, TINY, 640, (0, 1), Records(records.path), print).ours == row.ours
+    [written] = Records(records.path).rows
+    assert written.command == "what measures it"
+    assert "jax" in written.details["versions"], "also where the bench is interrupted before it hears of the row"
+    said = []
+    again = Records(records.path)
+    assert measured(line, TINY, 640, (0, 1), "what measures it", again, said.append).ours == row.ours
+    assert not said
+    dearer = line._replace(numbers={**NUMBERS, "entropy_cost": 0.9}, method=line.method._replace(features=("error",)))
+    measured(dearer, TINY, 640, (0, 1), "what measures it", again, said.append)
+    assert said[0].startswith("AC: kept, but measured with other numbers, features;")
     assert len(ran) == 1
+
+
+def test_another_method_does_not_go_on_with_what_a_row_of_that_name_has_lived(tmp_path, monkeypatch):
+    kept = []
+
+    def fake(build, varied, seeds, steps, keep, say):
+        kept.append(keep)
+        return Outcome(np.array([[0.1, 0.2]]), np.array([[0.5, 0.4]]), window=320)
+
+    monkeypatch.setattr(two_colors_runs, "run", fake)
+    first, later = (st.MetaParam(value, st.unit) for value in (0.5, 0.2))
+    methods = (
+        Method(),
+        Method(("error",)),
+        Method(judge_entropy=0.1),
+        Method(estimator=st.truncated(15)),
+        Method(learned={"entropy_cost": first}),
+        Method(learned={"entropy_cost": later}),
+    )
+    for number, method in enumerate(methods):
+        records = Records(tmp_path / str(number) / "published.json")
+        measured(Line("AC", method, NUMBERS), TINY, 640, (0,), "", records, print)
+    assert len({keep.name for keep in kept}) == len(methods)
 
 
 def test_values_around_flips_are_aligned_with_them():

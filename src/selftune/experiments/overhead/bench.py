@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from selftune.errors import SettingError, did_you_mean
 from selftune.experiments.overhead import agents, compilation, end_to_end, libraries, scaling, updates
 from selftune.experiments.overhead.measuring import Block, Say, missing, row_of
-from selftune.experiments.records import Records, Row, circumstances
+from selftune.experiments.records import Records, Row, circumstances, tell_kept
 
 Blocks: TypeAlias = Callable[[Say], Iterator[Block]]
 
@@ -40,7 +40,7 @@ PARTS: Mapping[str, Part] = {
 def bench_overhead(
     out: Path, only: Sequence[str] = (), full: bool = False, say: Say = print, parts: Mapping[str, Part] = PARTS
 ) -> list[Row]:
-    """Measure what is not there yet, or in fewer rounds; every row is on disk as soon as it is known.
+    """Measure what is not there yet, in fewer rounds, or from elsewhere; every row is on disk as soon as it is known.
 
     Args:
         out: The results, a JSON file.
@@ -50,7 +50,7 @@ def bench_overhead(
         parts: From which to choose.
 
     Returns:
-        The rows of these parts.
+        The rows of these parts, in this size.
 
     Raises:
         SettingError: An unknown part, or another interpreter that does not do its work.
@@ -58,14 +58,17 @@ def bench_overhead(
     for name in only:
         if name not in parts:
             raise SettingError(f"The bench has no part {name!r}; {did_you_mean(name, parts)}")
-    records, asked = Records(out), list(only or parts)
-    for name in asked:
+    records, asked, kept = Records(out), set(), 0
+    for name in only or parts:
         command = f"selftune bench overhead --only {name}{' --full' if full else ''}"
         for block in (parts[name].full if full else parts[name].reduced)(say):
             names = missing(block, records)
+            asked |= {(block.experiment, row, block.steps) for row in block.rows}
+            kept += len(block.rows) - len(names)
             for measured in block.measure(names) if names else ():
                 load = f"{os.getloadavg()[0]:.2g}" if hasattr(os, "getloadavg") else None
                 row = row_of(block, measured, command, {"part": name, "load": load, **circumstances()})
                 records.add(row)
                 say(f"{row.experiment}, {row.row}: {row.ours:.3g} [{row.ci_low:.3g}, {row.ci_high:.3g}]")
-    return [row for row in records.rows if row.details.get("part") in asked]
+    tell_kept(kept, len(asked), out, say)
+    return [row for row in records.rows if row.key in asked]

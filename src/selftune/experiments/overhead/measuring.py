@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from selftune.experiments.records import Records, Row, already_measured
+from selftune.experiments.records import Records, Row, already_measured, circumstances
 from selftune.experiments.statistics import Interval
 
 Say: TypeAlias = Callable[[str], None]
@@ -36,10 +36,13 @@ class Block(NamedTuple):
 
 
 def missing(block: Block, records: Records[Row]) -> list[str]:
-    """The rows that were not measured yet, or in fewer rounds."""
-    return [
-        name for name in block.rows if not already_measured(records, block.experiment, name, block.steps, block.rounds)
-    ]
+    """The rows that were not measured yet, or in fewer rounds, on another machine or with other versions."""
+
+    def there(name: str) -> bool:
+        known = already_measured(records, block.experiment, name, block.steps, block.rounds)
+        return known is not None and circumstances().items() <= known.details.items()
+
+    return [name for name in block.rows if not there(name)]
 
 
 def row_of(block: Block, measured: Measured, command: str, details: Mapping[str, Any]) -> Row:

@@ -12,14 +12,14 @@ from selftune.experiments.published.measuring import Found
 from selftune.experiments.published.two_colors import actor_critic_rows
 from selftune.experiments.published.two_colors_flips import flip_rate_rows
 from selftune.experiments.published.two_colors_q import q_lambda_rows
-from selftune.experiments.records import Records, Row, circumstances
+from selftune.experiments.records import Records, Row, circumstances, tell_kept
 
 Say: TypeAlias = Callable[[str], None]
 Rows: TypeAlias = Callable[[Records, Say], Iterator[Row]]
 
 
 class Experiment(NamedTuple):
-    """One experiment in two sizes; each yields rows as they are measured, and passes over what is there already."""
+    """One experiment in two sizes; each yields rows as they are measured, and those that were measured before."""
 
     reduced: Rows
     """Minutes."""
@@ -29,11 +29,17 @@ class Experiment(NamedTuple):
 
 def _of(name: str, rows: Callable[[Found], Iterator[Row]]) -> Rows:
     def of(records: Records, say: Say) -> Iterator[Row]:
+        kept: dict[tuple, Row] = {}
+
         def found(row: str, steps: int, runs: int) -> bool:
             known = records.find(name, row, steps)
-            return known is not None and known.details.get("draws", known.seeds) >= runs
+            if known is None or known.details.get("draws", known.seeds) < runs:
+                return False
+            kept[known.key] = known
+            return True
 
-        return rows(found)
+        yield from rows(found)
+        yield from kept.values()
 
     return of
 
@@ -75,12 +81,15 @@ def bench_published(
         if name not in EXPERIMENTS:
             raise SettingError(f"There is no experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
     records = Records(out)
+    before, asked, now = {row.key for row in records.rows}, set(), set()
     for name in only or EXPERIMENTS:
         command = f"selftune bench published --only {name}{' --full' if full else ''}"
         size = EXPERIMENTS[name].full if full else EXPERIMENTS[name].reduced
         for row in size(records, say):
-            if "machine" in row.details:  # measured earlier
-                continue
-            records.add(replace(row, command=command, details={**row.details, **circumstances()}))
-            say(f"{row.experiment}, {row.row}: {row.ours:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]")
+            asked.add(row.key)
+            if "machine" not in row.details:  # nobody has written it yet
+                records.add(replace(row, command=command, details={**row.details, **circumstances()}))
+                now.add(row.key)
+                say(f"{row.experiment}, {row.row}: {row.ours:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]")
+    tell_kept(len(asked & before - now), len(asked), out, say)
     return records.rows

@@ -99,6 +99,13 @@ def live(estimator: Estimator, seeds: int, updates: int = STEPS) -> Lives:
     return Lives(rates, losses)
 
 
+def relative_loss(lives: Lives, window: int, last: int) -> Float[np.ndarray, " N"]:
+    """The mean loss at the last meta-updates over that of the best constant rate at the same updates."""
+    rate, count = np.array([best_constant_rate()[0]]), lives.losses.shape[1]
+    beside = [constant_rate_loss(rate, window * (count - ago)) for ago in range(last)]
+    return lives.losses[:, -last:].mean(1) / np.mean(beside)
+
+
 def reduced(found: Found) -> Iterator[Row]:
     """Three seeds."""
     return _rows(found, 3)
@@ -110,7 +117,7 @@ def full(found: Found) -> Iterator[Row]:
 
 
 def _rows(found: Found, seeds: int) -> Iterator[Row]:
-    rate, lowest = best_constant_rate()
+    rate, _ = best_constant_rate()
     for name, estimator in progress(list(ESTIMATORS.items()), "noisy quadratic"):
         rows = {"rate": f"{name}, final rate / best constant", "loss": f"{name}, final loss / best constant"}
         if all(found(row, STEPS, seeds) for row in rows.values()):
@@ -121,4 +128,4 @@ def _rows(found: Found, seeds: int) -> Iterator[Row]:
         published = "orders of magnitude below 1 (Wu et al. 2018)" if name.startswith("truncated") else None
         ratios = np.exp(np.log(lives.rates[:, -last:]).mean(1)) / rate
         yield row_of_runs("noisy_quadratic", rows["rate"], STEPS, ratios, published, curve)
-        yield row_of_runs("noisy_quadratic", rows["loss"], STEPS, lives.losses[:, -last:].mean(1) / lowest)
+        yield row_of_runs("noisy_quadratic", rows["loss"], STEPS, relative_loss(lives, estimator.window, last))

@@ -24,6 +24,7 @@ def _narrow(experiment: str, rows: Iterable[Row]) -> Table:
     shown.add_column("published", overflow="fold")
     for row in rows:
         if row.experiment == experiment:
-            ours = f"{row.ours:.3g} [{row.ci_low:.3g}, {row.ci_high:.3g}]"
+            interval = f" [{row.ci_low:.3g}, {row.ci_high:.3g}]" if row.seeds > 1 else ""
+            ours = f"{row.ours:.3g}{interval}"
             shown.add_row(escape(row.row), count(row.steps), str(row.seeds), escape(ours), escape(row.published or ""))
     return shown

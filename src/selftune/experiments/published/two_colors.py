@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from selftune import estimators, metaparams
 from selftune.experiments.published.two_colors_agent import Agent, Method, Settings, agent, networks
-from selftune.experiments.published.two_colors_runs import Outcome, recorded
+from selftune.experiments.published.two_colors_runs import Outcome, first_values, recorded
 from selftune.experiments.published.two_colors_stream import Stream, best_return
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
@@ -130,24 +130,44 @@ def actor_critic_rows(
     """
     steps = (REDUCED if reduced else FULL) if steps is None else steps
     seeds = (REDUCED_SEEDS if reduced else FULL_SEEDS) if seeds is None else seeds
-    jobs = [functools.partial(measured, line, settings, steps, seeds, records) for line in lines(settings)]
+    command = COMMAND if reduced else f"{COMMAND} --full"
+    jobs = [functools.partial(measured, line, settings, steps, seeds, command, records) for line in lines(settings)]
     return side_by_side(jobs, say)
 
 
 def measured(
-    line: Line, settings: Settings, steps: int, seeds: Sequence[int], records: Records[Row], say: Callable[[str], None]
+    line: Line,
+    settings: Settings,
+    steps: int,
+    seeds: Sequence[int],
+    command: str,
+    records: Records[Row],
+    say: Callable[[str], None],
 ) -> Row:
-    """One row: from the records, or run now and added to them."""
+    """One row: from the records, or run now and added to them; `command` is what measures it again."""
     build = functools.partial(_built, line.method, settings)
-    tell = functools.partial(_row, line, settings, steps, seeds)
-    return recorded(EXPERIMENT, line, settings, steps, seeds, build, tell, records, say)
+    tell = functools.partial(_row, line, settings, steps, seeds, command)
+    return recorded(EXPERIMENT, line, _told(line, settings), settings, steps, seeds, build, tell, records, say)
+
+
+def _told(line: Line, settings: Settings) -> dict[str, Any]:
+    """What makes a line what it is."""
+    method, stream = line.method, settings.stream
+    return {
+        "numbers": {name: number for name, number in line.numbers.items() if name not in method.learned},
+        "features": list(method.features),
+        "estimator": getattr(method.estimator, "name", None),
+        "judge_entropy": method.judge_entropy,
+        "begins": first_values(method.learned),
+        "stream": {name: getattr(stream, name) for name in stream._fields},
+    }
 
 
 def _built(method: Method, settings: Settings, numbers: Mapping[str, Any]) -> Agent:
     return agent(method, settings, numbers)
 
 
-def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outcome: Outcome) -> Row:
+def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], command: str, outcome: Outcome) -> Row:
     stream = settings.stream
     returns = 10.0 * outcome.returns
     interval = bootstrap([returns], mean)
@@ -156,10 +176,6 @@ def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outco
         "returns": [round(float(value), 4) for value in returns],
         "standard_deviation": round(float(returns.std(ddof=1)), 4) if len(returns) > 1 else None,
         "seeds": list(seeds),
-        "numbers": {name: number for name, number in line.numbers.items() if name not in line.method.learned},
-        "features": list(line.method.features),
-        "estimator": getattr(line.method.estimator, "name", None),
-        "stream": {name: getattr(stream, name) for name in stream._fields},
         "best_possible": round(10.0 * float(best_return(bool(stream.respawn_all), float(stream.step_cost))), 3),
         "reward_curve": outcome.curve(),
         "reward_around_flips": outcome.around_flips(outcome.reward, stream.flip_every),
@@ -170,4 +186,4 @@ def _row(line: Line, settings: Settings, steps: int, seeds: Sequence[int], outco
         center, deviation = line.published
         published = f"{center:.2f} ({deviation:.2f}), Luketina et al. 2022, table 1, 10M steps"
         details["within_two_deviations"] = bool(abs(interval.estimate - center) <= 2.0 * deviation)
-    return Row(EXPERIMENT, line.name, steps, len(seeds), *interval, COMMAND, published, details)
+    return Row(EXPERIMENT, line.name, steps, len(seeds), *interval, command, published, details)

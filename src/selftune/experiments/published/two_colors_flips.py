@@ -13,6 +13,7 @@ from selftune.experiments.published.two_colors_agent import Settings
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
 
+COMMAND = "selftune bench published --only two_colors_flips"
 RATES = (10_000, 25_000, 50_000, 100_000)
 """Steps between two swaps."""
 COMPARED = (FIXED, OURS)
@@ -32,10 +33,11 @@ def flip_rate_rows(
     steps = (REDUCED if reduced else FULL) if steps is None else steps
     seeds = (REDUCED_SEEDS if reduced else FULL_SEEDS) if seeds is None else seeds
     known = {line.name: line for line in lines(settings)}
+    command = COMMAND if reduced else f"{COMMAND} --full"
 
     def job(every: int, name: str) -> Callable[[Callable[[str], None]], Row]:
         changed = settings._replace(stream=settings.stream._replace(flip_every=every))
         line = Line(f"{name}, swaps every {every}", known[name].method, known[name].numbers)
-        return functools.partial(measured, line, changed, steps, seeds, records)
+        return functools.partial(measured, line, changed, steps, seeds, command, records)
 
     return side_by_side([job(every, name) for every in RATES for name in COMPARED], say)

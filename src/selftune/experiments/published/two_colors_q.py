@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from selftune import metaparams, optim
-from selftune.experiments.published.two_colors_runs import Outcome, recorded
+from selftune.experiments.published.two_colors_runs import Outcome, first_values, recorded
 from selftune.experiments.published.two_colors_stream import ACTIONS, ENV, Place, Stream, begin
 from selftune.experiments.records import Records, Row
 from selftune.experiments.side_by_side import side_by_side
@@ -203,7 +203,8 @@ def q_lambda_rows(
 ) -> Iterator[Row]:
     """The rows of the table, each kept in `records` as soon as it is there; those that are there are not run again."""
     steps = (REDUCED if reduced else FULL) if steps is None else steps
-    jobs = [functools.partial(_measured, line, settings, steps, seeds, records) for line in q_lines(settings)]
+    command = COMMAND if reduced else f"{COMMAND} --full"
+    jobs = [functools.partial(_measured, line, settings, steps, seeds, command, records) for line in q_lines(settings)]
     return side_by_side(jobs, say)
 
 
@@ -212,31 +213,40 @@ def _measured(
     settings: QSettings,
     steps: int,
     seeds: Sequence[int],
+    command: str,
     records: Records[Row],
     say: Callable[[str], None],
 ) -> Row:
     build = functools.partial(_built, line.epsilon, settings)
-    tell = functools.partial(_row, line, settings, steps, seeds)
-    return recorded(EXPERIMENT, line, settings, steps, seeds, build, tell, records, say)
+    tell = functools.partial(_row, line, settings, steps, seeds, command)
+    return recorded(EXPERIMENT, line, _told(line, settings), settings, steps, seeds, build, tell, records, say)
+
+
+def _told(line: QLine, settings: QSettings) -> dict[str, Any]:
+    """What makes a line what it is."""
+    stream = settings.stream
+    return {
+        "numbers": dict(line.numbers),
+        "begins": first_values({} if line.epsilon is None else {"epsilon": line.epsilon}),
+        "target_steps": settings.target_steps,
+        "softness": settings.softness,
+        "stream": dict(zip(stream._fields, stream, strict=True)),
+    }
 
 
 def _built(epsilon: metaparams.MetaParam | None, settings: QSettings, numbers: Mapping[str, Any]) -> QAgent:
     return q_agent(epsilon, settings, numbers)
 
 
-def _row(line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], outcome: Outcome) -> Row:
+def _row(line: QLine, settings: QSettings, steps: int, seeds: Sequence[int], command: str, outcome: Outcome) -> Row:
     returns, stream = 10.0 * outcome.returns, settings.stream
     details = {
         "unit": "reward a step times ten: millions for 10M steps",
         "returns": [round(float(value), 4) for value in returns],
         "seeds": list(seeds),
-        "numbers": dict(line.numbers),
-        "target_steps": settings.target_steps,
-        "softness": settings.softness,
-        "stream": dict(zip(stream._fields, stream, strict=True)),
         "reward_curve": outcome.curve(),
         "epsilon_around_flips": outcome.around_flips(outcome.told, stream.flip_every),
     }
     center, deviation = line.published
     published = f"{center:.2f} ({deviation:.2f}), Luketina et al. 2022, table 1, 10M steps"
-    return Row(EXPERIMENT, line.name, steps, len(seeds), *bootstrap([returns], mean), COMMAND, published, details)
+    return Row(EXPERIMENT, line.name, steps, len(seeds), *bootstrap([returns], mean), command, published, details)

@@ -1,7 +1,9 @@
 """Whole runs of an agent in the stream: many seeds or settings in one compiled program, in chunks, resumable."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +12,8 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from selftune.errors import SettingError
-from selftune.experiments.records import Records, Row, already_measured
+from selftune.experiments.records import Records, Row, already_measured, circumstances
+from selftune.metaparams import MetaParam
 from selftune.runner.arrays import pack, unpack
 from selftune.runner.run_folder import write_whole
 from selftune.types import Float, PyTree
@@ -113,6 +116,7 @@ def run(
 def recorded(
     experiment: str,
     line: Line,
+    told: Mapping[str, Any],
     settings: Any,
     steps: int,
     seeds: Sequence[int],
@@ -126,6 +130,7 @@ def recorded(
     Args:
         experiment: Whose table it is.
         line: What the row is called, and the numbers that its agent is built with.
+        told: All that makes the line what it is, for the details of its row, as JSON takes it.
         settings: What the table's rows share.
         steps: Of each run.
         seeds: Of the runs.
@@ -134,15 +139,25 @@ def recorded(
         records: Results; beside their file the state of a row that is under way.
         say: Told the mean reward of every chunk.
     """
+    told = json.loads(json.dumps(told))
     known = already_measured(records, experiment, line.name, steps, len(seeds))
     if known is not None:
+        if changed := [name for name in told if name in known.details and known.details[name] != told[name]]:
+            say(f"{line.name}: kept, but measured with other {', '.join(changed)}; take it out of {records.path}.")
         return known
-    keep = state_file(records.path.parent, line.name, line.numbers, settings, steps, tuple(seeds))
+    keep = state_file(records.path.parent, line.name, line.numbers, told, settings, steps, tuple(seeds))
     varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}
     row = tell(run(build, varied, seeds, steps, keep, lambda told: say(f"{line.name}: {told}")))
+    row = replace(row, details={**row.details, **told, **circumstances()})
     records.add(row)
     keep.unlink(missing_ok=True)
+    say(f"{experiment}, {line.name}: {row.ours:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]")
     return row
+
+
+def first_values(learned: Mapping[str, MetaParam]) -> dict[str, list[float]]:
+    """Where each metaparameter begins, as JSON takes it."""
+    return {name: np.ravel(entry.value).astype(float).round(6).tolist() for name, entry in learned.items()}
 
 
 def state_file(folder: Path, name: str, *parts: Any) -> Path:
