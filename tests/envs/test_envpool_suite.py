@@ -1,5 +1,6 @@
 """EnvPool through its adapter: true steps only; an imitation stands in where it is not installed."""
 
+import sys
 from types import SimpleNamespace
 
 import gymnasium
@@ -8,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from selftune.envs import make_envpool
-from selftune.errors import SettingError
+from selftune.errors import MissingExtraError, SettingError, UnsupportedSpaceError
 from selftune.spaces import Box, Discrete
 
 
@@ -45,13 +46,22 @@ class Pool:
 @pytest.fixture
 def envpool(imitate):
     shapes, made = {"Image-v0": (4, 5, 6), "Photo-v0": (5, 6, 3)}, []
+    dict_space = spaces.Dict({"position": spaces.Box(-1, 1, (3,))})
+    failures = {"Qt-v0": ImportError("needs the Qt 5 runtime"), "Rom-v0": RuntimeError("no such cartridge")}
+
+    def make_spec(name, **settings):
+        if name in failures:
+            raise failures[name]
+        return SimpleNamespace(
+            config=SimpleNamespace(max_num_players=2 if name == "Crossing-v0" else 1),
+            gymnasium_observation_space=spaces.Box(0, 255, shapes[name], np.uint8) if name in shapes else dict_space,
+            gymnasium_action_space=spaces.Discrete(2),
+        )
+
     imitate(
         "envpool",
-        list_all_envs=lambda: list(shapes),
-        make_spec=lambda name, **settings: SimpleNamespace(
-            gymnasium_observation_space=spaces.Box(0, 255, shapes[name], np.uint8),
-            gymnasium_action_space=spaces.Discrete(2),
-        ),
+        list_all_envs=lambda: [*shapes, *failures, "Crossing-v0", "Parts-v0"],
+        make_spec=make_spec,
         make=lambda name, *, env_type, **settings: Pool(made, shapes[name], **settings),
     )
     return made
@@ -96,6 +106,28 @@ def test_an_unknown_name_brings_its_near_names():
         make_envpool("Imag-v0", 2)
     with pytest.raises(SettingError, match="num_envs=0"):
         make_envpool("Image-v0", 0)
+
+
+@pytest.mark.usefixtures("envpool")
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("Crossing-v0", SettingError, "envpool:Crossing-v0 is played by 2 at once, expected one player"),
+        ("Qt-v0", MissingExtraError, r"envpool:Qt-v0 cannot be made \(needs the Qt 5 runtime\)"),
+        ("Rom-v0", SettingError, r"envpool:Rom-v0 could not be made \(RuntimeError: no such cartridge\)"),
+        ("Parts-v0", UnsupportedSpaceError, "of environments with an id of Gymnasium's, also a Dict"),
+    ],
+)
+def test_what_cannot_be_made_is_told_in_a_sentence(name, error, message):
+    with pytest.raises(error, match=message):
+        make_envpool(name, 2)
+
+
+def test_a_pool_that_cannot_be_made_is_told_in_a_sentence(envpool, monkeypatch):
+    env = make_envpool("Image-v0", 2)
+    monkeypatch.setattr(sys.modules["envpool"], "make", lambda name, **settings: 1 / 0)
+    with pytest.raises(SettingError, match="envpool:Image-v0 could not be made"):
+        env.reset(0)
 
 
 @pytest.mark.filterwarnings("ignore")

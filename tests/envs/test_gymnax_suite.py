@@ -3,7 +3,9 @@
 A small imitation stands in for gymnax where it is not installed.
 """
 
+import sys
 from typing import NamedTuple
+from urllib.error import URLError
 
 import gymnasium
 import jax
@@ -13,7 +15,7 @@ import pytest
 from gymnasium import spaces
 
 from selftune.envs import from_gymnax
-from selftune.errors import SettingError
+from selftune.errors import MissingExtraError, SettingError
 from selftune.spaces import Box, Discrete
 
 KEY = jax.random.key(0)
@@ -112,6 +114,23 @@ def test_runs_in_one_compiled_program(counter, drive):
 def test_an_unknown_name_brings_the_nearest():
     with pytest.raises(SettingError, match="Counter-v0"):
         from_gymnax("Countr-v0")
+
+
+@pytest.mark.usefixtures("counter")
+@pytest.mark.parametrize(
+    ("failure", "error", "message"),
+    [
+        (URLError("no such host"), SettingError, r"gymnax:Counter-v0 could not be made \(URLError: .*no such host"),
+        (ImportError("no flax"), MissingExtraError, r"gymnax:Counter-v0 cannot be made \(no flax\)"),
+    ],
+)
+def test_what_fails_as_it_is_made_is_told_in_a_sentence(monkeypatch, failure, error, message):
+    def fail(name):
+        raise failure
+
+    monkeypatch.setattr(sys.modules["gymnax"], "make", fail)
+    with pytest.raises(error, match=message):
+        from_gymnax("Counter-v0")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Bootstrapped targets: their limit, the target itself, and what they refuse."""
 
+import inspect
 from typing import Any, NamedTuple
 
 import jax
@@ -79,10 +80,10 @@ def test_another_matching_function_is_another_gradient():
     assert abs(whole["discount"] - part["discount"]) > 1e-6
 
 
-@pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("arguments", [(0, 1), (1, 0), (1.5, 1), (1, 2.5)])
 def test_settings_out_of_range_are_refused(arguments):
-    with pytest.raises(EstimatorError, match="expected both >= 1"):
-        bootstrapped(*arguments)
+    with pytest.raises(EstimatorError, match="expected whole numbers >= 1"):
+        inspect.unwrap(bootstrapped)(*arguments)
 
 
 def test_it_needs_a_learner_and_a_validation_batch():

@@ -1,6 +1,7 @@
 """Implicit differentiation against closed forms: ridge regression, and a temporal-difference fixed point."""
 
 import inspect
+import math
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +106,18 @@ def test_a_temporal_difference_fixed_point(solver, factor):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"solver": "newton"}, {"unroll": 0}, {"iterations": 0}, {"step_size": 0.0}, {"damping": -1.0}],
+    [
+        {"solver": "newton"},
+        {"unroll": 0},
+        {"unroll": 1.5},
+        {"iterations": 0},
+        {"iterations": 2.5},
+        {"step_size": 0.0},
+        {"step_size": math.inf},
+        {"damping": -1.0},
+        {"damping": math.nan},
+        {"damping": math.inf},
+    ],
 )
 def test_settings_out_of_range_are_refused(arguments):
     with pytest.raises(EstimatorError, match="expected a solver in"):

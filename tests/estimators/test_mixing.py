@@ -47,7 +47,14 @@ def test_a_member_that_would_miss_updates_is_refused():
 
 @pytest.mark.parametrize(
     ("members", "weights"),
-    [([], None), ([truncated(1)], [1.0, 2.0]), ([truncated(1)], [0.0]), ([truncated(1)], [-1.0])],
+    [
+        ([], None),
+        ([truncated(1)], [1.0, 2.0]),
+        ([truncated(1)], [0.0]),
+        ([truncated(1)], [-1.0]),
+        ([truncated(1), truncated(2)], [1.0, float("inf")]),
+        ([truncated(1), truncated(2)], [1e308, 1e308]),
+    ],
 )
 def test_weights_that_do_not_fit_are_refused(members, weights):
     with pytest.raises(EstimatorError, match="a positive weight for each"):

@@ -109,7 +109,18 @@ def test_a_step_that_nothing_can_differentiate():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"kind": "cma"}, {"unroll": 0}, {"population": 0}, {"sigma": 0.0}, {"lifetime": 0}]
+    "arguments",
+    [
+        {"kind": "cma"},
+        {"unroll": 0},
+        {"unroll": 1.5},
+        {"population": 0},
+        {"population": 2.5},
+        {"sigma": 0.0},
+        {"sigma": float("inf")},
+        {"lifetime": 0},
+        {"lifetime": 2.5},
+    ],
 )
 def test_settings_out_of_range_are_refused(arguments):
     with pytest.raises(EstimatorError, match="expected a kind in"):

@@ -1,5 +1,7 @@
 """Forward mode: its recursion by hand, its approximation, its forgetting, and what it refuses."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,10 +81,10 @@ def test_a_bare_step_suffices_except_without_the_hessian():
         this._replace(problem=problem).estimate(forward(hessian=False))
 
 
-@pytest.mark.parametrize("arguments", [{"decay": 0.0}, {"decay": 1.1}, {"unroll": 0}])
+@pytest.mark.parametrize("arguments", [{"decay": 0.0}, {"decay": 1.1}, {"unroll": 0}, {"unroll": 1.5}])
 def test_settings_out_of_range_are_refused(arguments):
-    with pytest.raises(EstimatorError, match="expected 0 < decay <= 1 and unroll >= 1"):
-        forward(**arguments)
+    with pytest.raises(EstimatorError, match="expected 0 < decay <= 1 and a whole unroll >= 1"):
+        inspect.unwrap(forward)(**arguments)
 
 
 def test_too_many_scalars_are_refused_with_advice():

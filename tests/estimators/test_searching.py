@@ -1,3 +1,5 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -92,7 +94,9 @@ def test_without_differentiation_the_updates_are_the_same_and_the_judge_is_never
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(EstimatorError, match="candidates"):
-        hoof(fit, {}, 0.01, candidates=1)
-    with pytest.raises(EstimatorError, match="unroll"):
-        undifferentiated(0)
+    for odd in ({"candidates": 1}, {"candidates": 2.5}, {"spread": float("inf")}):
+        with pytest.raises(EstimatorError, match="candidates"):
+            inspect.unwrap(hoof)(fit, {}, 0.01, **odd)
+    for unroll in (0, 1.5):
+        with pytest.raises(EstimatorError, match="unroll"):
+            inspect.unwrap(undifferentiated)(unroll)

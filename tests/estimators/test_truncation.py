@@ -112,9 +112,9 @@ def test_infos_have_one_entry_for_each_update():
     assert state.params["w"].shape == (3,)
 
 
-@pytest.mark.parametrize("arguments", [{"unroll": 0}, {"mode": "backward"}])
+@pytest.mark.parametrize("arguments", [{"unroll": 0}, {"unroll": 1.5}, {"mode": "backward"}])
 def test_settings_out_of_range_are_refused(arguments):
-    with pytest.raises(EstimatorError, match="expected unroll >= 1 and mode in"):
+    with pytest.raises(EstimatorError, match="expected a whole unroll >= 1 and mode in"):
         inspect.unwrap(truncated)(**arguments)  # without the annotations, which only the tests check
 
 

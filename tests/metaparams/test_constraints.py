@@ -105,6 +105,8 @@ OUTSIDE = {
     "nan": (free, float("nan"), "Give a finite number"),
     "infinity": (positive, float("inf"), "outside"),
     "sum": (simplex, jnp.array([0.5, 0.6]), "positive entries that sum to 1"),
+    "number": (simplex, 1.0, "positive entries that sum to 1"),
+    "nothing": (simplex, jnp.zeros(0), "positive entries that sum to 1"),
     "entry": (positive, jnp.array([0.5, -0.6]), "outside its constraint positive"),
 }
 
@@ -121,6 +123,9 @@ def test_a_value_outside_is_refused(constraint, value, message):
         (interval, (1.0, 1.0)),
         (interval, (2.0, 1.0)),
         (interval, (0.0, float("inf"))),
+        (interval, (-1e39, 1e39)),
+        (interval, (1e39, 1.1e39)),
+        (interval, (0.0, 1e-46)),
         (one_minus, (0.0, 0.5)),
         (one_minus, (0.1, 1.5)),
     ],

@@ -128,6 +128,12 @@ def test_beyond_an_end_the_slope_is_that_of_the_end_so_that_there_is_a_way_back(
     np.testing.assert_allclose(slope["rate"]["output"]["weight"], end * context, rtol=1e-6)
 
 
+@pytest.mark.parametrize("ends", [(2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)])
+def test_an_interval_with_nothing_in_it_is_refused(ends):
+    with pytest.raises(SettingError, match="expected lowest below highest"):
+        between(*ends, scalar)
+
+
 def test_an_interval_keeps_the_dtype():
     held = between(*positive.coordinates((0.1, 0.4)), scalar)
     for dtype in (jnp.bfloat16, jnp.float32):

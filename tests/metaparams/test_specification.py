@@ -64,7 +64,9 @@ def test_precision_follows_the_value():
     with jax.enable_x64(True):
         assert MetaParam(0.9).value.dtype == jnp.float64
         assert MetaParam(jnp.float32(0.9)).value.dtype == jnp.float32  # an array keeps its own
-    assert MetaParam(0.9).value.dtype == jnp.float32
+        assert MetaParam(np.float64(0.9)).value.dtype == jnp.float64
+    for plain in (0.9, np.float64(0.9), np.array([0.9, 0.8])):
+        assert MetaParam(plain).value.dtype == values({"cost": plain})["cost"].dtype == jnp.float32
 
 
 def test_values_may_be_traced():

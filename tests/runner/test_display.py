@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from selftune.runner import displaying
-from selftune.runner.displaying import Display
+from selftune.runner.displaying import Display, lasting_console
 from selftune.runner.readable import count, duration, number
 from selftune.runner.terminal_charts import Trend, curve, sparkline
 
@@ -263,3 +263,8 @@ def test_metaparameters_began_where_they_were_told_to(clock):
     display.summary()
     assert "1e-05 → 0.001" in written(screen)
     assert "0.95 → 0.95" in written(screen), "of what was not told: its first row"
+
+
+def test_a_name_is_no_emoji(capsys):
+    lasting_console().print("my_envs:on:Corridor-v0")
+    assert capsys.readouterr().out == "my_envs:on:Corridor-v0\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import selftune as st
-from selftune.errors import CheckpointError
+from selftune.errors import CheckpointError, SettingError
 from selftune.runner import checkpointing, chunks, native_experiment, rollouts, training
 from selftune.runner.checkpointing import read_arrays
 from selftune.runner.plan import Plan, planned
@@ -197,9 +197,39 @@ def test_a_native_run_that_ends_within_a_row_goes_on_bitwise(tmp_path, monkeypat
     assert all(left[name].tobytes() == right[name].tobytes() for name in left)
 
 
+def logged(path):
+    """All that a run has told, as it lies on disk."""
+    return {file: file.read_bytes() for file in (path / "metrics.jsonl", *(path / "events").iterdir())}
+
+
+def test_a_resume_that_does_nothing_leaves_what_a_run_told_within_a_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(chunks, "ROWS", 2)
+
+    def stop_after(chunk):
+        calls = iter(range(100))
+        monkeypatch.setattr(training, "stop_requests", lambda: nullcontext(lambda: next(calls) == chunk))
+
+    stop_after(5)
+    run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=400, checkpoint_every=64)
+    assert [row["step"] for row in run.rows] == [192, 320]
+    before = logged(run.path)
+    with pytest.raises(SettingError, match="has taken 320"):
+        training.resume(run.path, steps=100, progress=False)
+    assert logged(run.path) == before, "refused"
+    stop_after(0)
+    assert not training.resume(run.path, progress=False).finished
+    assert logged(run.path) == before, "stopped at once"
+    resumed = training.resume(run.path, steps=320)
+    assert "has taken 320 of 320 steps" in capsys.readouterr().out
+    assert resumed.finished
+    assert logged(run.path) == before, "nothing is left to do"
+
+
 def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     run = train(tmp_path / "run", "cartpole", settings=SMALL, steps=100)
+    before = logged(run.path)
     assert [row["step"] for row in training.resume(run.path).rows] == [32, 64, 96, 128], "nothing is left to do"
+    assert logged(run.path) == before
     assert f"has taken 128 of 100 steps. To go on: selftune resume {run.path} --steps" in capsys.readouterr().out
     longer = training.resume(run.path, steps=200, progress=False)
     assert [row["step"] for row in longer.rows] == [32, 64, 96, 128, 160, 192, 224]

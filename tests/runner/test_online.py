@@ -54,6 +54,9 @@ def test_it_acts_learns_and_tunes_itself():
 def test_a_saved_agent_goes_on_as_if_it_had_not_been(tmp_path):
     one = agent()
     live(one, 35)
+    for nameless in ("", "."):
+        with pytest.raises(CheckpointError, match="expected a file"):
+            one.save(nameless)
     path = one.save(tmp_path / "agent.safetensors")
     other = OnlineAgent.load(path)
     assert other.eta == one.eta

@@ -1,6 +1,7 @@
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,11 +9,11 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from selftune.errors import RunFolderError, SettingError
-from selftune.runner import axes
+from selftune.runner import axes, series
 from selftune.runner.reporting import write_report
 from selftune.runner.run_folder import RunFolder
-from selftune.runner.series import RunSeries, columns, running_mean, thin
-from selftune.runner.telling import comparison, sentences
+from selftune.runner.series import RunSeries
+from selftune.runner.telling import comparison, facts, sentences
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&amp;{x}"
 
@@ -188,9 +189,21 @@ def test_an_old_return_is_not_called_that_of_the_last_fifth(tmp_path):
     ]
     write(tmp_path / "run", early)
     text = read(write_report([tmp_path / "run"], tmp_path / "report.html")).text
-    assert "The last episodes that ended had a return of" in text
+    assert "The last episodes that ended had a return of 11.3" in text  # 10 + 90 * 3 / 200
     assert "none ended in the last fifth of" in text
     assert "its mean over the last fifth" not in text
+    write(tmp_path / "other", rows(tuned=False))
+    old, other = series.read([tmp_path / "run", tmp_path / "other"])
+    assert (facts(old)["return, last fifth"], facts(old)["best return"]) == ("-", "11.3")
+    assert comparison([old, other]) == "", "nothing to compare"
+
+
+def test_a_reward_counts_for_as_many_steps_as_its_row_tells_of(tmp_path):
+    """Of 1000 steps those after 800: 190 at 1 and 10 at 20 are 390 in 200 steps."""
+    told = [{"step": step, "reward_mean": reward} for step, reward in ((800, 9.0), (990, 1.0), (1000, 20.0))]
+    write(tmp_path / "run", told)
+    [run] = series.read([tmp_path / "run"])
+    assert "A step brought 1.95 on average" in sentences(run)[0]
 
 
 def test_settings_that_differ_come_first_and_are_marked(report):
@@ -281,6 +294,9 @@ def test_damage_and_mistakes_are_told(tmp_path):
     write(tmp_path / "run", rows(5))
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_report([tmp_path / "run"], tmp_path / "run")
+    for nameless in ("", ".", "/"):
+        with pytest.raises(RunFolderError, match="expected a file"):
+            write_report([tmp_path / "run"], Path(nameless))
 
 
 def test_many_long_runs_stay_small(tmp_path):
@@ -292,31 +308,6 @@ def test_many_long_runs_stay_small(tmp_path):
     page = write_report([tmp_path / name for name in "abc"], tmp_path / "report.html")
     assert page.stat().st_size < 8e6
     assert len(read(page).plots) == 40
-
-
-def test_thinning_keeps_spikes_ends_and_gaps():
-    values = np.zeros(100_000)
-    values[12_345], values[54_321] = 9.0, -9.0
-    values[70_000:80_000] = np.nan
-    kept = thin(values, 500)
-    assert len(kept) <= 502
-    assert {0, 12_345, 54_321, 99_999} <= set(kept)
-    assert np.isnan(values[kept]).sum() > 10
-    assert kept == sorted(set(kept))
-    assert thin(values[:500], 500) == list(range(500))
-
-
-def test_a_running_mean_looks_back_over_known_rows():
-    values = np.array([1.0, 3.0, np.nan, 5.0, 10.0])
-    # (1), (1 + 3)/2, -, (3 + 5)/2, (5 + 10)/2
-    np.testing.assert_array_equal(running_mean(values, 2), [1.0, 2.0, np.nan, 4.0, 7.5])
-
-
-def test_columns_hold_numbers_only():
-    found = columns([{"step": 1, "x": 1, "note": "a"}, {"x": 2}, {"step": 3, "x": None, "y": [1]}, {"step": 4, "z": 5}])
-    assert found.keys() == {"step", "x", "z"}
-    np.testing.assert_array_equal(found["step"], [1, 3, 4])
-    np.testing.assert_array_equal(found["x"], [1, np.nan, np.nan])
 
 
 def test_axes_carry_three_to_seven_round_numbers():

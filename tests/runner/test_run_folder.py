@@ -165,6 +165,24 @@ def test_cut_drops_what_lies_behind_a_checkpoint(tmp_path):
     assert [event.step for event in events(folder) if event.session_log.status == SessionLog.START] == [65]
 
 
+def test_what_is_to_be_cut_stays_on_disk_until_there_is_a_new_row(tmp_path):
+    folder = create(tmp_path)
+    for step in (32, 64, 96):
+        folder.log({"step": step})
+    files = [folder.path / "metrics.jsonl", *(folder.path / "events").iterdir()]
+    before = [file.read_bytes() for file in files]
+    resumed = RunFolder.open(tmp_path)
+    resumed.cut(64)
+    assert [row["step"] for row in resumed.rows()] == [32, 64], "where it goes on"
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_damaged_rows_are_told_before_a_run_goes_on(tmp_path):
+    (create(tmp_path).path / "metrics.jsonl").write_text('{"step": 1}\n{"step"\n{"step": 4}\n')
+    with pytest.raises(RunFolderError, match="line 2 is damaged"):
+        RunFolder.open(tmp_path).cut(1)
+
+
 def test_tensorboard_sees_the_finite_scalars(tmp_path):
     folder = create(tmp_path)
     folder.log({"step": 32, "eta/discount": 0.75, "loss": float("nan"), "note": "text", "guard/range": 2})
@@ -257,7 +275,8 @@ def test_a_run_goes_on_where_tensorboard_cannot_be_told(tmp_path, caplog):
     (tmp_path / "events").write_text("in the way")
     resumed = RunFolder.open(tmp_path)
     resumed.cut(64)
-    assert [row["step"] for row in resumed.rows()] == [32, 64]
+    resumed.log({"step": 80})
+    assert [row["step"] for row in resumed.rows()] == [32, 64, 80]
     assert "TensorBoard is not told" in caplog.text
 
 

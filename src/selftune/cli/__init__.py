@@ -71,9 +71,9 @@ def train(
         checkpoint_every: Environment steps between two checkpoints, at most; rounded up to whole updates.
         out: The run folder; runs/ENV-AGENT-NUMBER when omitted.
     """
-    if tune == ():
-        raise SettingError("--tune got no name; give names, or none for a fixed agent, or leave --tune out.")
     named = None if tune is None else [name for word in tune for name in word.split(",") if name]
+    if named == []:
+        raise SettingError("--tune got no name; give names, or none for a fixed agent, or leave --tune out.")
     names = [] if named == ["none"] else named
     run = run_training(
         env,
@@ -138,7 +138,7 @@ def evaluate(
     from selftune.runner.telling import outcome
 
     import_asked(imports)
-    with Console(stderr=True).status(f"{episodes} episodes of {folder}"):
+    with Console(stderr=True).status(Text(f"{episodes} episodes of {folder}")):
         seen = evaluation(folder, episodes=episodes, seed=seed, video=video)
     _tell(f"{outcome(seen.returns, seen.lengths, seen.ended)}{_unfinished(folder)}")
     if video is not None:
@@ -286,17 +286,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _hint(words)
         raise
     except SelftuneError as error:
-        Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(error)}", highlight=False)
+        _complain(str(error), *getattr(error, "__notes__", ()))
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
-        told = "\n".join(["interrupted.", *getattr(interrupt, "__notes__", ())])
-        Console(stderr=True).print(f"[bold red]selftune:[/] {_escaped(told)}", highlight=False)
+        _complain("interrupted.", *getattr(interrupt, "__notes__", ()))
         sys.exit(130)
 
 
 def _check(words: Sequence[str]) -> None:
     """Refuse what would be read as something else: of an option that comes twice only the last is seen."""
-    options = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    options = Counter(word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--"))
     for option, times in options.items():
         if times > 1:
             raise SettingError(f"{option} was given {times} times; expected once, with all its values after it.")
@@ -312,14 +311,13 @@ def _hint(words: Sequence[str]) -> None:
     for word in words:
         name = word.partition("=")[0].lstrip("-").replace("-", "_")
         if word.startswith("--") and name in VOCABULARY:
-            told = f"{name} is a metaparameter; where it starts: --init {name}=VALUE, after ENV."
-            Console(stderr=True).print(f"[bold red]selftune:[/] {told}", highlight=False)
+            _complain(f"{name} is a metaparameter; where it starts: --init {name}=VALUE, after ENV.")
 
 
-def _escaped(error: SelftuneError | str) -> str:
-    from rich.markup import escape
-
-    return escape("\n".join([str(error), *getattr(error, "__notes__", ())]))
+def _complain(*lines: str) -> None:
+    """Lines on standard error, with every name as it is."""
+    told = Text.assemble(("selftune:", "bold red"), " ", "\n".join(lines))
+    Console(stderr=True).print(told)
 
 
 def _number(name: str, text: str) -> float:

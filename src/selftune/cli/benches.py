@@ -29,7 +29,7 @@ def learning(only: tuple[str, ...] = (), seeds: Count | None = None, out: Path =
     """
     from selftune.experiments.learning import bench_learning
 
-    console = Console()
+    console = Console(emoji=False)
     results = bench_learning(out, only, seeds, lambda line: console.print(line))
     table = Table("task", "steps", "bar", "median", "worst", "held")
     for name, told in results.items():
@@ -49,7 +49,7 @@ def published(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULT
     from selftune.experiments.published import bench_published
     from selftune.experiments.published.rendering import table
 
-    console = Console()
+    console = Console(emoji=False)
     rows = bench_published(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
     console.print(table(rows), highlight=False)
 
@@ -78,7 +78,7 @@ def drift(
     from selftune.experiments.nonstationary.rendering import table
     from selftune.experiments.page import page_beside, write_page
 
-    console = Console()
+    console = Console(emoji=False)
     choice, beside = asked(only, full, seeds, steps), page_beside(out)
     rows = bench_drift(
         out, *choice, command(only, full, seeds, steps), lambda line: console.print(line, highlight=False)
@@ -99,7 +99,7 @@ def overhead(only: tuple[str, ...] = (), full: bool = False, out: Path = RESULTS
     from selftune.experiments.overhead.promises import verdicts
     from selftune.experiments.overhead.rendering import LEGEND, tables, verdicts_table
 
-    console = Console()
+    console = Console(emoji=False)
     rows = bench_overhead(out, only, full, lambda line: console.print(line, highlight=False, markup=False))
     checked = verdicts(rows)
     console.print("", LEGEND, "", *tables(rows), *([verdicts_table(checked)] if checked else []), highlight=False)
@@ -141,7 +141,7 @@ def robust(
     from selftune.experiments.robust.page import figures
     from selftune.experiments.robust.rendering import tables
 
-    console = Console()
+    console = Console(emoji=False)
     asked = Asked(envs, methods, agent, draws, steps, seed, hindsight, pairs("--set", set))
     beside = page_beside(out)
     rows = bench_robust(out, asked, lambda line: console.print(line, highlight=False, markup=False))

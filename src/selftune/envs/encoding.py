@@ -32,10 +32,10 @@ def describe_observations(space: Any) -> Space:
         case spaces.Discrete():
             return _discrete(space)
     raise UnsupportedSpaceError(
-        f"Got the observation space {space}, expected a Box or a Discrete; of environments that selftune makes, also a "
-        "Dict, Tuple, MultiDiscrete or MultiBinary of them. gymnasium.spaces.flatten_space and flatten make a Box of "
-        "these; for any other, describe what is seen by numbers of a fixed shape, in a wrapper of your own, and "
-        "register the wrapped environment under an id of its own."
+        f"Got the observation space {space}, expected a Box or a Discrete; of environments with an id of Gymnasium's, "
+        "also a Dict, Tuple, MultiDiscrete or MultiBinary of them. gymnasium.spaces.flatten_space and flatten make a "
+        "Box of these; for any other, describe what is seen by numbers of a fixed shape. Do so in a gymnasium.Env of "
+        "your own around the environment, and register that under an id of its own."
     )
 
 
@@ -60,9 +60,9 @@ def describe_actions(space: Any) -> Space:
             return _box(space)
     raise UnsupportedSpaceError(
         f"Got the action space {space}, expected a Discrete, or a Box of real numbers with one axis; of environments "
-        "that selftune makes, also choices that are made together, or real numbers, in a MultiDiscrete, MultiBinary, "
-        "Dict or Tuple. Offer such a one by gymnasium.wrappers.TransformAction, and register the wrapped environment "
-        "under an id of its own."
+        "with an id of Gymnasium's, also choices that are made together, or real numbers, in a MultiDiscrete, "
+        "MultiBinary, Dict or Tuple. Offer such a one by gymnasium.wrappers.TransformAction, or by a gymnasium.Env of "
+        "your own around the environment, and register that under an id of its own."
     )
 
 

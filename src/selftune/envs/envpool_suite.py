@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from selftune.envs.extras import require
+from selftune.envs.extras import making, require
 from selftune.envs.host import HostEnv
 from selftune.errors import SettingError
 
@@ -42,9 +42,10 @@ def make_envpool(name: str, num_envs: int, **settings: Any) -> HostEnv:
         truncated to EnvPool, and so it is here.
 
     Raises:
-        SettingError: EnvPool has no such environment, or `num_envs` is smaller than 1.
+        SettingError: EnvPool has no such environment, cannot make it, or has more than one player in it; or `num_envs`
+            is smaller than 1.
         UnsupportedSpaceError: A space is neither Discrete nor a Box (of one axis, for actions).
-        MissingExtraError: EnvPool is not installed.
+        MissingExtraError: EnvPool, or a library that this environment needs, is not installed.
     """
     if num_envs < 1:
         raise SettingError(f"Got num_envs={num_envs}, expected at least one environment.")
@@ -55,9 +56,17 @@ def make_envpool(name: str, num_envs: int, **settings: Any) -> HostEnv:
         raise SettingError(f"EnvPool has no environment {name!r}. Near names: {near or 'none'}.")
 
     def begin(seed: int) -> Any:
-        return envpool.make(name, env_type="gymnasium", num_envs=num_envs, seed=seed, **settings)
+        with making(f"envpool:{name}"):
+            return envpool.make(name, env_type="gymnasium", num_envs=num_envs, seed=seed, **settings)
 
-    return HostEnv(SeededPool(begin, envpool.make_spec(name, **settings), num_envs), _reset_where)
+    with making(f"envpool:{name}"):
+        spec = envpool.make_spec(name, **settings)
+    if spec.config.max_num_players > 1:
+        raise SettingError(
+            f"envpool:{name} is played by {spec.config.max_num_players} at once, expected one player in each copy: one "
+            "agent learns here. Give another environment."
+        )
+    return HostEnv(SeededPool(begin, spec, num_envs), _reset_where)
 
 
 class SeededPool:

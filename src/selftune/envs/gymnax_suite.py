@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from selftune.envs.encoding import describe_actions, describe_observations
-from selftune.envs.extras import require
+from selftune.envs.extras import making, require
 from selftune.envs.native import Environment
 from selftune.errors import SettingError, did_you_mean
 from selftune.spaces import Box, Space
@@ -32,15 +32,16 @@ def from_gymnax(name: str) -> Environment:
         reaches `max_steps_in_episode` is truncated.
 
     Raises:
-        SettingError: Gymnax has no such environment.
+        SettingError: Gymnax has no such environment, or cannot make it.
         UnsupportedSpaceError: A space is neither Discrete nor a Box (of one axis, for actions).
-        MissingExtraError: Gymnax is not installed.
+        MissingExtraError: Gymnax, or a package that this environment needs, is not installed.
     """
     gymnax = require("gymnax", "gymnax")
     translate = require("gymnax.environments.spaces", "gymnax").gymnax_space_to_gym_space
     if name not in gymnax.registered_envs:
         raise SettingError(f"Gymnax has no environment {name!r}; {did_you_mean(name, gymnax.registered_envs)}")
-    env, params = gymnax.make(name)
+    with making(f"gymnax:{name}"):
+        env, params = gymnax.make(name)
     observation_space = _observed(describe_observations(translate(env.observation_space(params))))
     action_space = describe_actions(translate(env.action_space(params)))
     dtype = observation_space.dtype if isinstance(observation_space, Box) else "int32"

@@ -27,6 +27,7 @@ from selftune.estimators.problem import (
     stateless,
     unpack,
     unroll as unroll_steps,
+    whole,
 )
 from selftune.learning import judged
 from selftune.learning.inner_loop import NO_MEMORY
@@ -53,10 +54,13 @@ def bootstrapped(unroll: int = 1, target_steps: int = 8, matching: Matching = sq
         matching: `matching(target_params, params, batch) -> scalar`, such as `matching.policy_divergence(logits)`.
 
     Raises:
-        EstimatorError: `unroll` or `target_steps` is below 1, or the tuner has only a bare step function.
+        EstimatorError: `unroll` or `target_steps` is no whole number from 1 on, or the tuner has only a bare step
+            function.
     """
-    if unroll < 1 or target_steps < 1:
-        raise EstimatorError(f"bootstrapped(unroll={unroll}, target_steps={target_steps}): expected both >= 1.")
+    if not whole(unroll, target_steps):
+        raise EstimatorError(
+            f"bootstrapped(unroll={unroll}, target_steps={target_steps}): expected whole numbers >= 1."
+        )
     window = unroll + target_steps - 1
 
     def estimate(

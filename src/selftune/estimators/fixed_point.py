@@ -7,6 +7,7 @@ At a fixed point the inner gradient g(theta, eta) is 0, so by the implicit funct
 Bengio 2000; Lorraine et al. 2020 (https://arxiv.org/abs/1911.02590) for the Neumann series.
 """
 
+import math
 from typing import Literal
 
 import equinox as eqx
@@ -26,6 +27,7 @@ from selftune.estimators.problem import (
     stateless,
     unpack,
     unroll as unroll_steps,
+    whole,
 )
 from selftune.learning import LearnerState
 from selftune.types import Batch, MetaParams, Params, PRNGKey, PyTree
@@ -60,10 +62,16 @@ def implicit(
     Raises:
         EstimatorError: An unknown solver, a setting out of range, or a bare step function.
     """
-    if solver not in SOLVERS or unroll < 1 or iterations < 1 or not step_size > 0 or damping < 0:
+    if (
+        solver not in SOLVERS
+        or not whole(unroll, iterations)
+        or not 0 < step_size < math.inf
+        or not 0 <= damping < math.inf
+    ):
         raise EstimatorError(
             f"implicit({solver!r}, unroll={unroll}, iterations={iterations}, step_size={step_size}, "
-            f"damping={damping}): expected a solver in {SOLVERS}, whole numbers >= 1, step_size > 0 and damping >= 0."
+            f"damping={damping}): expected a solver in {SOLVERS}, whole numbers >= 1, a finite step_size > 0 and "
+            "a finite damping >= 0."
         )
 
     def estimate(

@@ -4,6 +4,7 @@ Short windows have little variance, long ones little bias; Bonnet et al. 2021 (h
 them.
 """
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -26,14 +27,15 @@ def mixture(estimators: Sequence[Estimator], weights: Sequence[float] | None = N
         weights: Positive numbers, normalised to sum 1; equal when omitted.
 
     Raises:
-        EstimatorError: No member, weights that do not fit, or a member that carries something from window to window
-            (`forward`, `evolution`) and would not see every update.
+        EstimatorError: No member, weights that do not fit or have no finite sum, or a member that carries something
+            from window to window (`forward`, `evolution`) and would not see every update.
     """
     weights = [1.0] * len(estimators) if weights is None else list(weights)
-    if not estimators or len(weights) != len(estimators) or not all(weight > 0 for weight in weights):
+    fit = len(weights) == len(estimators) > 0 and all(weight > 0 for weight in weights)
+    if not fit or not math.isfinite(sum(weights)):
         raise EstimatorError(
             f"mixture of {len(estimators)} estimators with weights {weights}: expected at least one, and a "
-            "positive weight for each."
+            "positive weight for each, with a finite sum."
         )
     window = max(estimator.window for estimator in estimators)
     shares = [weight / sum(weights) for weight in weights]

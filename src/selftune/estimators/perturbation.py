@@ -8,6 +8,7 @@ Salimans et al. 2017 (https://arxiv.org/abs/1703.03864), Vicol et al. 2021
 (https://proceedings.mlr.press/v139/vicol21a.html), Li et al. 2023 (https://arxiv.org/abs/2304.12180).
 """
 
+import math
 from typing import Literal
 
 import equinox as eqx
@@ -24,6 +25,7 @@ from selftune.estimators.problem import (
     Problem,
     needs_validation,
     unroll as unroll_steps,
+    whole,
 )
 from selftune.types import Array, Batch, Float, Int, MetaParams, PRNGKey, PyTree
 
@@ -72,10 +74,11 @@ def evolution(
     Raises:
         EstimatorError: An unknown kind, or a setting out of range.
     """
-    if kind not in KINDS or unroll < 1 or population < 1 or not sigma > 0 or (lifetime is not None and lifetime < 1):
+    counts = (unroll, population) if lifetime is None else (unroll, population, lifetime)
+    if kind not in KINDS or not whole(*counts) or not 0 < sigma < math.inf:
         raise EstimatorError(
             f"evolution(kind={kind!r}, unroll={unroll}, population={population}, sigma={sigma}, lifetime={lifetime}): "
-            f"expected a kind in {KINDS}, sigma > 0 and whole numbers >= 1."
+            f"expected a kind in {KINDS}, a finite sigma > 0 and whole numbers >= 1."
         )
     if kind == "es" and lifetime is not None:
         raise EstimatorError(

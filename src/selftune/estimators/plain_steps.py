@@ -4,7 +4,15 @@ import jax
 import jax.numpy as jnp
 
 from selftune.errors import EstimatorError
-from selftune.estimators.problem import Estimate, EstimateInfo, Estimator, Problem, stateless, unroll as unroll_steps
+from selftune.estimators.problem import (
+    Estimate,
+    EstimateInfo,
+    Estimator,
+    Problem,
+    stateless,
+    unroll as unroll_steps,
+    whole,
+)
 from selftune.types import Batch, MetaParams, PRNGKey, PyTree
 
 
@@ -18,10 +26,10 @@ def undifferentiated(unroll: int = 1) -> Estimator:
         unroll: Updates in the window, `K`.
 
     Raises:
-        EstimatorError: `unroll` is below 1.
+        EstimatorError: `unroll` is no whole number from 1 on.
     """
-    if unroll < 1:
-        raise EstimatorError(f"undifferentiated(unroll={unroll}): expected unroll >= 1.")
+    if not whole(unroll):
+        raise EstimatorError(f"undifferentiated(unroll={unroll}): expected a whole unroll >= 1.")
 
     def estimate(
         problem: Problem,

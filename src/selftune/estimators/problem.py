@@ -6,6 +6,7 @@ changed with the metaparameters is not differentiated, here as everywhere in the
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -93,6 +94,11 @@ class Estimator(NamedTuple):
 def stateless(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:
     """The `init` of estimators that carry nothing from one estimate to the next."""
     return ()
+
+
+def whole(*numbers: Any, least: int = 1) -> bool:
+    """Whether these are whole numbers, and at least so large."""
+    return all(isinstance(number, Integral) and int(number) >= least for number in numbers)
 
 
 def unpack(batch: Batch) -> tuple[Batch, PyTree]:

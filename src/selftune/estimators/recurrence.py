@@ -22,6 +22,7 @@ from selftune.estimators.problem import (
     needs_validation,
     scan,
     unpack,
+    whole,
 )
 from selftune.types import Batch, MetaParams, PRNGKey, PyTree
 
@@ -46,8 +47,10 @@ def forward(decay: float = 1.0, hessian: bool = True, unroll: int = 1) -> Estima
     Raises:
         EstimatorError: A setting is out of range, or there are more than 128 scalar metaparameters.
     """
-    if not 0.0 < decay <= 1.0 or unroll < 1:
-        raise EstimatorError(f"forward(decay={decay}, unroll={unroll}): expected 0 < decay <= 1 and unroll >= 1.")
+    if not 0.0 < decay <= 1.0 or not whole(unroll):
+        raise EstimatorError(
+            f"forward(decay={decay}, unroll={unroll}): expected 0 < decay <= 1 and a whole unroll >= 1."
+        )
 
     def init(problem: Problem, meta_params: MetaParams, state: PyTree, batches: Batch | None) -> PyTree:
         if not hessian:

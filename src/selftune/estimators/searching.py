@@ -4,6 +4,7 @@ Hyperparameter optimization on the fly (Paul, Kurin and Whiteson 2019, https://a
 gradient of metaparameters: candidates are ranked on the data that the update was made from.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 
 from selftune import _tree
 from selftune.errors import EstimatorError
-from selftune.estimators.problem import Estimate, EstimateInfo, Estimator, Problem, stateless, unpack
+from selftune.estimators.problem import Estimate, EstimateInfo, Estimator, Problem, stateless, unpack, whole
 from selftune.learning import Learner, StepInfo
 from selftune.metaparams import check_names
 from selftune.types import Array, Batch, Float, MetaParams, PRNGKey, PyTree, Scalar
@@ -56,10 +57,10 @@ def hoof(
             `guards.measured(distance)`, or a range for what is more than one number.
         UnknownMetaParamError: A range for a metaparameter that is not tuned.
     """
-    if candidates < 2 or not bound > 0 or not spread >= 0:
+    if not whole(candidates, least=2) or not bound > 0 or not 0 <= spread < math.inf:
         raise EstimatorError(
-            f"hoof(bound={bound}, candidates={candidates}, spread={spread}): expected a bound above 0, at least 2 "
-            "candidates and a spread from 0 on."
+            f"hoof(bound={bound}, candidates={candidates}, spread={spread}): expected a bound above 0, a whole "
+            "number of candidates, at least 2, and a finite spread from 0 on."
         )
 
     def propose(meta_params: MetaParams, key: PRNGKey) -> MetaParams:

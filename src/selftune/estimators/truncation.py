@@ -22,6 +22,7 @@ from selftune.estimators.problem import (
     needs_learner,
     needs_validation,
     unpack,
+    whole,
 )
 from selftune.types import Array, Batch, Bool, MetaParams, PRNGKey, PyTree
 
@@ -49,11 +50,11 @@ def truncated(unroll: int = 1, mode: Literal["reverse", "mixed"] = "reverse", re
         remat: Keep only one state a step and compute the rest again.
 
     Raises:
-        EstimatorError: `unroll` is below 1, or the mode is unknown.
+        EstimatorError: `unroll` is no whole number from 1 on, or the mode is unknown.
     """
-    if unroll < 1 or mode not in MODES:
+    if not whole(unroll) or mode not in MODES:
         raise EstimatorError(
-            f"truncated(unroll={unroll}, mode={mode!r}): expected unroll >= 1 and mode in {sorted(MODES)}."
+            f"truncated(unroll={unroll}, mode={mode!r}): expected a whole unroll >= 1 and mode in {sorted(MODES)}."
         )
     differentiate = MODES[mode]
 

@@ -79,10 +79,10 @@ class Constraint(NamedTuple):
             ConstraintError: An entry is.
         """
         low, high = (ROUNDING * max(1.0, abs(end)) if np.isfinite(end) else 0.0 for end in (self.lower, self.upper))
-        outside = ~(entries >= self.lower - low) | ~(entries <= self.upper + high)
+        outside = not ((entries >= self.lower - low) & (entries <= self.upper + high)).all()
         if self.name == "simplex":
-            outside = outside | (abs(entries.sum(axis=-1, keepdims=True) - 1.0) > 1e-5)
-        if outside.any():
+            outside = outside or entries.ndim == 0 or not (abs(entries.sum(axis=-1) - 1.0) <= 1e-5).all()
+        if outside:
             raise ConstraintError(
                 f"{name} = {_plain(entries)} is outside its constraint {self.name}. Give {self._expected()}, "
                 "or declare another constraint."
@@ -138,10 +138,21 @@ def _numbers(*bounds: Any) -> bool:
         return False
 
 
+def _in_float32(lower: float, upper: float) -> bool:
+    """Whether float32 holds the bounds and the width between them."""
+    with np.errstate(over="ignore"):
+        return bool(
+            np.isfinite(np.asarray([lower, upper], np.float32)).all() and 0.0 < np.float32(upper - lower) < np.inf
+        )
+
+
 def interval(lower: float, upper: float) -> Constraint:
     """Values in `(lower, upper)`: `lower + (upper - lower) * sigmoid(x)`."""
-    if not (_numbers(lower, upper) and lower < upper):
-        raise ConstraintError(f"interval({lower!r}, {upper!r}): expected two finite numbers, lower < upper.")
+    if not (_numbers(lower, upper) and lower < upper and _in_float32(lower, upper)):
+        raise ConstraintError(
+            f"interval({lower!r}, {upper!r}): expected two finite numbers, lower < upper, and a width that float32 "
+            "holds. Give other bounds, or take free or positive."
+        )
     width = upper - lower
     return Constraint(
         name=f"interval({lower:g}, {upper:g})",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from selftune import _tree
 from selftune.errors import SettingError
@@ -110,9 +111,17 @@ def between(lowest: float | Scalar, highest: float | Scalar, scope: Scope) -> Sc
 
     Args:
         lowest: In unconstrained coordinates, as `Constraint.coordinates` gives them.
-        highest: Likewise.
+        highest: Likewise, above `lowest`.
         scope: The scope that is held.
+
+    Raises:
+        SettingError: There is nothing between them.
     """
+    if not (isinstance(lowest, Tracer) or isinstance(highest, Tracer)) and not lowest < highest:
+        raise SettingError(
+            f"between({lowest}, {highest}, {scope.name}): expected lowest below highest. Give both as "
+            "constraint.coordinates((low, high)) gives them, the lower coordinate first."
+        )
 
     def held(entry: Float[Array, "..."]) -> Float[Array, "..."]:
         inside = jnp.clip(_tree.constant(entry), lowest, highest).astype(entry.dtype)

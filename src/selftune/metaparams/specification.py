@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -167,8 +166,8 @@ def _initial(name: str, entry: MetaParam | Any) -> Float[Array, "..."]:
 
 def _real(value: Any, name: str, hint: str = f"so no gradient can move it. {TUNABLE}") -> Float[Array, "..."]:
     """A strongly typed floating-point array; integers, booleans and everything else are refused."""
-    dtype = value.dtype if eqx.is_array(value) else getattr(value, "dtype", np.asarray(value).dtype)
+    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
     if not jnp.issubdtype(dtype, jnp.floating):
         raise NotDifferentiableError(f"{name} = {value!r} is not a real number, {hint} Write 1.0, not 1.")
-    keep = dtype if eqx.is_array(value) else jnp.result_type(float)
+    keep = dtype if isinstance(value, jax.Array) else jnp.result_type(float)
     return jnp.asarray(value, dtype=keep)

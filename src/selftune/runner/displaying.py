@@ -31,8 +31,8 @@ class _LastingConsole(Console):
 
 
 def lasting_console() -> Console:
-    """Standard output, for what must not end because nobody reads it any more."""
-    return _LastingConsole()
+    """Standard output, for what must not end because nobody reads it any more; names stay as they are."""
+    return _LastingConsole(emoji=False)
 
 
 class Display:

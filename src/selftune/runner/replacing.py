@@ -11,7 +11,12 @@ def write_whole(file: Path, data: bytes) -> Path:
     """Put the whole of `data` in place of `file`, or leave the file as it was, also when the power goes.
 
     A process that is killed on the way leaves a file `.<name>.<pid>.part` behind, which nobody reads.
+
+    Raises:
+        RunFolderError: It cannot be written, or its path ends in no name.
     """
+    if not file.name:
+        raise RunFolderError(f"{file} names a folder, expected a file. Give the name of a file in it.")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

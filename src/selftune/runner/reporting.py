@@ -112,7 +112,10 @@ def _plots(figures: Figures) -> str:
         "Beneath each value its meta-gradient: the slope of the meta-objective along the metaparameter's "
         "unconstrained coordinate. Where it flickers about zero there is little left to gain."
     )
-    changed = "What drifted: values, or factors of what they were. A dotted line in every plot marks a change."
+    changed = (
+        "What drifted: values, or factors of what they were. A dotted line in every plot marks a change; what changes "
+        "too often for lines to be told apart has none."
+    )
     returns = figures.returns()
     sections = (
         ("Return", returned, "wide", returns) if returns else ("Reward", earned, "wide", figures.rewards()),

@@ -42,6 +42,7 @@ class RunFolder:
         self._metrics = path / "metrics.jsonl"
         self._events = EventFile(path / "events")
         self._mended = False
+        self._cut: int | None = None
         self._lost = 0
 
     @classmethod
@@ -100,7 +101,7 @@ class RunFolder:
         return self.config.get("extended", self.config["settings"]["steps"])
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows so far, oldest first; none before the first. A torn last line is left out.
+        """The rows so far, oldest first; none before the first. A torn last line is left out, and what `cut` drops.
 
         Raises:
             RunFolderError: a line that is not the last is damaged; the message bears its number.
@@ -115,7 +116,8 @@ class RunFolder:
                 f"{self._metrics}, line {number} is damaged: {lines[number - 1][:60]!r}; expected one "
                 "JSON object a line. Delete the line to go on without it."
             )
-        return [row for row in rows if row is not None]
+        told = [row for row in rows if row is not None]
+        return told if self._cut is None else [row for row in told if (row.get("step") or 0) <= self._cut]
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to `metrics.jsonl` and its numbers to the event file.
@@ -125,6 +127,8 @@ class RunFolder:
         """
         plain = strict_json.plain(row)
         try:
+            if self._cut is not None:
+                self._drop(self._cut)
             self._mend()
             append(self._metrics, strict_json.line(plain))
             self._events.scalars(plain, int(plain.get("step") or 0))
@@ -138,17 +142,15 @@ class RunFolder:
             self._lost = 0
 
     def cut(self, step: int) -> None:
-        """Drop the rows after environment step `step`, where a resumed run goes on.
+        """Drop the rows after environment step `step`, where a resumed run goes on, as soon as a new row is logged.
+
+        Until then the files stay as they are: a run that is refused, or stopped at once, loses nothing.
 
         Raises:
-            RunFolderError: the rows are damaged or the folder cannot be written.
+            RunFolderError: the rows are damaged.
         """
-        kept = [row for row in self.rows() if (row.get("step") or 0) <= step]
-        write_whole(self._metrics, b"".join(map(strict_json.line, kept)))
-        try:
-            self._events.restart(step)
-        except OSError as error:
-            _logger.warning("%s: TensorBoard is not told of a new beginning (%s); the run goes on.", self.path, error)
+        self.rows()
+        self._cut = step
 
     def extend(self, steps: int) -> None:
         """Record a new length of the run, longer or shorter, in environment steps.
@@ -158,6 +160,15 @@ class RunFolder:
         """
         self.config["extended"] = steps
         _write(self.path, self.config)
+
+    def _drop(self, step: int) -> None:
+        """What `cut` has asked for."""
+        write_whole(self._metrics, b"".join(map(strict_json.line, self.rows())))
+        self._cut = None
+        try:
+            self._events.restart(step)
+        except OSError as error:
+            _logger.warning("%s: TensorBoard is not told of a new beginning (%s); the run goes on.", self.path, error)
 
     def _mend(self) -> None:
         """Before the first row of this process: drop the torn line that a killed one may have left."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +48,35 @@ class RunSeries:
 def drift_edges(run: RunSeries, most: int = 60) -> list[float]:
     """Environment steps within the rows at which the world changed, as the run's schedule says.
 
-    None where there are more than `most`, or the file does not say.
+    No more than `most`: the fields that change oftenest are left out. None where the file does not say.
     """
     drift = run.settings.get("drift")
     changes = drift.get("changes") if isinstance(drift, dict) else None
+    told = [change for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []
     last = float(run.steps[-1]) if run.steps.size else 0.0
     edges: set[float] = set()
-    for change in changes if isinstance(changes, list) else []:
-        told = change if isinstance(change, dict) else {}
-        every, start = finite(told.get("every")), finite(told.get("start"))
-        table = told.get("values") or told.get("factors") or ()
-        if not (every >= 1 and start >= 0 and isinstance(table, list)):
-            continue
-        entries = finite(told.get("length")) if told.get("kind") == "random_walk" else len(table)
-        times = math.inf if told.get("recurring", True) else entries - 1
-        first = 0 if told.get("kind") in ("gradual", "periodic") and start > 0 else 1
-        times = min(times, (last - start) // every)
-        if entries > 1 and times - first < most:
-            edges |= {start + place * every for place in range(first, int(times) + 1)}
-    return sorted(edge for edge in edges if edge < last) if len(edges) <= most else []
+    for found in sorted((set(islice(_edges(change, last), most + 1)) for change in told), key=len):
+        edges |= found if len(edges | found) <= most else set()
+    return sorted(edges)
+
+
+def _edges(change: dict[str, Any], last: float) -> Iterator[float]:
+    """Steps in (0, `last`) at which a field jumps, or begins or ends a way to another entry of its table."""
+    kind, every, start = change.get("kind"), finite(change.get("every")), finite(change.get("start"))
+    table = change.get("values") or change.get("factors")
+    if not (every >= 1 and start >= 0 and isinstance(table, list)):
+        return
+    walks, blended = kind == "random_walk", kind in ("gradual", "periodic")
+    entries = finite(change.get("length")) if walks else len(table)
+    if not entries > 1 or not (walks or blended or any(entry != table[0] for entry in table)):
+        return
+    for regime in count(0 if blended else 1):
+        step = start + regime * every
+        if step >= last or not (change.get("recurring", True) or regime < entries):
+            return
+        moves = walks or blended or table[regime % len(table)] != table[(regime - 1) % len(table)]
+        if step > 0 and moves:
+            yield step
 
 
 _PLACED = ("step", "update", "wall_time", "return_mean", "return_episodes", "reward_mean", "steps_per_second")

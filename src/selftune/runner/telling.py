@@ -11,18 +11,20 @@ from selftune.runner.series import RunSeries
 
 
 def final_return(run: RunSeries) -> float:
-    """Mean return of the episodes that ended in the last fifth of the steps; the last known one where none did."""
-    returns = run.columns.get("return_mean", np.zeros(0))
-    late = _late(run)
-    if not late.any():
-        return _mean(returns[np.isfinite(returns)][-1:])
-    return float(np.average(returns[late], weights=run.columns.get("return_episodes", np.ones_like(returns))[late]))
+    """Mean return of the episodes that ended in the last fifth of the steps; NaN where none did."""
+    return _final(run, "return_mean", run.columns.get("return_episodes", np.ones_like(run.steps)))
 
 
-def _late(run: RunSeries) -> Bool[np.ndarray, " R"]:
-    """The rows of the last fifth of the steps in which an episode ended."""
-    returns = run.columns.get("return_mean", np.zeros(0))
-    return np.isfinite(returns) & (run.steps[: len(returns)] > 0.8 * max(run.steps[-1:], default=0.0))
+def final_reward(run: RunSeries) -> float:
+    """Mean reward of a step in the last fifth of the steps; NaN where no row tells it."""
+    return _final(run, "reward_mean", np.diff(run.steps, prepend=0.0))
+
+
+def _final(run: RunSeries, name: str, weights: Float[np.ndarray, " rows"]) -> float:
+    """The mean of a column over the rows of the last fifth of the steps."""
+    values = run.columns.get(name, np.full_like(run.steps, np.nan))
+    late = np.isfinite(values) & (run.steps > 0.8 * max(run.steps[-1:], default=0.0))
+    return float(np.average(values[late], weights=weights[late])) if weights[late].sum() > 0 else math.nan
 
 
 def best_return(run: RunSeries) -> float:
@@ -69,23 +71,15 @@ def comparison(runs: Sequence[RunSeries]) -> str:
 def _returned(run: RunSeries) -> str:
     steps, planned = run.steps[-1], run.config.get("extended", run.settings.get("steps"))
     part = f" of {count(planned)} planned" if isinstance(planned, int | float) and planned > steps else ""
-    reached = final_return(run)
-    if math.isnan(reached):
-        rewards = run.columns.get("reward_mean", np.full(run.steps.shape, np.nan))[run.steps > 0.8 * steps]
-        told = f"No episode ended in {count(steps)}{part} environment steps."
-        if not np.isfinite(rewards).any():
-            return told
-        return f"{told} A step brought {number(_mean(rewards))} on average of their last fifth."
+    taken, reached = f"{count(steps)}{part} environment steps", final_return(run)
+    if math.isnan(best_return(run)):
+        told, reward = f"No episode ended in {taken}.", final_reward(run)
+        return told if math.isnan(reward) else f"{told} A step brought {number(reward)} on average of their last fifth."
     best = f"the best it logged is {number(best_return(run))}."
-    if not _late(run).any():
-        return (
-            f"The last episodes that ended had a return of {number(reached)}; none ended in the last fifth of "
-            f"{count(steps)}{part} environment steps; {best}"
-        )
-    return (
-        f"The agent reached a return of {number(reached)}, its mean over the last fifth of "
-        f"{count(steps)}{part} environment steps; {best}"
-    )
+    if math.isnan(reached):
+        last = number(_last(run.columns["return_mean"]))
+        return f"The last episodes that ended had a return of {last}; none ended in the last fifth of {taken}; {best}"
+    return f"The agent reached a return of {number(reached)}, its mean over the last fifth of {taken}; {best}"
 
 
 def _moved(run: RunSeries) -> list[str]:
@@ -142,10 +136,6 @@ def _differs(name: str, start: float, end: float) -> bool:
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _mean(values: Float[np.ndarray, " rows"]) -> float:
-    return float(np.nanmean(values)) if values.size else math.nan
 
 
 def outcome(returns: Float[np.ndarray, " E"], lengths: Int[np.ndarray, " E"], ended: Bool[np.ndarray, " E"]) -> str:

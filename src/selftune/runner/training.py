@@ -252,7 +252,7 @@ def _drifted(plan: Plan, step: int) -> dict[str, float]:
 
 
 def _restored(experiment: Experiment, folder: RunFolder, plan: Plan) -> tuple[Session, dict[str, Any]]:
-    """The session of the newest whole checkpoint, and what was told beside it; later rows are cut.
+    """The session of the newest whole checkpoint, and what was told beside it; the next row replaces later ones.
 
     So is the last one of a run that stopped within a row: the checkpoint has its sums, and it is taken again, whole. A
     run that was killed before its first checkpoint is where it began.
