@@ -68,6 +68,12 @@ def test_two_benches_lose_nothing_of_each_other_and_what_is_no_result_is_kept(tm
     assert set(bench_learning(out, ["catch/a2c"], 1)) == {"catch/a2c", "cartpole/a2c"}
     told = json.loads(out.read_text())
     assert set(told) == {"catch/a2c", "cartpole/a2c"}
+    higher = [TASK._replace(bar=130.0), TASK._replace(env="catch", steps=2000)]
+    monkeypatch.setattr(learning, "TASKS", higher)
+    judged = bench_learning(out, seeds=1)["cartpole/a2c"]
+    assert (judged["bar"], judged["held"]) == (130.0, False), "also after another task was run"
+    told = json.loads(out.read_text())
+    assert told["cartpole/a2c"]["bar"] == 130.0
     del told["catch/a2c"]["runs"]["0"]["recipe"]
     out.write_text(json.dumps(told))
     bench_learning(out, ["catch/a2c"], 1, said.append)

@@ -223,6 +223,11 @@ def test_a_resume_that_does_nothing_leaves_what_a_run_told_within_a_row(tmp_path
     assert "has taken 320 of 320 steps" in capsys.readouterr().out
     assert resumed.finished
     assert logged(run.path) == before, "nothing is left to do"
+    max((run.path / "checkpoints").iterdir()).unlink()
+    stop_after(0)
+    stopped = training.resume(run.path, progress=False)
+    assert not stopped.finished, "its end was told of, and is lost"
+    assert [row["step"] for row in stopped.rows] == [192]
 
 
 def test_a_finished_run_can_be_made_longer(tmp_path, capsys):

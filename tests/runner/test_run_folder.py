@@ -175,6 +175,11 @@ def test_what_is_to_be_cut_stays_on_disk_until_there_is_a_new_row(tmp_path):
     resumed.cut(64)
     assert [row["step"] for row in resumed.rows()] == [32, 64], "where it goes on"
     assert [file.read_bytes() for file in files] == before
+    resumed.settle(96)
+    assert [file.read_bytes() for file in files] == before, "it stands there, within a row"
+    resumed.cut(32)
+    resumed.settle(64)
+    assert [row["step"] for row in RunFolder.open(tmp_path).rows()] == [32, 64], "what it has not reached is no more"
 
 
 def test_damaged_rows_are_told_before_a_run_goes_on(tmp_path):

@@ -256,6 +256,8 @@ def test_correlations_by_hand():
     found = _correlations(columns)
     assert found[:2] == pytest.approx((ab, ac))
     assert found[2] == pytest.approx((ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2)))
+    columns[2, 1] = np.nan
+    assert np.isnan(_correlations(columns)[1:]).all(), "not: no correlation"
 
 
 def disturbed(*ends):

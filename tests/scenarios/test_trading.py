@@ -284,6 +284,8 @@ class TestMeasures:
         assert measures.by_chance(quick, quick, 20) == 0.0
         wave = np.sin(np.arange(400) * 2 * np.pi / 400)[None]
         assert measures.by_chance(wave, np.roll(wave, 100, axis=1), 20) > 0.4
+        broken = np.where(np.arange(wave.shape[1]) == 7, np.nan, wave)
+        assert np.isnan(measures.by_chance(broken, wave, 20)), "not: never by chance"
 
     def test_blocks_are_neighbours_on_a_ring(self):
         rows = measures.rings(10, 4, 50, np.random.default_rng(0))

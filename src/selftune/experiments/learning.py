@@ -107,7 +107,8 @@ def bench_learning(
                 continue
             ran = _run(task, seed) | constants(task.agent, task.actions(), DEFAULT)
             results |= _read(out)  # others may have written meanwhile
-            told = results[task.name] = _begun(task, results.get(task.name))
+            results |= {known.name: _begun(known, results[known.name]) for known in tasks if known.name in results}
+            told = results[task.name]
             told["runs"][str(seed)] = ran
             told |= verdict(task, [run["evaluation"] for run in told["runs"].values()])
             write_whole(out, (json.dumps(results, indent=1) + "\n").encode())

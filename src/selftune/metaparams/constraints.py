@@ -138,20 +138,20 @@ def _numbers(*bounds: Any) -> bool:
         return False
 
 
-def _in_float32(lower: float, upper: float) -> bool:
-    """Whether float32 holds the bounds and the width between them."""
+def _held(lower: float, upper: float) -> bool:
+    """Whether floats, as JAX has them, hold the bounds and the width between them."""
+    real = np.dtype(jnp.result_type(float))
     with np.errstate(over="ignore"):
-        return bool(
-            np.isfinite(np.asarray([lower, upper], np.float32)).all() and 0.0 < np.float32(upper - lower) < np.inf
-        )
+        *bounds, width = np.asarray([lower, upper, upper - lower], real)
+    return bool(np.isfinite(bounds).all() and np.finfo(real).tiny <= width < np.inf)
 
 
 def interval(lower: float, upper: float) -> Constraint:
     """Values in `(lower, upper)`: `lower + (upper - lower) * sigmoid(x)`."""
-    if not (_numbers(lower, upper) and lower < upper and _in_float32(lower, upper)):
+    if not (_numbers(lower, upper) and lower < upper and _held(lower, upper)):
         raise ConstraintError(
-            f"interval({lower!r}, {upper!r}): expected two finite numbers, lower < upper, and a width that float32 "
-            "holds. Give other bounds, or take free or positive."
+            f"interval({lower!r}, {upper!r}): expected two finite numbers, lower < upper, and a width that "
+            f"{jnp.result_type(float)} holds. Give other bounds, or take free or positive."
         )
     width = upper - lower
     return Constraint(

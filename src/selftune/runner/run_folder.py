@@ -144,13 +144,28 @@ class RunFolder:
     def cut(self, step: int) -> None:
         """Drop the rows after environment step `step`, where a resumed run goes on, as soon as a new row is logged.
 
-        Until then the files stay as they are: a run that is refused, or stopped at once, loses nothing.
+        Until then, or until `settle`, the files stay as they are: a run that is refused loses nothing.
 
         Raises:
             RunFolderError: the rows are damaged.
         """
         self.rows()
         self._cut = step
+
+    def settle(self, step: int) -> None:
+        """Where nothing was logged since `cut`, drop the rows after environment step `step` alone.
+
+        Args:
+            step: What the run has reached; it has told of it, perhaps within a row. A full disk is told in a warning
+                line.
+        """
+        asked, self._cut = self._cut, None
+        if asked is not None and any((row.get("step") or 0) > step for row in self.rows()):
+            self._cut = step
+            try:
+                self._drop(step)
+            except OSError as error:
+                _logger.warning("%s: rows after step %d could not be dropped (%s).", self.path, step, error)
 
     def extend(self, steps: int) -> None:
         """Record a new length of the run, longer or shorter, in environment steps.

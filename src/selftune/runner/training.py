@@ -127,9 +127,11 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = True)
                 folder.extend(steps)
             if reached < plan.steps:
                 _make(plan, experiment, folder, lambda: (session, facts), progress, stopped)
-            elif progress:
-                more = f"{resume_command(folder.path, plan.env)} --steps {2 * reached}"
-                print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
+            else:
+                folder.settle(reached)
+                if progress:
+                    more = f"{resume_command(folder.path, plan.env)} --steps {2 * reached}"
+                    print(f"{folder.path} has taken {reached:,} of {plan.steps:,} steps. To go on: {more}")
         return Run(folder.path)
     finally:
         experiment.close()
@@ -178,7 +180,7 @@ def _run(
     steps = plan.steps, folder.config["settings"]["steps"], plan.checkpoint_every
     updates, at_first, most = (-(-count // per_update) for count in steps)
     grouped = chunks(updates, at_first, most, experiment.native)
-    done = saved = int(session.update)
+    begun = done = saved = int(session.update)
     rows = Rows(per_update, facts.get("wall_time", 0.0), facts.get("sums"))
     checkpoints, saved_at = Checkpoints(folder.path), rows.wall_time()
 
@@ -231,6 +233,7 @@ def _run(
     else:
         finish()
     finally:
+        folder.settle(begun * per_update)
         checkpoints.close()
 
 

@@ -58,8 +58,11 @@ def test_what_was_measured_elsewhere_says_nothing_about_here(tmp_path, elsewhere
     told = json.loads(out.read_text())
     told[1]["details"] |= elsewhere
     out.write_text(json.dumps(told))
-    rows = bench_overhead(out, say=lambda line: None, parts=part(asked))
+    said = []
+    rows = bench_overhead(out, ["counted", "counted"], say=said.append, parts=part(asked))
     assert asked == ["one", "two", "two"]
+    assert said[1].startswith("counted: [8]: two again, since")
+    assert said[-1].startswith("1 of 2 rows were in ")
     assert elsewhere.items() & rows[1].details.items() == set()
 
 

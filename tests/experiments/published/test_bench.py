@@ -64,6 +64,11 @@ def test_the_full_size_is_not_satisfied_by_rows_of_the_reduced_one(tmp_path, mon
     assert seeds == [3, 20, 20]
 
 
+def test_what_is_no_number_is_null():
+    row = measuring.row_of_runs("one", "two", 1, [1.0], None, {"settings": [0.123456789, np.nan], "count": 3})
+    assert row.details == {"settings": [0.123457, None], "count": 3}
+
+
 def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(SettingError, match="tracking"):
         published.bench_published(tmp_path / "rows.json", ["trackin"])

@@ -175,7 +175,9 @@ def test_a_row_is_measured_once_and_says_what_was_measured(tmp_path, monkeypatch
     assert not said
     dearer = line._replace(numbers={**NUMBERS, "entropy_cost": 0.9}, method=line.method._replace(features=("error",)))
     measured(dearer, TINY, 640, (0, 1), "what measures it", again, said.append)
-    assert said[0].startswith("AC: kept, but measured with other numbers, features;")
+    assert said[0].startswith("AC: kept, but its row tells of other numbers, features, or not of them;")
+    measured(line, TINY._replace(hidden=(8,)), 640, (0, 1), "what measures it", again, said.append)
+    assert "tells of other shared," in said[1]
     assert len(ran) == 1
 
 

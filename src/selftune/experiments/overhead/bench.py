@@ -59,12 +59,17 @@ def bench_overhead(
         if name not in parts:
             raise SettingError(f"The bench has no part {name!r}; {did_you_mean(name, parts)}")
     records, asked, kept = Records(out), set(), 0
-    for name in only or parts:
+    for name in dict.fromkeys(only or parts):
         command = f"selftune bench overhead --only {name}{' --full' if full else ''}"
         for block in (parts[name].full if full else parts[name].reduced)(say):
             names = missing(block, records)
             asked |= {(block.experiment, row, block.steps) for row in block.rows}
             kept += len(block.rows) - len(names)
+            if older := [row for row in names if records.find(block.experiment, row, block.steps)]:
+                say(
+                    f"{block.experiment}: {', '.join(older)} again, since what is there is of fewer rounds, another "
+                    "machine or other versions"
+                )
             for measured in block.measure(names) if names else ():
                 load = f"{os.getloadavg()[0]:.2g}" if hasattr(os, "getloadavg") else None
                 row = row_of(block, measured, command, {"part": name, "load": load, **circumstances()})

@@ -81,7 +81,7 @@ def bench_published(
         if name not in EXPERIMENTS:
             raise SettingError(f"There is no experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
     records = Records(out)
-    before, asked, now = {row.key for row in records.rows}, set(), set()
+    before, asked = {row.key: row for row in records.rows}, set()
     for name in only or EXPERIMENTS:
         command = f"selftune bench published --only {name}{' --full' if full else ''}"
         size = EXPERIMENTS[name].full if full else EXPERIMENTS[name].reduced
@@ -89,7 +89,7 @@ def bench_published(
             asked.add(row.key)
             if "machine" not in row.details:  # nobody has written it yet
                 records.add(replace(row, command=command, details={**row.details, **circumstances()}))
-                now.add(row.key)
                 say(f"{row.experiment}, {row.row}: {row.ours:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]")
-    tell_kept(len(asked & before - now), len(asked), out, say)
+    kept = [key for key in asked if key in before and records.find(*key) == before[key]]
+    tell_kept(len(kept), len(asked), out, say)
     return records.rows

@@ -41,13 +41,15 @@ def row_of_runs(
 
 
 def six_digits(value: Any) -> Any:
-    """A value as JSON takes it, floats with six digits."""
+    """A value as JSON takes it, floats with six digits; `None` for what is no number."""
     if isinstance(value, str):
         return value
     if np.ndim(value):
         return [six_digits(entry) for entry in value]
     number = np.asarray(value).item()
-    return float(f"{number:.6g}") if isinstance(number, float) and np.isfinite(number) else number
+    if not isinstance(number, float):
+        return number
+    return float(f"{number:.6g}") if np.isfinite(number) else None
 
 
 def progress(items: Sequence[Item], description: str):

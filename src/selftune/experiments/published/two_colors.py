@@ -158,8 +158,11 @@ def _told(line: Line, settings: Settings) -> dict[str, Any]:
         "features": list(method.features),
         "estimator": getattr(method.estimator, "name", None),
         "judge_entropy": method.judge_entropy,
+        "meta_eps": method.meta_eps,
+        "window": method.window,
         "begins": first_values(method.learned),
         "stream": {name: getattr(stream, name) for name in stream._fields},
+        "shared": {name: value for name, value in settings._asdict().items() if name != "stream"},
     }
 
 

@@ -231,6 +231,7 @@ def _told(line: QLine, settings: QSettings) -> dict[str, Any]:
         "target_steps": settings.target_steps,
         "softness": settings.softness,
         "stream": dict(zip(stream._fields, stream, strict=True)),
+        "shared": {name: value for name, value in settings._asdict().items() if name != "stream"},
     }
 
 

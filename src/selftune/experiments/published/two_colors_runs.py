@@ -142,8 +142,11 @@ def recorded(
     told = json.loads(json.dumps(told))
     known = already_measured(records, experiment, line.name, steps, len(seeds))
     if known is not None:
-        if changed := [name for name in told if name in known.details and known.details[name] != told[name]]:
-            say(f"{line.name}: kept, but measured with other {', '.join(changed)}; take it out of {records.path}.")
+        if changed := [name for name in told if known.details.get(name, ...) != told[name]]:
+            say(
+                f"{line.name}: kept, but its row tells of other {', '.join(changed)}, or not of them; take it out of "
+                f"{records.path} to measure it again."
+            )
         return known
     keep = state_file(records.path.parent, line.name, line.numbers, told, settings, steps, tuple(seeds))
     varied = {name: np.full(len(seeds), number) for name, number in line.numbers.items()}

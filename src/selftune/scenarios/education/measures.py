@@ -130,4 +130,4 @@ def _correlations(columns: Float[np.ndarray, "3 N"]) -> tuple[float, float, floa
     one, two, three = columns
     ab, ac, bc = (float(rank_correlation(*pair)) for pair in ((one, two), (one, three), (two, three)))
     rest = (1.0 - ac**2) * (1.0 - bc**2)
-    return ab, ac, (ab - ac * bc) / float(np.sqrt(rest)) if rest > 1e-12 else 0.0
+    return ab, ac, 0.0 if rest <= 1e-12 else (ab - ac * bc) / float(np.sqrt(rest))

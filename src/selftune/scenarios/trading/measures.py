@@ -4,6 +4,7 @@ Returns of neighbouring days depend on each other, so days are not resampled one
 closed to a ring (the circular block bootstrap, Politis and Romano 1992).
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -68,9 +69,14 @@ def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], le
         one: Some series.
         other: What they are compared with.
         least: Rows of the shortest shift; at most half of all.
+
+    Returns:
+        A share, in [0, 1]; NaN where a series holds one.
     """
     count = one.shape[-1]
-    together = rank_correlation(one, other).mean()
+    together = float(rank_correlation(one, other).mean())
+    if math.isnan(together):
+        return math.nan
     shifts = range(least, count - least + 1)
     return float(np.mean([rank_correlation(one, np.roll(other, k, axis=1)).mean() >= together for k in shifts]))
 
