@@ -57,11 +57,13 @@ def test_the_full_size_is_not_satisfied_by_rows_of_the_reduced_one(tmp_path, mon
         return published._of("sized", rows)
 
     monkeypatch.setattr(published, "EXPERIMENTS", {"sized": published.Experiment(size(3), size(20))})
+    said = []
     seeds = [
-        published.bench_published(tmp_path / "rows.json", full=full, say=lambda _: None)[0].seeds
+        published.bench_published(tmp_path / "rows.json", full=full, say=said.append)[0].seeds
         for full in (False, True, False)
     ]
     assert seeds == [3, 20, 20]
+    assert ["were in" in line for line in said] == [False, False, True], "what is measured again is not kept"
 
 
 def test_what_is_no_number_is_null():
