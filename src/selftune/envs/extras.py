@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 
-from selftune.errors import MissingExtraError, SettingError
+from selftune.errors import MissingExtraError, SelftuneError, SettingError
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -46,10 +46,12 @@ def making(name: str) -> Iterator[None]:
 
     Raises:
         MissingExtraError: A package, or a library of the system, is not installed.
-        SettingError: Anything else.
+        SettingError: Anything else that is not said in our words yet.
     """
     try:
         yield
+    except SelftuneError:
+        raise
     except ImportError as error:
         raise MissingExtraError(f"{name} cannot be made ({error}). To go on: install what it needs.") from error
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from selftune.envs.atari import make_atari
 from selftune.envs.drift import Drift
+from selftune.envs.extras import making
 from selftune.envs.host import HostEnv, closed_if_refused
 from selftune.envs.worlds import WORLDS
 from selftune.errors import MissingExtraError, SettingError
@@ -65,18 +66,11 @@ def _making(env_id: str, entry_point: str) -> Iterator[None]:
     """What goes wrong as an environment is made, in our words."""
     import gymnasium
 
-    try:
-        with _without_deprecations(entry_point):
+    with making(env_id), _without_deprecations(entry_point):
+        try:
             yield
-    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
-        raise _missing(env_id, entry_point, error) from error
-    except SettingError:
-        raise
-    except Exception as error:
-        raise SettingError(
-            f"{env_id} could not be made ({type(error).__name__}: {error}), expected an environment that Gymnasium can "
-            "make. Mend it, or give another one."
-        ) from error
+        except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+            raise _missing(env_id, entry_point, error) from error
 
 
 _HEARING = Lock()

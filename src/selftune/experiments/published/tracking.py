@@ -105,17 +105,12 @@ def _rows(found: Found, seeds: int, long_seeds: int) -> Iterator[Row]:
     for name, (make, settings, published) in progress(list(errors.items()), "tracking"):
         if not found(name, BURN_IN + MEASURED, seeds):
             sought = asymptotic_errors(make, settings, CHOOSING, jax.random.key(3)).mean(1)
-            best = lowest(sought)
+            best = int(np.nanargmin(sought))  # runs that diverge have no error
             errors = asymptotic_errors(make, (settings[best],), seeds, jax.random.key(0))[0]
             details = {"settings": settings, "mean_by_setting": sought, "best_setting": settings[best]}
             yield row_of_runs("tracking", name, BURN_IN + MEASURED, errors, published, details)
     yield from _step_size_rows(found, long_seeds)
     yield from _scale_rows(found)
-
-
-def lowest(errors: Float[np.ndarray, " S"]) -> int:
-    """Which setting has the lowest error; one whose error is no number has the highest."""
-    return int(np.where(np.isfinite(errors), errors, np.inf).argmin())
 
 
 def asymptotic_errors(

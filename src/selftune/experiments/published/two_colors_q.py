@@ -228,8 +228,6 @@ def _told(line: QLine, settings: QSettings) -> dict[str, Any]:
     return {
         "numbers": dict(line.numbers),
         "begins": first_values({} if line.epsilon is None else {"epsilon": line.epsilon}),
-        "target_steps": settings.target_steps,
-        "softness": settings.softness,
         "stream": dict(zip(stream._fields, stream, strict=True)),
         "shared": {name: value for name, value in settings._asdict().items() if name != "stream"},
     }
