@@ -11,7 +11,7 @@ that was last known; who has none yet is not copied, and who was not seen since 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import NamedTuple
 
 import jax
@@ -24,6 +24,7 @@ from selftune.experiments import gaussian_process
 from selftune.experiments.drawing_settings import draw, from_unit, quantity, to_unit
 from selftune.experiments.fleet import Fleet, Told
 from selftune.experiments.sweep import Curves, Physics, concatenated, keys, plan
+from selftune.runner.progress import progress
 from selftune.runner.session import Session
 
 INTERVALS = 25
@@ -112,6 +113,7 @@ def populations(
     members: int = 8,
     points: int = 100,
     continuing: bool = False,
+    title: str | None = None,
 ) -> Curves:
     """Make populations, one a seed, all of them side by side.
 
@@ -125,6 +127,7 @@ def populations(
         members: `M` of each, at least 4.
         points: Length of the curves, about.
         continuing: Whether a level is a reward per step, for want of episodes.
+        title: What is said to be in progress; nothing is said without it.
 
     Returns:
         Curves of the members in use, by the steps of whole populations.
@@ -144,7 +147,7 @@ def populations(
         sessions = fleet.begin(
             _settings(names, groups), keys([member_key(seed, m) for seed in seeds for m in range(members)])
         )
-        for number in range(chunks):
+        for number in after.enter_context(closing(progress(range(chunks), title))):
             sessions, point = fleet.advance(_settings(names, groups), sessions, physics((number + 0.5) * taken), chunk)
             interval.append(_grouped(jax.device_get(point), len(seeds)))
             told.append(_in_use(interval[-1], [group.best for group in groups]))

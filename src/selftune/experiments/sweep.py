@@ -3,18 +3,19 @@
 curves = runs(fleet, physics, settings, seeds, steps)       curves.level(): [N, P], a point a chunk
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from rich.progress import Progress, TimeRemainingColumn
 
 from selftune.errors import SettingError
 from selftune.experiments.fleet import Fleet, Told
+from selftune.runner.progress import progress
 from selftune.types import PyTree
 
 Physics: TypeAlias = Callable[[float], PyTree]
@@ -72,7 +73,7 @@ def runs(
         seeds: `N` of them.
         steps: Environment steps of each run, rounded up to whole chunks.
         points: Chunks, about; the length of the curves.
-        title: What a progress bar says; none without it.
+        title: What is said to be in progress; nothing is said without it.
         width: Runs side by side, made up with copies of the last one where there are too few, so that one program
             serves any number; equally large groups of at most `WIDTH` when omitted.
 
@@ -86,12 +87,11 @@ def runs(
     chunk, chunks = plan(fleet.steps_per_update, steps, points)
     groups = -(-count // (width or WIDTH))
     size = width or -(-count // groups)
-    bar = Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True)
-    with bar if title else nullcontext(), ExitStack() as after:
+    with ExitStack() as after:
         after.callback(fleet.close)
-        task = bar.add_task(title or "", total=groups * chunks)
+        laps = after.enter_context(closing(progress(range(groups * chunks), title)))
         told = [
-            _group(fleet, physics, settings, seeds, _members(group, size, count), chunk, chunks, bar, task)
+            _group(fleet, physics, settings, seeds, _members(group, size, count), chunk, islice(laps, chunks))
             for group in range(groups)
         ]
     return concatenated(told, count, chunk * fleet.steps_per_update)
@@ -139,17 +139,14 @@ def _group(
     seeds: Sequence[int],
     members: Int[np.ndarray, " M"],
     chunk: int,
-    chunks: int,
-    bar: Progress,
-    task: Any,
+    laps: Iterator[int],
 ) -> list[Told]:
-    """Some of the runs, from beginning to end."""
+    """Some of the runs, from beginning to end, a chunk a lap."""
     chosen = {name: jnp.asarray(np.asarray(values)[members], jnp.float32) for name, values in settings.items()}
     sessions = fleet.begin(chosen, keys([seeds[member] for member in members]))
     told = []
-    for number in range(chunks):
+    for number, _ in enumerate(laps):
         now = physics((number + 0.5) * chunk * fleet.steps_per_update)
         sessions, point = fleet.advance(chosen, sessions, now, chunk)
         told.append(jax.device_get(point))
-        bar.advance(task)
     return told

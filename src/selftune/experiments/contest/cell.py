@@ -32,6 +32,7 @@ from selftune.experiments.population import populations
 from selftune.experiments.ray_population import ray_population
 from selftune.experiments.records import significant
 from selftune.experiments.sweep import Curves, Physics, runs
+from selftune.runner.progress import progress
 from selftune.spaces import Space
 
 Measure: TypeAlias = Callable[[Curves], Float[np.ndarray, " N"]]
@@ -218,18 +219,19 @@ class Cell:
         """
         told, extent = method(name), self.lab.extent
         if told.ray is not None:
-            return self._through_ray(told.ray)
+            return self._through_ray(told.ray, self._title(name))
         if told.strategy is None:
             begin = self._begun(told) if starts is None else starts
             return self._runs(name, begin, self._test(), self._physics)
         together = max(1, extent.width // extent.members)
         program, names = self._program(name), SEARCHED[self.lab.agent]
+        groups = _chunks(self._test(), together)
         parts = [
             populations(
                 program, self._physics, told.strategy, names, seeds, self.steps, extent.members, self._points,
-                self.lab.continuing,
+                self.lab.continuing, f"{self._title(name)}, {number} of {len(groups)}",
             )
-            for seeds in _chunks(self._test(), together)
+            for number, seeds in enumerate(groups, 1)
         ]  # fmt: skip
         return joined(parts, extent.seeds)
 
@@ -238,7 +240,7 @@ class Cell:
             self._all(own_start(self.lab.agent, self.lab.spaces(), told)) if told.own_start else {}
         )
 
-    def _through_ray(self, strategy: str) -> Curves:
+    def _through_ray(self, strategy: str, title: str) -> Curves:
         """A population whose members are processes, once for each of the test's seeds."""
         lab, extent, names = self.lab, self.lab.extent, SEARCHED[self.lab.agent]
         opened = functools.partial(_opened, replace(lab, fleets={}), self.kind, self._drift)
@@ -246,14 +248,16 @@ class Cell:
             ray_population(
                 opened, self._physics, strategy, names, seed, self.steps, extent.members, self._points, lab.continuing
             )
-            for seed in self._test()
+            for seed in progress(self._test(), title)
         ]
         return joined(parts, extent.seeds)
 
     def _runs(self, name: str, settings: Mapping[str, Any], seeds: Any, physics: Physics) -> Curves:
-        title = f"{self.lab.name} {self.kind} {name}"
         program, width = self._program(name), self.lab.extent.width if self.lab.native else len(seeds)
-        return runs(program, physics, settings, list(seeds), self.steps, self._points, title, width)
+        return runs(program, physics, settings, list(seeds), self.steps, self._points, self._title(name), width)
+
+    def _title(self, name: str) -> str:
+        return " ".join([self.lab.name, *([] if self.kind == OFF else [self.kind]), name])
 
     def _program(self, name: str) -> Fleet:
         return self.lab.fleet(name, self.kind, self._drift)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from rich.progress import track
 
 from selftune.envs import Environment, open_env
 from selftune.experiments.overhead.costs import Cost, measure
@@ -17,6 +16,7 @@ from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio, stopwatch
 from selftune.runner.native_experiment import native_functions
 from selftune.runner.plan import Plan
+from selftune.runner.progress import progress
 
 
 class Case(NamedTuple):
@@ -70,8 +70,7 @@ def learning(case: Case, tune: tuple[str, ...] | None) -> tuple[Callable, tuple]
 def _measured(case: Case, rounds: int, names: Sequence[str]) -> list[Measured]:
     title = f"agents: {case.name}"
     costs: dict[str, Cost] = {
-        name: measure(partial(learning, case, tune))
-        for name, tune in track(TUNED.items(), f"{title}: compiling", transient=True)
+        name: measure(partial(learning, case, tune)) for name, tune in progress(TUNED.items(), f"{title}: compiling")
     }
     seconds = alternate({name: stopwatch(cost.program, cost.arguments) for name, cost in costs.items()}, rounds, title)
     tuned, fixed = costs["self-tuned"], costs["fixed"]

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.progress import track
 
 from selftune.errors import SettingError
 from selftune.experiments.overhead.agents import TUNED
 from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.statistics import bootstrap
+from selftune.runner.progress import progress
 
 STATES = ("cold", "warm")
 LOOK_EVERY = 0.005
@@ -51,7 +51,7 @@ def blocks(size: Size, say: Say) -> Iterator[Block]:
 def _measured(env: str, agent: str, rounds: int, names: Sequence[str]) -> list[Measured]:
     """All of them in turns; what is warm needs what was cold before it."""
     seconds: dict[str, list[float]] = defaultdict(list)
-    for _ in track(range(rounds), f"compilation: {env} {agent}", transient=True):
+    for _ in progress(range(rounds), f"compilation: {env} {agent}"):
         for kind, tune in TUNED.items():
             with tempfile.TemporaryDirectory() as cache:
                 for state in STATES:

@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float
-from rich.progress import track
 
 from selftune.experiments.statistics import Interval
+from selftune.runner.progress import progress
 
 WARM_UP = 2
 REST = 0.005
@@ -47,7 +47,7 @@ def alternate(
         Seconds by name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in track(range(warm_up + rounds), title, transient=True):
+    for number in progress(range(warm_up + rounds), title):
         for name in reversed(tuple(runs)) if number % 2 else runs:
             time.sleep(REST)
             seconds[name].append(runs[name]())

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from rich.progress import track
-
 from selftune.experiments.overhead.costs import Cost, measure, temporary_bytes
 from selftune.experiments.overhead.measuring import Block, Measured, Say
 from selftune.experiments.overhead.timing import alternate, median_milliseconds, ratio, stopwatch
 from selftune.experiments.overhead.variants import Variant, plain_updates, tuned_update, variants
 from selftune.experiments.overhead.workload import Workload, build, first_tuned
 from selftune.experiments.statistics import Interval
+from selftune.runner.progress import progress
 
 MODES = ("reverse", "reverse remat", "mixed", "mixed remat")
 WINDOWED = ("truncated", *(f"truncated, {mode}" for mode in MODES), "forward", "bootstrapped")
@@ -95,7 +94,7 @@ def _timed(setting: Setting, rounds: int, title: str, names: Sequence[str]) -> l
     plain = measure(partial(plain_updates, work, setting.unroll))
     costs = {
         variant.name: measure(partial(tuned_update, work, variant))
-        for variant in track(compared, f"{title}: compiling", transient=True)
+        for variant in progress(compared, f"{title}: compiling")
     }
     runs = {name: stopwatch(cost.program, cost.arguments) for name, cost in {"": plain, **costs}.items()}
     seconds = alternate(runs, rounds, title)
@@ -129,7 +128,7 @@ def memory(setting: Setting, unrolls: Sequence[int]) -> Block:
     }
 
     def measured(names: Sequence[str]) -> Iterator[Measured]:
-        for name in track(names, f"{title}: compiling", transient=True):
+        for name in progress(names, f"{title}: compiling"):
             at, variant = programs[name]
             taken = temporary_bytes(partial(tuned_update, at.workload(), variant)) / 2**20
             yield Measured(name, Interval(taken, taken, taken))

@@ -17,11 +17,12 @@ import optax
 
 from selftune.envs.worlds.discounting import HORIZONS, LENGTH, Params as Physics, observe, pays
 from selftune.estimators import truncated
-from selftune.experiments.published.measuring import Found, progress, row_of_runs
+from selftune.experiments.published.measuring import Found, row_of_runs
 from selftune.experiments.records import Row
 from selftune.learning import LearnerState, Memory, learner
 from selftune.metaparams import MetaParam, interval, values
 from selftune.objectives import actor_critic, feedforward
+from selftune.runner.progress import progress
 from selftune.tuning import tuner
 from selftune.types import Array, Eta, Float, Frozen, Int, Params, PRNGKey, Scalar, Transitions
 

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from selftune.estimators import Estimator, bootstrapped, evolution, forward, truncated
-from selftune.experiments.published.measuring import Found, progress, row_of_runs
+from selftune.experiments.published.measuring import Found, row_of_runs
 from selftune.experiments.published.processes import (
     Process,
     exact_loss,
@@ -30,6 +30,7 @@ from selftune.experiments.records import Row
 from selftune.learning import learner
 from selftune.metaparams import MetaParam, Spec, free, per_parameter, values
 from selftune.optim import sgd
+from selftune.runner.progress import progress
 from selftune.tuning import tuner
 from selftune.types import Array, Float, Loss, PRNGKey
 

@@ -1,19 +1,16 @@
-"""What the experiments share: rows from runs, and a bar while they are measured."""
+"""What the experiments share: rows from runs, and what was measured already."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from rich.progress import track
 
 from selftune.experiments.records import Row
 from selftune.experiments.statistics import bootstrap, mean
 
 Found: TypeAlias = Callable[[str, int, int], bool]
 """`found(row, steps, runs)`: whether a row was measured already, with so many runs or more."""
-
-Item = TypeVar("Item")
 
 
 def row_of_runs(
@@ -50,8 +47,3 @@ def six_digits(value: Any) -> Any:
     if not isinstance(number, float):
         return number
     return float(f"{number:.6g}") if np.isfinite(number) else None
-
-
-def progress(items: Sequence[Item], description: str):
-    """The items, with a bar that goes away when they are done."""
-    return track(items, description, transient=True)

@@ -15,11 +15,12 @@ import numpy as np
 import optax
 
 from selftune.estimators import Estimator, bootstrapped, evolution, forward, truncated
-from selftune.experiments.published.measuring import Found, progress, row_of_runs
+from selftune.experiments.published.measuring import Found, row_of_runs
 from selftune.experiments.records import Row
 from selftune.learning import learner
 from selftune.metaparams import MetaParam, values
 from selftune.optim import sgd
+from selftune.runner.progress import progress
 from selftune.tuning import tuner
 from selftune.types import Array, Eta, Float, Frozen, Params, PRNGKey, Scalar
 

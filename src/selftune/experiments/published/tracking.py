@@ -16,8 +16,9 @@ import optax
 from jaxtyping import ScalarLike
 
 from selftune import optim
-from selftune.experiments.published.measuring import Found, progress, row_of_runs
+from selftune.experiments.published.measuring import Found, row_of_runs
 from selftune.experiments.records import Row
+from selftune.runner.progress import progress
 from selftune.types import Array, Float, PRNGKey
 
 INPUTS, RELEVANT, PERIOD = 20, 5, 20
