@@ -72,6 +72,15 @@ def test_an_item_teaches_what_the_formula_says():
     assert not ended
 
 
+@pytest.mark.parametrize(("skills", "drop"), [(12, 0.88), (40, 0.88), (2, 0.08), (1, 0.0)])
+def test_later_skills_are_known_less_and_no_long_curriculum_is_beyond_reach(skills, drop):
+    plan = curriculum({f"skill {number:02}": [] for number in range(skills)})
+    _, state = jax.vmap(tutoring(plan).reset, (0, None))(jax.random.split(KEYS[0], 4000), Params())
+    first = state.pupil.first.mean(axis=0)
+    assert float(first[0] - first[-1]) == pytest.approx(drop, abs=0.05)
+    assert float(first.mean()) == pytest.approx(Params().level - drop / 2, abs=0.07)
+
+
 def test_what_a_skill_rests_on_limits_what_is_learned():
     params, skill = sure(), PLAN.skills.index("equal parts")
     _, then, *_ = STEP(KEYS[1], average(params), jnp.int32(3 * skill + 1), params)

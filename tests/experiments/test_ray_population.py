@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from selftune.errors import MissingExtraError, SettingError
 from selftune.experiments.fleet import Fleet, Told
+from selftune.experiments.population import in_use as best_known
 from selftune.experiments.ray_population import PLAIN, UNIT, Interval, Life, in_use, member_class, ray_population, table
 
 NAMES = ("learning_rate", "discount")
@@ -51,14 +52,15 @@ def life(**changes):
     return told._replace(**changes)
 
 
-def member(config, **changes):
+def member(config, number=0, **changes):
     made = member_class(SimpleNamespace(Trainable=object))()
+    made.trial_id = f"1f3ab_{number:05d}"  # as Ray calls a trial, whatever it copies
     made.setup(config, life=life(**changes))
     return made
 
 
-def config(number=0, learning_rate=1.0, discount=0.0):
-    return {"member": number, "learning_rate": learning_rate, "discount": discount}
+def config(learning_rate=1.0, discount=0.0):
+    return {"learning_rate": learning_rate, "discount": discount}
 
 
 def test_a_member_takes_its_share_of_the_populations_steps_and_no_more():
@@ -94,17 +96,17 @@ def test_a_level_that_was_not_seen_is_the_last_one_also_for_a_copy(tmp_path):
     levels = [made.step()["level"] for _ in range(2)]
     assert levels == [pytest.approx(0.2)] * 2, "no episode ends in the second chunk"
     made.save_checkpoint(str(tmp_path))
-    copy = member(config(1), chunks=9, every=1)
+    copy = member(config(), 1, chunks=9, every=1)
     copy.load_checkpoint(str(tmp_path))
     assert (copy._level, copy._own) == (pytest.approx(0.2), False), "its source's, until an episode ends"
     assert math.isnan(member(config())._level)
 
 
 def test_a_copy_goes_on_from_its_source_with_settings_and_a_key_of_its_own(tmp_path):
-    source, copy = member(config(0)), member(config(1, learning_rate=0.0))
+    source, copy = member(config()), member(config(learning_rate=0.0), 1)
     source.step()
     source.save_checkpoint(str(tmp_path))
-    assert copy.reset_config(config(1, learning_rate=0.5))
+    assert copy.reset_config({**config(), "learning_rate": 0.5}), "Ray's config of a copy is its source's, changed"
     copy.load_checkpoint(str(tmp_path))
     then = json.loads(copy.step()["told"])
     assert len(then) == 2
@@ -112,7 +114,7 @@ def test_a_copy_goes_on_from_its_source_with_settings_and_a_key_of_its_own(tmp_p
     assert then[0]["returns"] == pytest.approx(0.6 + 2 * 1e-3), (
         "its own rate: the middle of -5 and -1, in powers of ten"
     )
-    assert np.array_equal(_key(copy, tmp_path / "copy"), _key(member(config(1)), tmp_path / "fresh"))
+    assert np.array_equal(_key(copy, tmp_path / "copy"), _key(member(config(), 1), tmp_path / "fresh"))
     assert not np.array_equal(_key(copy, tmp_path / "copy"), _key(source, tmp_path / "source"))
 
 
@@ -151,6 +153,12 @@ def test_in_use_is_who_was_best_in_the_interval_before():
     assert [point.returns.item() for point in in_use([copied, source])][2] == 13.0, (
         "nobody has seen the copy's settings"
     )
+
+
+def test_who_is_in_use_was_seen():
+    nan, lost = math.nan, -math.inf
+    assert best_known(np.array([nan, lost, nan, lost]), 2) == 1
+    assert best_known(np.array([nan, nan]), 1) == 1
 
 
 def test_a_table_with_gaps_is_filled_from_before():

@@ -19,8 +19,8 @@ from selftune.envs.worlds.tutoring import (
     tutoring,
 )
 from selftune.errors import SettingError
-from selftune.experiments.statistics import paired_ratio
-from selftune.scenarios.education import belief as beliefs, calibration, figures, telling
+from selftune.experiments.statistics import Interval, paired_ratio
+from selftune.scenarios.education import belief as beliefs, calibration, figures, telling, wording
 from selftune.scenarios.education.belief import Belief, Item
 from selftune.scenarios.education.lessons import Answer, Moment, classroom, taught
 from selftune.scenarios.education.measures import _correlations, around, worth
@@ -246,6 +246,22 @@ def test_who_gives_up_forgets_like_the_others_and_learns_no_more():
         assert course.kept[one] <= course.exam[one, -1]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"slip": 0.2}, r"slip=0.2\), expected a guess below 0.8 and a slip below 0.2"),
+        ({"guess": 0.9}, "guess=0.9, .*expected a guess below 0.8"),
+        ({"guess": -0.1}, "guess=-0.1.*a chance, from 0 to 1"),
+        ({"rate_level": 1.1}, "rate_level=1.1.*a correlation, from -1 to 1"),
+        ({"half_life": 0.0}, "half_life=0.*a finite number of days above 0"),
+        ({"learning": float("nan")}, "learning=nan.*a finite number, at least 0"),
+    ],
+)
+def test_a_class_that_cannot_be_is_refused(wrong, told):
+    with pytest.raises(SettingError, match=told):
+        classroom(TIMETABLE, WORLD._replace(params=Params(**wrong)))
+
+
 # What is told.
 
 
@@ -281,8 +297,26 @@ def test_the_pace_after_the_sixth_lesson_of_an_event_by_hand():
 
 def test_of_an_event_that_nobody_met_with_nothing_is_told():
     assert around(disturbed(0.7), SPURT, seed=0) is None
-    assert telling._interval(None) == "-"
-    assert telling._ill(None) == ""
+    assert wording.interval(None) == "-"
+    assert (
+        "The pace cannot be said to rise or fall with the pupil: after 6 lessons of an illness it is -"
+        in wording.moves(None, None)
+    )
+
+
+def test_verdicts_are_those_of_the_intervals():
+    ill, spurt, either = ({"estimate": x, "low": x - 0.1, "high": x + 0.1} for x in (0.8, 1.2, 1.0))
+    assert "rises and falls with" in wording.moves(ill, spurt)
+    assert "falls with the pupil, but cannot be said to rise" in wording.moves(ill, either)
+    assert "rises with the pupil, but cannot be said to fall" in wording.moves(either, spurt)
+    above, neither, below = (Interval(x, x - 0.1, x + 0.1) for x in (1.2, 1.0, 0.8))
+    assert wording.owed(below).endswith("not to self-tuning")
+    assert wording.owed(above).endswith("and to self-tuning too")
+    assert wording.righted(above) == "self-tuning recovers a part"
+    for told in (neither, None):
+        assert "cannot be said" in wording.owed(told)
+        assert "cannot be said" in wording.righted(told)
+    assert "no ratio" in wording.times(None)
 
 
 def test_the_picture_of_an_event_stands_at_zero_before_its_first_lesson():

@@ -56,6 +56,8 @@ def test_answers_of_real_pupils_move_the_tutor(tmp_path):
         (",1,1.5", ",2,1.5", "right = 2; expected 1"),
         (",1.5", ",0", "minutes = 0; expected"),
         ("Ada,0", "Ada,today", "day = 'today'; expected a number"),
+        ("Ada,2", "Ada,172800", "line 3: day = 172800, 172800 after the pupil's first; expected days"),
+        ("Ada,0", "Ada,1.7e9", "line 2: day = 1.7e9; expected days since any first one, and not seconds"),
         ("minutes", "seconds", "has no column minutes; expected"),
         ("minutes", "minutes,minutes", "has more than one column minutes; expected"),
         (",1.5", "", "line 2 has another number of entries than the first; expected 6"),
@@ -65,6 +67,12 @@ def test_answers_of_real_pupils_move_the_tutor(tmp_path):
 def test_answers_that_make_no_sense_are_refused(tmp_path, old, new, told):
     (tmp_path / "answers.csv").write_text(GOOD.replace(old, new, 1), "latin-1")
     refused(tmp_path / "answers.csv", told)
+
+
+def test_a_lesson_is_a_whole_day(tmp_path):
+    (tmp_path / "answers.csv").write_text(GOOD.replace("Ada,0", "Ada,-0.5").replace("Ada,2", "Ada,-0.49"))
+    record = read_answers(tmp_path / "answers.csv", PLAN)["Ada"]
+    assert [(heard.day, heard.lesson, heard.item) for heard in record] == [(-1.0, 0, 0), (-1.0, 0, 1)]
 
 
 def test_answers_that_are_not_there_are_refused(tmp_path):

@@ -17,11 +17,10 @@ from selftune.agents.beginning import begin_with, learned
 from selftune.agents.restarting import Watched
 from selftune.errors import SettingError
 from selftune.scenarios import eject
-from selftune.scenarios.robotics import robots, telling
+from selftune.scenarios.robotics import robots, sentences, telling
 from selftune.scenarios.robotics.bouts import FIXED, TUNED, Bout, Extent, Fought, fight, make_agent
 from selftune.scenarios.robotics.control_loop import Kept, keep_rate
 from selftune.scenarios.robotics.courses import rider
-from selftune.scenarios.robotics.measures import cost, row
 from selftune.scenarios.robotics.policies import comes_with, facts, trained
 from selftune.scenarios.robotics.robots import (
     ANT,
@@ -197,6 +196,18 @@ def test_missed_deadlines_by_hand():
     assert waited == pytest.approx([0.08, 0.0, 0.09])
 
 
+def test_the_first_action_of_an_episode_is_in_its_tick(monkeypatch):
+    seconds = iter([0.0, 0.0, 0.02, 0.02, 0.11, 0.11, 0.11, 0.12, 0.12])
+    # .02 s for the last step of an episode and .09 for the first action of the next, of .1; then .01.
+    actions = iter([None, 1])
+    with gymnasium.make("CartPole-v1") as env:
+        agent = st.OnlineAgent(env.observation_space, env.action_space, "ppo", tune=[], settings=BARE)
+        monkeypatch.setattr(agent, "reset", lambda observation: 0)
+        monkeypatch.setattr(agent, "step", lambda *given: next(actions))
+        kept = keep_rate(agent, env, 10.0, 2, clock=lambda: next(seconds), wait=lambda time: None)
+    assert (kept.missed, kept.slowest) == (1, pytest.approx(110.0))
+
+
 @pytest.mark.parametrize("asked", [(0.0, 3), (-5.0, 3), (float("inf"), 3), (10.0, 0)])
 def test_a_rate_and_a_number_of_ticks_that_are_none_are_refused(asked):
     with gymnasium.make("CartPole-v1") as env:
@@ -215,16 +226,10 @@ def made_up(kinds):
     return Fought(Bout(HALF_CHEETAH, "ppo", kinds, (FIXED, TUNED)), 4, 2, dict.fromkeys(kinds, one))
 
 
-def test_a_change_that_costs_nothing_is_told_as_such():
-    told = cost(course([2.0] * 9), 4, 2)
-    own, fixed = (row("HalfCheetah-v5", "ppo", ICE, name, [told], [told], 0) for name in ("self-tuned", "fixed agent"))
-    assert "There is nothing to recover from" in telling._sentence(ICE, own, fixed)
-
-
 def test_a_change_is_told_as_large_as_it_is():
-    assert telling.happened("Walker2d-v5", ICE) == "the ground turns to ice (0.3 times the friction)"
-    assert telling.happened("HalfCheetah-v5", ICE) == "the ground turns to ice (0.1 times the friction)"
-    assert telling.happened("Walker2d-v5", STEADY) == "nothing changes"
+    assert sentences.happened("Walker2d-v5", ICE) == "the ground turns to ice (0.3 times the friction)"
+    assert sentences.happened("HalfCheetah-v5", ICE) == "the ground turns to ice (0.1 times the friction)"
+    assert sentences.happened("Walker2d-v5", STEADY) == "nothing changes"
 
 
 def test_a_story_of_made_up_courses():
@@ -232,7 +237,7 @@ def test_a_story_of_made_up_courses():
     kept = [Kept(20.0, 100, 3, 1.0, 60.0, 2, 0)]
     story = telling.story([made_up((ICE, robots.WEAK, STEADY))], kept, figure, Ask(quick=True))
     assert "0.60 [0.60, 0.60] times as long" in story.summary[0]
-    assert "which is reached, and 1.1 times its reward, which is reached" in story.summary[1]
+    assert "which is reached (0.60 [0.60, 0.60]), and 1.1 times its reward, which is reached (" in story.summary[1]
     assert "Of 2 methods under the change 'weak actuator', 'self-tuned' earned most" in story.summary[-2]
     assert "3 of 100 actions" in story.summary[-1]
     assert all(len(line) == len(table.columns) for table in story.tables for line in table.rows)
@@ -305,6 +310,14 @@ def test_a_place_that_is_not_in_the_observation_is_refused(wrong):
 
 
 @mujoco
+def test_a_place_that_is_not_the_speeds_is_refused():
+    with pytest.raises(SettingError, match=r"speed=8\), but the forward speed .* stands at 5 of what"):
+        places_checked(Robot("Hopper-v5", 8))
+    for robot in (Robot("Hopper-v5", 5), Robot("Humanoid-v5", 22), WALKER, ANT):
+        assert places_checked(robot) is robot
+
+
+@mujoco
 def test_a_place_may_be_a_whole_number_of_numpys():
     assert places_checked(HALF_CHEETAH._replace(speed=np.int64(8))).speed == 8  # pyright: ignore
 
@@ -331,15 +344,19 @@ def test_every_change_of_every_robot_is_one_of_its_model():
 
 
 @mujoco
-def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys):
+def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "own"
     eject("robotics", folder)
     page = DOCS.read_text()
-    (model,), (lines,) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("xml", "py"))
-    assert len(model.splitlines()) + len(lines.splitlines()) < 20
+    (model,), (own, lines) = (re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("xml", "py"))
+    assert len((model + own + lines).splitlines()) <= 20
     (folder / "robot.xml").write_text(model)
+    (folder / "robot.py").write_text(own)
+    monkeypatch.syspath_prepend(folder)
     main = (folder / "main.py").read_text()
-    kept = [line for line in main.splitlines() if not line.startswith(("ROBOT =", "BEGIN =", "EPISODE ="))]
+    (named,) = re.findall(r"instead of the lines that name (.*):", page)
+    heads = tuple(f"{name} =" for name in re.findall(r"`(\w+)`", named))
+    kept = [line for line in main.splitlines() if not line.startswith(heads)]
     place = next(number for number, line in enumerate(kept) if line.startswith("HERE =")) + 1
     changed = "\n".join([*kept[:place], lines, *kept[place:]])
     changed = changed.replace('"num_envs": 16, "rollout_length": 128', '"num_envs": 4, "rollout_length": 32')
@@ -347,7 +364,10 @@ def test_the_tutorials_change_to_a_robot_of_ones_own(tmp_path, capsys):
     drift = (folder / "drift.json").read_text()
     (folder / "drift.json").write_text(drift.replace("16384", "128"))
     (folder / "main.py").write_text(changed)
-    runpy.run_path(str(folder / "main.py"))
+    names = runpy.run_path(str(folder / "main.py"))
+    assert (names["EPISODE"], names["BEGIN"]) == (200, None)
+    assert not capsys.readouterr().out, "who imports it runs nothing"
+    names["main"]()
     told = capsys.readouterr().out
     assert "meta_gradient, seed 0: " in told
-    assert "m/s" in told
+    assert "stood nearly still before" in told

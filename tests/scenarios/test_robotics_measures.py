@@ -1,11 +1,11 @@
-"""What a change costs: recoveries are those of a hand calculation."""
+"""What a change costs: recoveries are those of a hand calculation, and verdicts those of their intervals."""
 
 import numpy as np
 import pytest
 
 import selftune as st
 from selftune.errors import SettingError
-from selftune.scenarios.robotics import figures
+from selftune.scenarios.robotics import figures, sentences
 from selftune.scenarios.robotics.measures import against, cost, row, updates_before, windows
 from selftune.scenarios.robotics.robots import ICE
 
@@ -104,3 +104,40 @@ def test_ratios_are_of_equal_seeds_and_of_nothing_where_there_is_none():
 
 def test_a_trailing_mean_stays_on_its_side_of_the_change():
     np.testing.assert_allclose(figures.trailing(np.array([1.0, 3.0, 5.0, 9.0]), 2, 2), [1.0, 2.0, 5.0, 7.0])
+
+
+def test_a_change_that_costs_nothing_is_told_as_such():
+    told = cost(course([2.0] * 9), 4, 2)
+    own, fixed = (row("HalfCheetah-v5", "ppo", ICE, name, [told], [told], 0) for name in ("self-tuned", "fixed agent"))
+    assert "There is nothing to recover from" in sentences.sentence(ICE, own, fixed)
+    assert "for which there was nothing to recover from, and 1.1 times its reward, which is not" in sentences.verdict(
+        own, fixed
+    )
+
+
+def test_a_change_that_costs_one_run_something_has_no_ratio():
+    none, some = cost(course([2.0] * 9), 4, 2), cost(course(SPEED), 4, 2)
+    own, fixed = (
+        row("HalfCheetah-v5", "ppo", ICE, name, told, [none, some], 0)
+        for name, told in (("self-tuned", [some, some]), ("fixed agent", [none, some]))
+    )
+    assert "no ratio, for in some runs there is nothing to recover from" in sentences.sentence(ICE, own, fixed)
+    assert "None" not in sentences.sentence(ICE, own, fixed)
+    assert "fixed agent's steps, of which no ratio can be told" in sentences.verdict(own, fixed)
+
+
+def test_a_bar_within_an_interval_is_said_to_be():
+    own = {"recovery": 1.0, "recovery_ratio": 0.6, "recovery_low": 0.4, "recovery_high": 0.9}
+    own |= {"reward_ratio": 1.05, "reward_low": 1.0, "reward_high": 1.08}
+    told = sentences.verdict(own, own)
+    assert "which is reached (0.60 [0.40, 0.90], though the interval holds both)" in told
+    assert "which is not reached (1.05 [1.00, 1.08])" in told
+
+
+def test_who_earned_most_by_luck_is_not_said_to_have():
+    one = cost(course(SPEED), 4, 2)
+    many = {
+        name: [one._replace(reward=reward) for reward in rewards] for name, rewards in (("a", (1, 5)), ("b", (3, 2)))
+    }
+    assert sentences.earned_most(many, 0) is None
+    assert sentences.earned_most({**many, "b": [one._replace(reward=0.0)] * 2}, 0) == "a"

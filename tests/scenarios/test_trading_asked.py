@@ -41,6 +41,13 @@ def test_a_goal_that_no_trader_can_pursue_is_refused(goal, told, monkeypatch):
     assert st.values(spec(Market(), Goal(aversion=5)))["risk_aversion"] == 5.0
 
 
+def test_a_year_of_other_prices_is_refused(monkeypatch):
+    monkeypatch.setattr(trial, "walker", None)
+    for year in (252.0 * 24, 52.0):
+        with pytest.raises(SettingError, match=rf"periods_per_year={year:g}\), but made up has 365.25 prices a year"):
+            tried(Trial(made_up(400), Market(), goal=Goal(periods_per_year=year)))
+
+
 def test_results_are_counted_from_whole_periods_on():
     times = made_up(60).times
     for since in (times[7], times[7].astype(object), times[7].astype(object).date(), str(times[7])):

@@ -16,7 +16,7 @@ from selftune.scenarios import Ask
 from selftune.scenarios.trading import DEVELOPMENT_ENDS, market, telling
 from selftune.scenarios.trading.features import tape
 from selftune.scenarios.trading.packaged import SOURCES, located, packaged
-from selftune.scenarios.trading.prices import Prices, checked
+from selftune.scenarios.trading.prices import JumpNotice, Prices, checked
 from selftune.scenarios.trading.reading import read_csv
 from selftune.scenarios.trading.teaching import Goal, about_the_premium
 from selftune.scenarios.trading.trader import Stretch, chooser, drawn, imagined
@@ -51,6 +51,7 @@ def test_a_table_of_ones_own(tmp_path):
         ("2020-01-01T00:00Z,1,1\n2020-01-02,1,1\n", "with an offset and 2020-01-02.*without"),
         ("2020-01-01,1,1\n2020-01-02,1\n", "and 2 prices"),
         ("2020-01-01,1,1\n", "at least 2 times"),
+        ("2020-01-01,1,1\n2020-01-02,1_5,1\n", "line 3: got '2020-01-02,1_5,1'"),
     ],
 )
 def test_what_cannot_be_traded_is_refused(tmp_path, rows, told):
@@ -70,6 +71,9 @@ def test_files_that_are_none(tmp_path):
         (b"", "got '' as its first line; expected heads with commas"),
         (b"day;A;B\n2020-01-01;1;1\n", "got 'day;A;B'.*commas between them, and not semicolons"),
         (b"day,A,A\n2020-01-01,1,1\n2020-01-02,1,1\n", "2 columns with the head 'A'"),
+        (b"day,A,\n2020-01-01,1,\n2020-01-02,1,\n", "column 3 of 3 has no head"),
+        (b"Date,Open,High,Low,Close,Adj Close,Volume\n" + b"2020-01-01,1,1,1,1,1,9\n", "Keep 'Adj Close' alone"),
+        (b"day,Close,volume\n2020-01-01,1,1\n2020-01-02,1,1\n", "one column of prices for each asset. Keep 'Close'"),
         ("day,A,B\n2020-01-01,1,1\n".encode("utf-16"), "cannot be read as text.*UTF-8"),
         ("day,Börse\n2020-01-01,1\n".encode("latin-1"), "cannot be read as text.*UTF-8"),
     ],
@@ -78,6 +82,12 @@ def test_tables_that_are_none(tmp_path, text, told):
     (tmp_path / "mine.csv").write_bytes(text)
     with pytest.raises(SettingError, match=told):
         read_csv(tmp_path / "mine.csv")
+
+
+def test_a_split_is_told(tmp_path):
+    (tmp_path / "mine.csv").write_text("day,A,B\n2020-01-01,8,1\n2020-01-02,8.1,1.9\n2020-01-03,2,1\n2020-01-04,2,1\n")
+    with pytest.warns(JumpNotice, match="mine, A: 8.1 at 2020-01-02.* is followed by 2 at 2020-01-03.* 1 of its rows"):
+        assert read_csv(tmp_path / "mine.csv").values[2, 0] == 2.0
 
 
 def test_times_with_an_offset_are_those_of_utc(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 
 from selftune.errors import SettingError
 from selftune.experiments.statistics import Interval
-from selftune.scenarios.trading import DEVELOPMENT_ENDS, FIXED, TUNED, Clock, Market, Prices, Tracks, Trial
-from selftune.scenarios.trading.findings import block, chance, change, finding
+from selftune.scenarios.trading import DEVELOPMENT_ENDS, FIXED, TUNED, Clock, Goal, Market, Prices, Tracks, Trial
+from selftune.scenarios.trading.findings import block, chances, change, finding
 from selftune.scenarios.trading.measures import interval
 from selftune.scenarios.trading.telling import story
 from selftune.scenarios.trading.trial import Track
@@ -57,11 +57,11 @@ class TestAnyClock:
         assert f"of both over {changes} rows" in out.tables[2].note
         assert not any(word in " ".join(out.summary) for word in ("quarter", "week"))
 
-    def test_a_shift_of_nothing_is_not_by_chance(self):
+    def test_a_shift_of_nothing_is_itself_alone(self):
         one = tracks(20 * 121, clock=Clock(121, 242, 121))
         risk = np.repeat(np.random.default_rng(0).permutation(20) + 1.0, 121)
         track = one.by_name[TUNED]._replace(eta={"risk_aversion": risk[None]})
-        assert chance(one._replace(volatility=risk), track) == 0.0
+        assert chances(one._replace(volatility=risk), track)["risk_aversion"] == 1 / 20
 
     def test_what_was_not_listed_is_left_out(self):
         one = tracks(300)
@@ -88,6 +88,32 @@ class TestHowSure:
         found = [interval(mean, one, block=block(200), resamples=200, seed=seed) for seed, one in enumerate(series)]
         assert 0.85 < np.mean([one.low <= 0.0 <= one.high for one in found]) < 0.95
 
+    @pytest.mark.parametrize(("cycles", "verdict"), [(3, "cannot be said to have followed"), (0, "was low when")])
+    def test_series_as_slow_as_chance_are_not_said_to_go_together(self, cycles, verdict):
+        one = tracks(1500)
+        weeks = np.arange(300)
+        level = np.sin(2 * np.pi * cycles * weeks / 300) if cycles else np.random.default_rng(0).standard_normal(300)
+        late = -np.repeat(np.roll(level, 10 if cycles else 0), 5)
+        by_name = {
+            name: track._replace(eta={**track.eta, "risk_aversion": np.exp(late)[None]})
+            for name, track in one.by_name.items()
+        }
+        one = one._replace(by_name=by_name, volatility=np.exp(np.repeat(level, 5)))
+        assert finding(one, TUNED, 50).follows["risk_aversion"].high < 0.0
+        assert f"risk aversion {verdict}" in told(one).summary[0]
+
+    @pytest.mark.parametrize(
+        ("rows", "gain", "verdict"),
+        [
+            (300, 0.01, "The trader beat the best simple rule: a rule"),
+            (300, 0.0, "Whether the trader beats simple rules cannot be told"),
+            (300, -0.01, "Simple rules are hard to beat"),
+            (199, -0.01, "Whether the trader beats simple rules cannot be told"),
+        ],
+    )
+    def test_rules_are_hard_to_beat_where_they_were_not_beaten(self, rows, gain, verdict):
+        assert verdict in told(tracks(rows, gain=gain)).summary[1]
+
     @pytest.mark.parametrize(("gain", "verdict"), [(0.01, "more than luck explains"), (-0.01, "luck does not explain")])
     def test_few_rows_are_told_from_luck_by_nobody(self, gain, verdict):
         assert verdict in told(tracks(200, gain=gain)).summary[0]
@@ -106,6 +132,9 @@ class TestHowSure:
 
 
 class TestWhatWasRun:
+    def test_the_year_of_the_goal_is_told(self):
+        assert "365 rows count as a year" in told(tracks(goal=Goal(periods_per_year=365.0))).tables[0].note
+
     def test_selling_short_is_told_where_it_is_allowed(self):
         never, some = told(tracks(market=Market(short=0.0))), told(tracks(market=Market(short=0.25)))
         for out, allowed in ((never, False), (some, True)):

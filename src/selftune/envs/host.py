@@ -6,7 +6,7 @@ nothing for it: a phantom step that would be counted and learned from. Here noth
 is reset within the same call by a mask, so that what the environments returned before is the true successor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -68,6 +68,7 @@ class HostEnv:
         observation_space: `Box` or `Discrete`; observations come as `selftune.envs.encode` gives them.
         action_space: `Discrete`: actions are 0 … n-1, wherever the environment itself begins to count; or `Box`:
             actions are in [-1, 1], whatever the bounds of the environment.
+        info: What the environments said beside the last step.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class HostEnv:
             self.num_envs = env.num_envs
             self.observation_space = describe_observations(env.single_observation_space)
             self.action_space = describe_actions(env.single_action_space)
+        self.info: Mapping[str, Any] = {}
         self._env = env
         self._reset_where = reset_where or _reset_by_mask
         self._go_to = go_to or (lambda step: None)
@@ -121,7 +123,7 @@ class HostEnv:
             action: [B] whole numbers in 0 … n-1, or [B, A] numbers in [-1, 1], which are stretched to the bounds of
                 the environment's own space.
         """
-        successor, reward, terminated, truncated, _ = _blame(self._env.step, self._native(np.asarray(action)))
+        successor, reward, terminated, truncated, self.info = _blame(self._env.step, self._native(np.asarray(action)))
         observation = next_observation = encode(self.observation_space, successor)
         self._returns += reward
         self._lengths += 1

@@ -165,7 +165,8 @@ def between_comparisons(chunks: int) -> int:
 
 def in_use(level: Float[np.ndarray, " M"], before: int) -> int:
     """The member that is best of those whose level is known; the one before where none is."""
-    return before if np.isnan(level).all() else int(np.nanargmax(level))
+    known = np.flatnonzero(~np.isnan(level))
+    return int(known[np.argmax(level[known])]) if len(known) else before
 
 
 def as_in_use(curves: Curves, members: int) -> Curves:

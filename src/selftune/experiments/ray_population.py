@@ -123,9 +123,8 @@ def ray_population(
     chunk, chunks = plan(per_update * members, steps, points)
     every = between_comparisons(chunks)
     life = Life(open_fleet, physics, scale, tuple(names), seed, members, chunk, every, chunks, continuing)
-    begun = [{**where, "member": m} for m, where in enumerate(_first(life))]
     with tempfile.TemporaryDirectory() as folder:
-        results = _fitted(tune, life, begun, scheduler(names), folder)
+        results = _fitted(tune, life, _first(life), scheduler(names), folder)
         told = [table(rows, life.intervals) for rows in results]
     return as_in_use(concatenated([in_use(told)], 1, per_update * chunk * members), members)
 
@@ -196,6 +195,11 @@ def _first(life: Life) -> list[dict[str, float]]:
     return [{name: life.scale.of(name, float(places[name][m])) for name in life.names} for m in range(life.members)]
 
 
+def number_of(trial: str) -> int:
+    """Which member a trial is, from what Ray calls it, such as `1f3ab_00002`; a copy's settings are its source's."""
+    return int(trial.rpartition("_")[2])
+
+
 def member_class(tune: Any) -> type:
     """The class of members, a `tune.Trainable`."""
 
@@ -210,7 +214,7 @@ def member_class(tune: Any) -> type:
             places = {name: np.array([life.scale.back(name, new_config[name])]) for name in life.names}
             values = {name: from_unit(name, place) for name, place in places.items()}
             self._settings = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
-            self.key = keys([member_key(life.seed, int(new_config["member"]))])
+            self.key = keys([member_key(life.seed, number_of(self.trial_id))])
             self._sessions, self._done = self._fleet.begin(self._settings, self.key), 0
             self._level, self._own = math.nan, False
             return True

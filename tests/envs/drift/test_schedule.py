@@ -92,6 +92,8 @@ def test_json_round_trips_exactly(tmp_path):
     file.write_text(to_json(EVERYTHING))
     for given in (to_json(EVERYTHING), plain(EVERYTHING), json.loads(to_json(EVERYTHING)), file, str(file), EVERYTHING):
         assert read(given) == EVERYTHING
+    file.write_text(to_json(EVERYTHING), "utf-8-sig")
+    assert read(file) == EVERYTHING
     assert from_json('{"changes": []}') == Drift()
     again = from_json(to_json(EVERYTHING))
     assert [again.levels(step) for step in range(200)] == [EVERYTHING.levels(step) for step in range(200)]

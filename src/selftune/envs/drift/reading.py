@@ -95,7 +95,7 @@ _EXAMPLES = {
 
 def _from_file(name: str | Path) -> Drift:
     try:
-        return from_json(Path(name).read_text("utf-8"))
+        return from_json(Path(name).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         if isinstance(error, SettingError):
             error.add_note(f"This was read from {name}.")

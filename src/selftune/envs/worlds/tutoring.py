@@ -32,6 +32,9 @@ GAPS = (2.0, 2.0, 3.0)
 """Days from one lesson to the next, within a week."""
 MASTERED = 0.8
 """Chance to solve a medium item from which on a skill counts as mastered."""
+STEP, DESCENT = 0.08, 0.88
+"""How much less is known at first of each skill than of the one before it in the curriculum, in logits, and how much
+less of the last one at most: in curricula of more than twelve skills the steps are smaller."""
 NOTHING, ILLNESS, SPURT, HOLIDAY = range(4)
 """What happens to a pupil in the second third of a course."""
 LASTS = 6
@@ -54,7 +57,8 @@ class Params(NamedTuple):
     slip: float = 0.05
     """Chance to be wrong all the same."""
     level: float = -0.5
-    """Mean knowledge at the beginning, in logits above the medium item."""
+    """Mean knowledge of the first skill at the beginning, in logits above the medium item; of each later one `STEP`
+    less."""
     level_spread: float = 0.91
     """Deviation of pupils' levels: of children half way through primary school. Skills differ by another 0.5."""
     rate_spread: float = 0.19
@@ -198,7 +202,8 @@ def _begin(key: PRNGKey, params: Params, skills: int) -> State:
     rate = params.rate_level * level + jnp.sqrt(1.0 - jnp.square(params.rate_level)) * rate
     keeping, tiring, slowness = jnp.exp(params.trait_spread * jax.random.normal(keys[1], (3,)))
     own = 0.5 * jax.random.normal(keys[2], (skills,))
-    first = params.level + params.level_spread * level + own - 0.08 * jnp.arange(skills)
+    step = min(STEP, DESCENT / max(1, skills - 1))
+    first = params.level + params.level_spread * level + own - step * jnp.arange(skills)
     happens = jax.random.bernoulli(keys[3], params.events)
     event = jnp.where(happens, jax.random.randint(keys[4], (), ILLNESS, HOLIDAY + 1, jnp.int32), NOTHING)
     begins = jax.random.randint(keys[5], (), SESSIONS // 3, SESSIONS // 2, jnp.int32)

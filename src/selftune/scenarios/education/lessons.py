@@ -4,6 +4,7 @@ course = taught(tutor, env, keys)        each leaf [N, ...]: a pupil a key
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from selftune.envs.native import Environment
-from selftune.envs.worlds.tutoring import ITEMS, SESSIONS, Params, Pupil, State, calendar, exam, mastered
+from selftune.envs.worlds.tutoring import ITEMS, MASTERED, SESSIONS, Params, Pupil, State, calendar, exam, mastered
+from selftune.errors import SettingError
 from selftune.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 FOUR_WEEKS = 28.0
@@ -76,6 +78,39 @@ class Course(NamedTuple):
     """What the tutor shows after each lesson."""
 
 
+SHARES = ("guess", "slip", "events", "quitting")
+"""Chances among the numbers of a class."""
+
+
+def checked(params: Params) -> Params:
+    """The class as it is, if there can be such pupils.
+
+    Raises:
+        SettingError: A chance or a correlation that is none, a half-life that is not above 0, any other number below 0,
+            or guesses and slips with which a skill is mastered by nobody or by everybody.
+    """
+    for name, told in params._asdict().items():
+        value = float(told)
+        good, expected = value >= 0.0, "a finite number, at least 0"
+        if name in SHARES:
+            good, expected = 0.0 <= value <= 1.0, "a chance, from 0 to 1"
+        elif name == "half_life":
+            good, expected = value > 0.0, "a finite number of days above 0"
+        elif name == "rate_level":
+            good, expected = -1.0 <= value <= 1.0, "a correlation, from -1 to 1"
+        elif name == "level":
+            good, expected = True, "a finite number of logits"
+        if not (good and math.isfinite(value)):
+            raise SettingError(f"Got Params({name}={value:g}), expected {expected}.")
+    if params.guess >= MASTERED or params.slip >= 1.0 - MASTERED:
+        raise SettingError(
+            f"Got Params(guess={params.guess:g}, slip={params.slip:g}), expected a guess below {MASTERED:g} and a slip "
+            f"below {1.0 - MASTERED:g}: a skill is mastered when {MASTERED:g} of the medium items would be solved, "
+            "which everybody or nobody would."
+        )
+    return params
+
+
 def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
     """Give a course to many pupils: the same keys are the same pupils, whoever teaches them.
 
@@ -83,12 +118,20 @@ def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
         tutor: Who teaches.
         env: `tutoring`.
         keys: [N], one for each pupil.
+
+    Raises:
+        SettingError: There can be no such pupils.
     """
     return classroom(tutor, env)(env.params, keys)
 
 
 def classroom(tutor: Tutor, env: Environment) -> Callable[[Params, PyTree], Course]:
-    """A tutor's course, `course(params, keys)`, compiled once for all classes: what a class is like is data."""
+    """A tutor's course, `course(params, keys)`, compiled once for all classes: what a class is like is data.
+
+    Raises:
+        SettingError: There can be no such pupils as the environment's.
+    """
+    checked(env.params)
     return jax.jit(jax.vmap(functools.partial(_course, tutor, env), in_axes=(None, 0)))
 
 

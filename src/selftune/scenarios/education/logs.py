@@ -20,6 +20,9 @@ from selftune.types import PyTree
 
 COLUMNS = ("pupil", "day", "skill", "difficulty", "right", "minutes")
 LEVELS = ("easy", "medium", "hard")
+SPAN, FARTHEST = 11_000.0, 2.0**24
+"""Days that may lie between the first answer of a pupil and the last, thirty years; and between any day and day 0:
+those beyond cannot be told apart in single precision."""
 
 
 class Heard(NamedTuple):
@@ -47,13 +50,13 @@ def read_answers(path: Path, plan: Curriculum) -> dict[str, list[Heard]]:
 
     Args:
         path: A table of comma-separated values with a line of `COLUMNS`. A day is a number of days since any first
-            one; a lesson is all that was done at the same time of a day.
+            one, whose part after the point, the time of day, is left out; a lesson is all that was done on one day.
         plan: Whose skills they are.
 
     Raises:
         SettingError: The file cannot be read, a column is missing or there twice, or a line makes no sense, with its
-            number: an unknown skill or difficulty, a day before the last one of the same pupil, minutes that are not
-            positive, an answer that is neither 0 nor 1.
+            number: an unknown skill or difficulty, a day before the last one of the same pupil, or so far from it
+            that it is counted in seconds, minutes that are not positive, an answer that is neither 0 nor 1.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -114,11 +117,11 @@ def _pupils(path: Path, lines: csv.DictReader, plan: Curriculum) -> dict[str, li
         if not (pupil := line["pupil"].strip()):
             raise SettingError(f"{where} has no pupil; expected a name or a number.")
         record = pupils.setdefault(pupil, [])
-        record.append(_heard(line, where, plan, record[-1] if record else None))
+        record.append(_heard(line, where, plan, record))
     return pupils
 
 
-def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: Heard | None) -> Heard:
+def _heard(line: Mapping[str, str], where: str, plan: Curriculum, record: list[Heard]) -> Heard:
     skill, level = (
         _place(where, "skill", line["skill"], plan.skills),
         _place(where, "difficulty", line["difficulty"], LEVELS),
@@ -128,8 +131,16 @@ def _heard(line: Mapping[str, str], where: str, plan: Curriculum, before: Heard 
         raise SettingError(f"{where}: right = {line['right']}; expected 1 for a right answer and 0 for a wrong one.")
     if minutes <= 0.0:
         raise SettingError(f"{where}: minutes = {line['minutes']}; expected the time that the item took, above 0.")
-    if before is None:
+    day = float(math.floor(day))
+    if abs(day) >= FARTHEST or (record and day > record[0].day + SPAN):
+        since = f", {day - record[0].day:.0f} after the pupil's first" if record else ""
+        raise SettingError(
+            f"{where}: day = {line['day']}{since}; expected days since any first one, and not seconds or dates. Divide "
+            "by the seconds of a day, 86400, or count from the first day."
+        )
+    if not record:
         return Heard(day, 0, 0, skill, level, right, minutes)
+    before = record[-1]
     if day < before.day:
         raise SettingError(
             f"{where}: day {day:g} comes after day {before.day:g}; expected each pupil's answers in their order."

@@ -15,6 +15,7 @@ from selftune.scenarios.education.lessons import Course, Tutor, classroom
 from selftune.scenarios.education.measures import around, follows, row, worth
 from selftune.scenarios.education.rivals import expert_rule, fixed_pace, leitner
 from selftune.scenarios.education.tutor import self_tuning, untuned
+from selftune.scenarios.education.wording import cell, interval, moves, owed, righted, so, times
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 
 PUPILS, QUICK = 2000, 200
@@ -99,7 +100,8 @@ LIMITS = (
     "(docs/education.md says where).",
     "The agents own the simulator's equations: the form of learning and forgetting, what items take, how often pupils "
     "guess and slip, and the mean level of the class. What they are not told is each pupil's pace, memory and "
-    "knowledge, fatigue, mood, illness, and that a class is another one. Real pupils keep to no such equations.",
+    "knowledge, that later skills are known less at first, fatigue, mood, illness, and that a class is another one. "
+    "Real pupils keep to no such equations.",
     "The agent's constants were chosen on other pupils of this class; the timetable, the cards and the expert's rule "
     "are as they are usually described.",
     "The curriculum is an example, and an exam of medium items is not what a school is for.",
@@ -117,25 +119,24 @@ def _summary(
     by = {told["tutor"]: told for told in rows if told["class"] == OWN}
     own, pace = by[TUNED], by[FIXED_PACE]
 
-    def beside(name: str, ours: str, theirs: str) -> str:
+    def beside(name: str, ours: str, theirs: str) -> Interval | None:
         own, other = (worth(courses[name][one]).per_hour for one in (ours, theirs))
-        return _times(paired_ratio(own, other, seed))
+        return paired_ratio(own, other, seed)
 
-    others = "; ".join(f"in {name} {beside(name, TUNED, FIXED)}" for name in courses if name != OWN)
+    tuned, wrong = beside(OWN, TUNED, FIXED), beside(OWN, MISSET_TUNED, MISSET_FIXED)
+    others = "; ".join(f"in {name} {times(beside(name, TUNED, FIXED))}" for name in courses if name != OWN)
     return [
         f"{own['pupils']} simulated pupils newly master {own['mastered_per_hour']:.2f} skills an hour with the "
-        f"self-tuned tutor and {pace['mastered_per_hour']:.2f} at a fixed pace{_so(own['times_fixed_pace'])}, and nine "
+        f"self-tuned tutor and {pace['mastered_per_hour']:.2f} at a fixed pace{so(own['times_fixed_pace'])}, and nine "
         f"of ten gain at least {own['lower_decile_gain']:.3f} in the exam, against {pace['lower_decile_gain']:.3f}.",
-        "That is owed to watching the pupil, and to knowing how pupils learn, not to self-tuning: beside the same "
-        f"tutor with constants that stand still, the self-tuned one masters {beside(OWN, TUNED, FIXED)} as much in an "
-        f"hour in the class whose constants these are; {others}.",
-        "From constants that are deliberately wrong self-tuning recovers a part: "
-        f"{beside(OWN, MISSET_TUNED, MISSET_FIXED)} as much as the tutor who keeps them, and "
-        f"{100 * by[MISSET_TUNED]['gave_up']:.0f} instead of {100 * by[MISSET_FIXED]['gave_up']:.0f} of a hundred give "
-        "up.",
-        f"The pace rises and falls with the pupil: rank correlation with the true rate of learning after six lessons "
-        f"{tuning[0]['rate']['estimate']:.2f}, of which what the pupil knew at first explains a good part "
-        f"({tuning[0]['rate_alone']['estimate']:.2f} among pupils of equal level).{_ill(tuning[0]['illness'])}",
+        f"{owed(tuned)}: beside the same tutor with constants that stand still, the self-tuned one masters in an "
+        f"hour {times(tuned)} in the class whose constants these are; {others}.",
+        f"From constants that are deliberately wrong {righted(wrong)}: it masters in an hour {times(wrong)} "
+        f"beside the tutor who keeps them, and {100 * by[MISSET_TUNED]['gave_up']:.0f} instead of "
+        f"{100 * by[MISSET_FIXED]['gave_up']:.0f} of a hundred give up.",
+        f"{moves(tuning[0]['illness'], tuning[0]['spurt'])}. The rank correlation of the pace after six lessons with "
+        f"the true rate of learning is {interval(tuning[0]['rate'])}, and {interval(tuning[0]['rate_alone'])} among "
+        "pupils who knew as much at first.",
         f"{100 * own['worse_than_fixed_pace']:.1f} of a hundred pupils gain less in the exam with the self-tuned tutor "
         "than at the fixed pace.",
     ]
@@ -151,7 +152,7 @@ def _table(name: str, rows: list[Mapping[str, Any]], skills: int) -> Table:
             told["tutor"],
             f"{told['mastered']:.2f}",
             f"{told['mastered_per_hour']:.3f} [{told['ci_low']:.3f}, {told['ci_high']:.3f}]",
-            _cell(told["times_fixed_pace"], told["times_low"], told["times_high"]),
+            cell(told["times_fixed_pace"], told["times_low"], told["times_high"]),
             f"{told['gain']:+.3f} [{told['gain_low']:+.3f}, {told['gain_high']:+.3f}]",
             f"{told['lower_decile_gain']:+.3f}",
             f"{told['minutes_per_skill']:.0f}",
@@ -186,7 +187,7 @@ def _tuning(tuning: list[Mapping[str, Any]]) -> Table:
     rows = tuple(
         (
             told["tuned"],
-            *(_interval(told[kind]) for kind in kinds),
+            *(interval(told[kind]) for kind in kinds),
             *(f"{first:.3g} → {last:.3g}" for first, last in told["medians"].values()),
         )
         for told in tuning
@@ -214,25 +215,3 @@ def _pictures(courses: Mapping[str, Course]) -> list[Picture]:
         ),
     }
     return [Picture(title, *drawn) for title, drawn in told.items()]
-
-
-def _so(times: float | None) -> str:
-    return "" if times is None else f", {times:.1f} times as many"
-
-
-def _ill(told: Mapping[str, float] | None) -> str:
-    return "" if told is None else f" After {LASTS} lessons of an illness it is {_interval(told)} times what it was."
-
-
-def _interval(told: Mapping[str, float] | None) -> str:
-    return "-" if told is None else _cell(told["estimate"], told["low"], told["high"])
-
-
-def _times(told: Interval | None) -> str:
-    if told is None:
-        return "more than nothing"
-    return f"{told.estimate:.2f} times (95 % interval {told.low:.2f} to {told.high:.2f})"
-
-
-def _cell(estimate: float | None, low: float | None, high: float | None) -> str:
-    return "-" if estimate is None else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

@@ -86,7 +86,9 @@ def keep_rate(
         took.append(clock() - begin)
         if action is None:
             observation, _ = env.reset()
+            begin = clock()
             action = agent.reset(observation)
+            took[-1] += clock() - begin
         due += period
         missed += took[-1] > period
         wait(max(0.0, due - clock()))

@@ -1,14 +1,16 @@
 """Robots, where their speed stands in what they observe, and what can happen to them."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from selftune.envs import spaces_of
+from selftune.envs import HostEnv, open_env
 from selftune.envs.drift import Change, Drift
 from selftune.errors import SettingError, did_you_mean
+from selftune.spaces import Box
 
 
 class Robot(NamedTuple):
@@ -31,6 +33,8 @@ ICE, PAYLOAD, WEAK, STIFF, GUSTS = "ice", "payload", "weak actuator", "stiff joi
 STEADY = "steady ground"
 """Nothing changes."""
 
+WATCHED = 60
+"""Steps of random actions by which a robot's place of speed is checked."""
 GUST = 4096
 """Environment steps from one gust to the next lull."""
 AIR = 5.0
@@ -68,10 +72,10 @@ def places_checked(robot: Robot) -> Robot:
     """The robot as it is, if its speed and its pitch stand in what it observes.
 
     Raises:
-        SettingError: They do not.
+        SettingError: They do not, or the environment's own `x_velocity` stands elsewhere.
     """
-    observed = spaces_of(robot.env)[0]
-    size = observed.encoded_shape[0]
+    env = open_env(robot.env, 1)
+    size = env.observation_space.encoded_shape[0]
     for name, place in {"speed": robot.speed, "pitch": robot.pitch}.items():
         whole = isinstance(place, int | np.integer) and not isinstance(place, bool)
         if place is not None and not (whole and 0 <= place < size):
@@ -79,7 +83,36 @@ def places_checked(robot: Robot) -> Robot:
                 f"Got Robot({robot.env!r}, {name}={place!r}), expected its place in the observation, a whole number "
                 f"from 0 to {size - 1}."
             )
+    if isinstance(env, HostEnv):
+        with closing(env):
+            _check_speed(robot, env)
     return robot
+
+
+def _check_speed(robot: Robot, env: HostEnv) -> None:
+    """Whether the speed is where the environment's own forward speed is, if it tells one and one place fits it.
+
+    Its own is that over a step, so places are averaged over what is seen before and after it. A humanoid's is that of
+    its centre of mass, and fits none.
+    """
+    chance, seen = np.random.default_rng(0), env.reset(0)
+    places, speeds = [], []
+    for _ in range(WATCHED):
+        if not isinstance(env.action_space, Box):
+            return
+        step = env.step(chance.uniform(-1.0, 1.0, (1, *env.action_space.shape)))
+        if "x_velocity" not in env.info:
+            return
+        places.append(0.5 * (seen[0] + step.next_observation[0]))
+        speeds.append(float(env.info["x_velocity"][0]))
+        seen = step.observation
+    off = np.abs(np.stack(places) - np.array(speeds)[:, None]).mean(axis=0)
+    best = int(np.argmin(off))
+    if off[best] < 0.4 * np.abs(speeds).mean() and off[robot.speed] > 2.0 * off[best]:
+        raise SettingError(
+            f"Got Robot({robot.env!r}, speed={robot.speed}), but the forward speed that the environment tells "
+            f"(x_velocity) stands at {best} of what it observes. Give speed={best}."
+        )
 
 
 def factor(robot: Robot, kind: str) -> float:

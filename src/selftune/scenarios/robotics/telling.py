@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selftune.experiments.statistics import Interval
 from selftune.scenarios.robotics import figures
 from selftune.scenarios.robotics.bouts import FIXED, FULL, QUICK, TUNED, Extent, Fought, fight
 from selftune.scenarios.robotics.control_loop import Kept, keep_rates
-from selftune.scenarios.robotics.measures import SHARE, cost, row
-from selftune.scenarios.robotics.robots import GUSTS, HALF_CHEETAH, ICE, PAYLOAD, ROBOTS, STEADY, STIFF, WEAK, factor
+from selftune.scenarios.robotics.measures import SHARE, Cost, cost, row
+from selftune.scenarios.robotics.robots import HALF_CHEETAH, ICE, STEADY
+from selftune.scenarios.robotics.sentences import earned, earned_most, happened, ratio, sentence, verdict
 from selftune.scenarios.robotics.strip import before_at_after
 from selftune.scenarios.story import Ask, Picture, Say, Story, Table
 
@@ -18,17 +18,6 @@ NAMES: Mapping[str, str] = {
     "kl_adaptive": "KL-adaptive rate",
     "reset_on_change": "fixed agent, starts anew on a change",
 }
-HAPPENED: Mapping[str, str] = {
-    ICE: "the ground turns to ice ({:g} times the friction)",
-    PAYLOAD: "the trunk carries a payload",
-    WEAK: "an actuator weakens to {:g} of its strength",
-    STIFF: "a joint stiffens",
-    GUSTS: "gusts push",
-    STEADY: "nothing changes",
-}
-RECOVERY_BAR, REWARD_BAR = 0.7, 1.1
-"""What was asked of self-tuning after the friction changed: recovery in at most so many times the fixed agent's steps,
-at least so many times its reward."""
 
 
 def tell(ask: Ask, say: Say = print, extent: Extent | None = None) -> Story:
@@ -58,7 +47,7 @@ def story(fought: Sequence[Fought], kept: Sequence[Kept], strip: Any, ask: Ask) 
     rows = [told for one in fought for told in rows_of(one, ask.seed)]
     return Story(
         title="The ground becomes slippery",
-        summary=tuple(_summary(fought[0], rows, kept)),
+        summary=tuple(_summary(fought[0], rows, kept, ask.seed)),
         tables=(*(_table(one, rows) for one in fought), _loops(kept)),
         pictures=tuple(_pictures(fought, strip)),
         limits=LIMITS,
@@ -82,10 +71,8 @@ LIMITS = (
 def rows_of(one: Fought, seed: int) -> list[Mapping[str, Any]]:
     """A row for each change and method of a bout, beside the fixed agent of the same seeds."""
     told = []
-    for kind, methods in one.courses.items():
-        costs = {
-            name: [cost(course, one.before, one.window) for course in courses] for name, courses in methods.items()
-        }
+    for kind in one.courses:
+        costs = _costs(one, kind)
         told += [
             row(one.bout.robot.env, one.bout.agent, kind, NAMES[name], own, costs[FIXED], seed)
             for name, own in costs.items()
@@ -93,71 +80,34 @@ def rows_of(one: Fought, seed: int) -> list[Mapping[str, Any]]:
     return told
 
 
-def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Kept]) -> list[str]:
+def _costs(one: Fought, kind: str) -> dict[str, list[Cost]]:
+    """Of each method's courses under a change."""
+    return {
+        name: [cost(course, one.before, one.window) for course in courses]
+        for name, courses in one.courses[kind].items()
+    }
+
+
+def _summary(first: Fought, rows: Sequence[Mapping[str, Any]], kept: Sequence[Kept], seed: int) -> list[str]:
     robot, agent = first.bout.robot.env, first.bout.agent
 
     def figures_of(kind: str, method: str) -> Mapping[str, Any]:
         same = {"robot": robot, "agent": agent, "change": kind, "method": NAMES[method]}
         return next(told for told in rows if all(told[name] == value for name, value in same.items()))
 
-    sentences = [_sentence(kind, figures_of(kind, TUNED), figures_of(kind, FIXED)) for kind in first.courses]
+    told = [sentence(kind, figures_of(kind, TUNED), figures_of(kind, FIXED)) for kind in first.courses]
     if ICE in first.courses:
-        sentences.insert(1, _verdict(figures_of(ICE, TUNED)))
+        told.insert(1, verdict(figures_of(ICE, TUNED), figures_of(ICE, FIXED)))
     hard = [kind for kind in first.courses if kind not in (ICE, STEADY)]
-    sentences += [_best(kind, [figures_of(kind, method) for method in first.courses[kind]]) for kind in hard]
+    for kind in hard:
+        if best := earned_most(_costs(first, kind), seed):
+            told.append(earned(kind, len(first.courses[kind]), figures_of(kind, best)))
     missed, ticks = sum(one.missed for one in kept), sum(one.ticks for one in kept)
     rates = ", ".join(f"{one.rate:g}" for one in kept)
     return [
-        *sentences,
+        *told,
         f"The half cheetah in a control loop at {rates} ticks a second: {missed} of {ticks} actions came too late.",
     ]
-
-
-def happened(robot: str, kind: str) -> str:
-    """What a change is, in words."""
-    return HAPPENED[kind] if kind == STEADY else HAPPENED[kind].format(factor(ROBOTS[robot], kind))
-
-
-def _sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> str:
-    worth = _ratio(own, "reward")
-    worth = f"the reward is {worth} times the fixed agent's" if worth else "the rewards cannot be compared by a ratio"
-    if kind == STEADY:
-        return (
-            f"Where nothing changes the self-tuned {own['robot']} ends at {own['last']:.2f} m/s and the fixed one at "
-            f"{fixed['last']:.2f}; {worth}."
-        )
-    when = f"When {happened(own['robot'], kind)}"
-    if min(own["lowest"] - own["before"], fixed["lowest"] - fixed["before"]) >= 0.0:
-        return (
-            f"{when}, neither {own['robot']} loses speed: the slowest episode of the self-tuned one "
-            f"has {own['lowest']:.2f} m/s, after {own['before']:.2f}, and of the fixed one {fixed['lowest']:.2f}, "
-            f"after {fixed['before']:.2f}. There is nothing to recover from; {worth}."
-        )
-    return (
-        f"{when}, the self-tuned {own['robot']} falls from {own['before']:.2f} to {own['lowest']:.2f} "
-        f"m/s and is back after {own['recovery'] / 1000:.0f} thousand steps ({own['recovered']:.0%} of the runs are); "
-        f"the fixed one falls from {fixed['before']:.2f} to {fixed['lowest']:.2f} and needs "
-        f"{fixed['recovery'] / 1000:.0f} thousand ({fixed['recovered']:.0%}): {_ratio(own, 'recovery')} times as long; "
-        f"{worth}."
-    )
-
-
-def _best(kind: str, told: Sequence[Mapping[str, Any]]) -> str:
-    best = max(told, key=lambda one: one["reward"])
-    worth = _ratio(best, "reward")
-    times = f", {worth} times the fixed agent's" if worth else ""
-    return f"Of {len(told)} methods under the change {kind!r}, {best['method']!r} earned most{times}."
-
-
-def _verdict(own: Mapping[str, Any]) -> str:
-    recovery, reward = own["recovery_ratio"], own["reward_ratio"]
-    soon = recovery is not None and recovery <= RECOVERY_BAR
-    rich = reward is not None and reward >= REWARD_BAR
-    return (
-        f"Asked for on ice were recovery in at most {RECOVERY_BAR} times the fixed agent's steps, which is "
-        f"{'reached' if soon else 'not reached'}, and {REWARD_BAR} times its reward, which is "
-        f"{'reached' if rich else 'not reached'}."
-    )
 
 
 def _table(one: Fought, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -171,8 +121,8 @@ def _table(one: Fought, rows: Sequence[Mapping[str, Any]]) -> Table:
             told["change"],
             told["method"],
             f"{told['recovery'] / 1000:.0f}" if told["change"] != STEADY else "-",
-            (_ratio(told, "recovery") or "-") if told["change"] != STEADY else "-",
-            _ratio(told, "reward") or "-",
+            (ratio(told, "recovery") or "-") if told["change"] != STEADY else "-",
+            ratio(told, "reward") or "-",
             f"{told['before']:.2f}",
             f"{told['lowest']:.2f}",
             f"{told['last']:.2f}",
@@ -221,11 +171,3 @@ def _pictures(fought: Sequence[Fought], strip: Any) -> list[Picture]:
                 told.append(Picture("What was tuned meanwhile", moved, "Each seed, and the median"))
     caption = "Eight poses, 0.2 s apart, from the faint to the dark: the policy as it came, and the self-tuned."
     return [told[0], Picture("Before, at, after", strip, caption), *told[1:]]
-
-
-def _ratio(told: Mapping[str, Any], name: str) -> str | None:
-    ends = told[f"{name}_ratio"], told[f"{name}_low"], told[f"{name}_high"]
-    if None in ends:
-        return None
-    interval = Interval(*ends)
-    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -17,7 +17,7 @@ from selftune.scenarios.trading.measures import (
     sortino,
     volatility,
 )
-from selftune.scenarios.trading.trial import FIXED, PERIODS, Track, Tracks
+from selftune.scenarios.trading.trial import FIXED, PERIODS, TRADERS, Track, Tracks
 
 BLOCK, BLOCKS = 120, 10
 """Rows that stay together when they are resampled, half a year of days; and how many blocks there are at least."""
@@ -25,6 +25,8 @@ CHANGE = 60
 """Rows over which changes are taken."""
 SURE = 200
 """Rows below which nothing is told from luck: a tenth of them, one block, is the 20 rows of one volatility."""
+RARE = 0.05
+"""Share of shifts up to which two levels are said to go together."""
 
 
 class Finding(NamedTuple):
@@ -36,6 +38,8 @@ class Finding(NamedTuple):
     """Certainty equivalent a year, as a logarithm."""
     above_fixed: Interval | None
     """How much more utility than the same trader fixed, as a logarithm; nothing where there is none."""
+    above_best_rule: Interval | None
+    """The same, beside `best_rule`; nothing for rules."""
     sharpe: Interval
     sortino: Interval
     drawdown: Interval
@@ -45,8 +49,8 @@ class Finding(NamedTuple):
     follows: Mapping[str, Interval]
     """Rank correlation with realised volatility, of each metaparameter, of turnover and of the wealth invested; as
     `changes`, of the changes of risk aversion over `change` rows with those of volatility."""
-    by_chance: float | None
-    """How often risk aversion is as correlated with volatility when it is shifted in time."""
+    by_chance: Mapping[str, float]
+    """Of each of these, how often it is as far from 0, above or below, when one of the two is shifted in time."""
 
 
 def finding(tracks: Tracks, name: str, resamples: int = 1000) -> Finding:
@@ -67,22 +71,36 @@ def finding(tracks: Tracks, name: str, resamples: int = 1000) -> Finding:
     def among(statistic, *series: np.ndarray) -> Interval:
         return interval(statistic, *series, block=together, resamples=resamples)
 
-    fixed = tracks.by_name.get(FIXED)
+    def above(other: str | None) -> Interval | None:
+        if other is None or other not in tracks.by_name or other == name:
+            return None
+        return among(lambda a, b: worth(a) - worth(b), track.net, tracks.by_name[other].net)
+
     return Finding(
         growth=float(growth(track.net, year).mean()),
         volatility=float(volatility(track.net, year).mean()),
         utility=among(worth, track.net),
-        above_fixed=None
-        if fixed is None or name == FIXED
-        else among(lambda a, b: worth(a) - worth(b), track.net, fixed.net),
+        above_fixed=above(FIXED),
+        above_best_rule=above(best_rule(tracks)) if name in TRADERS else None,
         sharpe=among(lambda net: float(sharpe(net, year).mean()), track.net),
         sortino=among(lambda net: float(sortino(net, year).mean()), track.net),
         drawdown=among(lambda net: float(drawdown(net).mean()), track.net),
         turnover=among(lambda traded: float(traded.mean() * year), track.turnover),
         invested=float(track.invested.mean()),
         follows=follows(tracks, track, resamples),
-        by_chance=chance(tracks, track),
+        by_chance=chances(tracks, track),
     )
+
+
+def best_rule(tracks: Tracks) -> str | None:
+    """Of the ways that learn nothing, the one that was worth most; nothing where there is none."""
+    year, aversion = tracks.trial.goal.periods_per_year, tracks.trial.goal.aversion
+    worth = {
+        name: float(certainty_equivalent(track.net, year, aversion).mean())
+        for name, track in tracks.by_name.items()
+        if name not in TRADERS
+    }
+    return max(worth, key=worth.__getitem__, default=None)
 
 
 def block(length: int, longest: int = BLOCK) -> int:
@@ -109,33 +127,39 @@ def follows(tracks: Tracks, track: Track, resamples: int) -> dict[str, Interval]
 
     Whatever never changes is left out, and all of it with fewer than `PERIODS` periods in which something is listed.
     """
-    level, lag = _by_period(tracks, tracks.volatility[None]), _lag(tracks)
+    together = block(_level(tracks).shape[1], BLOCK // tracks.trial.clock.period)
+    return {
+        name: interval(lambda a, b: float(rank_correlation(a, b).mean()), *pair, block=together, resamples=resamples)
+        for name, pair in _beside_volatility(tracks, track).items()
+    }
+
+
+def chances(tracks: Tracks, track: Track) -> dict[str, float]:
+    """`by_chance` of what `follows` has, shifted by a block at least."""
+    least = max(1, min(BLOCK // tracks.trial.clock.period, _level(tracks).shape[1] // 4))
+    return {name: by_chance(*pair, least) for name, pair in _beside_volatility(tracks, track).items()}
+
+
+def _beside_volatility(tracks: Tracks, track: Track) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What may follow volatility, each with the volatility that it is compared with."""
+    level, lag = _level(tracks), _lag(tracks)
     if level.shape[1] < PERIODS:
         return {}
-    together = block(level.shape[1], BLOCK // tracks.trial.clock.period)
     moving = {**track.eta, "turnover": track.turnover, "invested": track.invested}
     pairs = {name: (_by_period(tracks, one), level) for name, one in moving.items() if np.ptp(one) > 0}
     if "risk_aversion" in pairs:
         pairs["changes"] = (_changes(pairs["risk_aversion"][0], lag), _changes(level, lag))
-    return {
-        name: interval(lambda a, b: float(rank_correlation(a, b).mean()), *pair, block=together, resamples=resamples)
-        for name, pair in pairs.items()
-    }
+    return pairs
 
 
-def chance(tracks: Tracks, track: Track) -> float | None:
-    """`by_chance` of risk aversion and volatility, shifted by a block at least; nothing where risk aversion stands."""
-    risk, level = track.eta.get("risk_aversion"), _by_period(tracks, tracks.volatility[None])
-    if risk is None or np.ptp(risk) == 0 or level.shape[1] < PERIODS:
-        return None
-    least = max(1, min(BLOCK // tracks.trial.clock.period, level.shape[1] // 4))
-    return by_chance(_by_period(tracks, risk), level, least)
+def _level(tracks: Tracks) -> Float[np.ndarray, "1 P"]:
+    """Realised volatility."""
+    return _by_period(tracks, tracks.volatility[None])
 
 
 def _lag(tracks: Tracks) -> int:
     """Periods over which changes are taken."""
-    count = _by_period(tracks, tracks.volatility[None]).shape[1]
-    return max(1, min(CHANGE // tracks.trial.clock.period, count // 4))
+    return max(1, min(CHANGE // tracks.trial.clock.period, _level(tracks).shape[1] // 4))
 
 
 def _by_period(tracks: Tracks, series: Float[np.ndarray, "S T"]) -> Float[np.ndarray, "S P"]:

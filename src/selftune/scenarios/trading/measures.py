@@ -61,9 +61,10 @@ def fallen(net: Float[np.ndarray, "... T"]) -> Float[np.ndarray, "... T"]:
 
 
 def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], least: int) -> float:
-    """How often the two are as correlated, by rank and on average, when one is shifted in time on a ring.
+    """How often the two are as correlated, by rank and on average, either way, when one is shifted in time on a ring.
 
-    Slow series swing a few times only, and two of them go together easily: this counts how easily.
+    Slow series swing a few times only, and two of them go together easily: this counts how easily. An interval over
+    resampled blocks does not, where a swing is longer than a block.
 
     Args:
         one: Some series.
@@ -71,14 +72,12 @@ def by_chance(one: Float[np.ndarray, "S N"], other: Float[np.ndarray, "1 N"], le
         least: Rows of the shortest shift; at most half of all.
 
     Returns:
-        A share, in [0, 1]; NaN where a series holds one.
+        A share, in (0, 1], of the series as they are and all that are shifted; NaN where a series holds one.
     """
     count = one.shape[-1]
-    together = float(rank_correlation(one, other).mean())
-    if math.isnan(together):
-        return math.nan
-    shifts = range(least, count - least + 1)
-    return float(np.mean([rank_correlation(one, np.roll(other, k, axis=1)).mean() >= together for k in shifts]))
+    shifts = (0, *range(least, count - least + 1))
+    sizes = np.abs([rank_correlation(one, np.roll(other, k, axis=1)).mean() for k in shifts])
+    return math.nan if np.isnan(sizes).any() else float(np.mean(sizes >= sizes[0]))
 
 
 def rings(length: int, block: int, resamples: int, chance: np.random.Generator) -> Int[np.ndarray, "R T"]:

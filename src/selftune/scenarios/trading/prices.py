@@ -4,6 +4,7 @@ An asset has a price at every time from its first to its last: there is none bef
 delisted, which is whenever its prices end before those of the others.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -39,8 +40,16 @@ class Prices(NamedTuple):
         return (len(self.times) - 1) / years
 
 
+JUMP = 2.0
+"""Factor by which a price may move in one row before it is asked about."""
+
+
+class JumpNotice(UserWarning):
+    """A price moved so far in one row that it may be a split or a slip."""
+
+
 def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
-    """The prices as they are, if they can be traded.
+    """The prices as they are, if they can be traded; a `JumpNotice` of any that moves by more than `JUMP` times.
 
     Args:
         prices: From wherever they come.
@@ -95,6 +104,16 @@ def _check_column(told: str, times: np.ndarray, column: np.ndarray) -> None:
             f"{told}: got {got} at {times[row]}; expected a price above 0 at every time from {times[first]} to "
             f"{times[last]}, its first and its last. A day without trade keeps the price of the day before; a firm "
             "that failed keeps empty cells from then on; zeros and gaps are errors of the source."
+        )
+    far = np.abs(np.diff(np.log(between))) > np.log(JUMP)
+    if far.any():
+        row = int(first + np.argmax(far))
+        warnings.warn(
+            f"{told}: {column[row]:g} at {times[row]} is followed by {column[row + 1]:g} at {times[row + 1]}, and "
+            f"{far.sum()} of its rows move it by more than {JUMP:g} times; it is traded as it is. Adjust for splits, "
+            "and look for a decimal point that slipped.",
+            JumpNotice,
+            stacklevel=3,
         )
 
 

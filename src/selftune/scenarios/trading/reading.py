@@ -14,6 +14,8 @@ from selftune.errors import SettingError
 from selftune.scenarios.trading.prices import Prices, checked, gathered
 
 EXAMPLE = "day,MINE,YOURS"
+CLOSES, BESIDE = ("close", "adjclose", "adjustedclose"), ("open", "high", "low", "volume")
+"""Heads, as their small letters, of the table of one asset: prices that can be traded, and what stands beside them."""
 
 
 def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
@@ -34,13 +36,19 @@ def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
             if len(row) != len(head):
                 raise ValueError
             times.append(datetime.fromisoformat(row[0].strip()))
-            values.append([float(cell) if cell.strip() else np.nan for cell in row[1:]])
+            values.append([_price(cell) for cell in row[1:]])
         except ValueError:
             raise SettingError(
                 f"{path}, line {line}: got {','.join(row)!r}; expected a time such as 2008-09-15 and "
                 f"{len(head) - 1} prices, under the heads {','.join(head)!r}."
             ) from None
     return checked(gathered(path.stem, _on_one_clock(path, times), head[1:], values), longest_gap)
+
+
+def _price(cell: str) -> float:
+    if "_" in cell:  # 1_5 is 15 to Python
+        raise ValueError
+    return float(cell) if cell.strip() else np.nan
 
 
 def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -60,6 +68,18 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise SettingError(
             f"{path}: got {','.join(head)!r} as its first line; expected heads with commas between them, and not "
             f"semicolons or tabs, such as {EXAMPLE}. Prices have a decimal point."
+        )
+    if "" in head[1:]:
+        raise SettingError(
+            f"{path}: column {head.index('', 1) + 1} of {len(head)} has no head; expected the name of an asset. Name "
+            "it, or take it out: a comma at the end of a line begins a column."
+        )
+    letters = ["".join(filter(str.isalpha, name.lower())) for name in head[1:]]
+    closes = [name for name, known in zip(head[1:], letters, strict=True) if known in CLOSES]
+    if closes and sum(name in CLOSES + BESIDE for name in letters) > 1:
+        raise SettingError(
+            f"{path}: got the heads {','.join(head)!r}; expected one column of prices for each asset. Keep "
+            f"{max(closes, key=len)!r} alone, under the name of the asset, and adjusted for splits."
         )
     if twice := sorted({name for name in head[1:] if head[1:].count(name) > 1}):
         raise SettingError(

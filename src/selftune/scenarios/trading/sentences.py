@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from selftune.scenarios.trading import figures
-from selftune.scenarios.trading.findings import SURE, Finding, change
+from selftune.scenarios.trading.findings import RARE, SURE, Finding, best_rule, change
 from selftune.scenarios.trading.measures import drawdown
 from selftune.scenarios.trading.packaged import DEVELOPMENT_ENDS
-from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks, traders
+from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks
 from selftune.scenarios.trading.walking import Clock
 from selftune.scenarios.trading.wording import plain, signed, simple, span
 
@@ -33,7 +33,7 @@ def summary(all_tracks: Sequence[Tracks], found: Sequence[dict[str, Finding]]) -
         yield (
             f"Trading frequency against volatility: {plain(tuned['turnover'])} for the trader that tunes itself, "
             f"{plain(fixed.get('turnover'))} for the fixed one; the price on turnover, which is the tuned part of it, "
-            f"{plain(tuned['turnover_cost'])}."
+            f"{plain(tuned['turnover_cost'])}{_when_shifted(by_name[TUNED], 'turnover_cost')}."
         )
     yield _how_it_works(all_tracks)
     if BARE in by_name:
@@ -54,8 +54,11 @@ def limits(all_tracks: Sequence[Tracks]) -> Iterator[str]:
     yield from map(_chosen, all_tracks)
     yield (
         "Traders that differ in their first policy see one and the same history. Intervals resample blocks of it, ten "
-        "at least; with that few, nine in ten hold what they should, not 95 in a hundred. They know nothing of "
-        "histories that did not happen, and nothing is corrected for the number of comparisons."
+        "at least; with that few, nine in ten of those of mean returns hold what they should, not 95 in a hundred. "
+        "Those of correlations with volatility hold it less often, for series as slow as these go together by chance: "
+        f"they are said to go together where at most {RARE:.0%} of cases are as far from 0 when one is shifted in "
+        "time. Intervals know nothing of histories that did not happen, and nothing is corrected for the number of "
+        "comparisons."
     )
     shorting = " shorting costs nothing but the trade," if _may_sell_short(all_tracks) else ""
     yield f"Cash earns nothing,{shorting} and no order moves the price for the next."
@@ -80,40 +83,43 @@ def _answer(tracks: Tracks, tuned: Finding) -> str:
             f"{change(tracks)} rows {plain(changes)}; {gained}."
         )
     luck = signed(gain, "more than luck explains", "which luck alone may do", "a loss that luck does not explain")
-    if risk is None or changes is None or tuned.by_chance is None:
+    if risk is None or changes is None:
         return f"{where}, the trader's risk aversion did not move; {gained}, {luck}."
-    level = signed(
-        risk,
-        "was high when volatility was high",
-        "cannot be said to have followed volatility",
-        "was low when volatility was high",
-    )
+    level = "cannot be said to have followed volatility"
+    if tuned.by_chance["risk_aversion"] <= RARE:
+        level = f"was {'high' if risk.estimate > 0 else 'low'} when volatility was high"
     moves = signed(changes, "went with", "did not go with", "went against")
     return (
-        f"{where}, the trader's risk aversion {level} (rank correlation {plain(risk)}; shifted in time it is as high "
-        f"in {tuned.by_chance:.0%} of cases), its changes over {change(tracks)} rows {moves} those of volatility "
-        f"({plain(changes)}); {gained}, {luck}."
+        f"{where}, the trader's risk aversion {level} (rank correlation "
+        f"{plain(risk)}{_when_shifted(tuned, 'risk_aversion')}), its changes over {change(tracks)} rows {moves} those "
+        f"of volatility ({plain(changes)}); {gained}, {luck}."
     )
 
 
 def _shown(tracks: Tracks, shown: Finding) -> str:
-    often = "" if shown.by_chance is None else f" (as high in {shown.by_chance:.0%} of cases when shifted)"
     return (
         f"Shown volatility as a context, and left to learn whether to fear it, risk aversion on "
-        f"{tracks.trial.prices.name}: rank correlation {plain(shown.follows.get('risk_aversion'))}{often}, of changes "
-        f"{plain(shown.follows.get('changes'))}; certain return against the fixed trader {simple(shown.above_fixed)} a "
-        "year."
+        f"{tracks.trial.prices.name}: rank correlation {plain(shown.follows.get('risk_aversion'))}"
+        f"{_when_shifted(shown, 'risk_aversion')}; of changes {plain(shown.follows.get('changes'))}; certain return "
+        f"against the fixed trader {simple(shown.above_fixed)} a year."
     )
+
+
+def _when_shifted(found: Finding, kind: str) -> str:
+    often = found.by_chance.get(kind)
+    return "" if often is None else f"; shifted in time it is as far from 0 in {often:.0%} of cases"
 
 
 def _beside_others(tracks: Tracks, by_name: dict[str, Finding]) -> Iterator[str]:
     tuned, fixed = by_name[TUNED], by_name[FIXED]
-    best = max(by_name.keys() - traders(tracks.trial).keys(), key=lambda name: by_name[name].utility)
-    yield (
-        f"Simple rules are hard to beat: {best} learns nothing, and was worth {simple(by_name[best].utility)} a year "
-        f"on {tracks.trial.prices.name}; the trader that tunes itself {simple(tuned.utility)}, the same one fixed "
-        f"{simple(fixed.utility)}."
-    )
+    if (best := best_rule(tracks)) and (above := tuned.above_best_rule):
+        neither = "Whether the trader beats simple rules cannot be told"
+        beaten = signed(above, "The trader beat the best simple rule", neither, "Simple rules are hard to beat")
+        yield (
+            f"{neither if len(tracks.times) < SURE else beaten}: {best} learns nothing, and was worth "
+            f"{simple(by_name[best].utility)} a year on {tracks.trial.prices.name}; the trader that tunes itself "
+            f"{simple(tuned.utility)}, {simple(above)} against it, and the same one fixed {simple(fixed.utility)}."
+        )
     yield (
         f"The trader that tunes itself had {tuned.invested:.0%} of its wealth invested on average, the fixed one "
         f"{fixed.invested:.0%}: part of any difference is how much they held while prices rose or fell."

@@ -107,20 +107,28 @@ def _worth_note(tracks: Tracks) -> str:
         f"{goal.aversion:g}, after costs: {1e4 * market.cost:g} basis points and {market.slippage:.0%} of a row's "
         f"volatility on every trade. Up to {market.short:.0%} of the wealth may be sold short. Traders learn every "
         f"{clock.period} rows from the last {clock.window}, and are judged by {clock.horizon}. Means over first "
-        f"policies, with 95% intervals over resampled blocks of {together} rows, {rows // together} of {rows:,} rows."
+        f"policies, with 95% intervals over resampled blocks of {together} rows, {rows // together} of {rows:,} rows; "
+        f"{goal.periods_per_year:g} rows count as a year."
     )
 
 
 def _following(tracks: Tracks, by_name: dict[str, Finding]) -> Table:
     kinds = ("risk_aversion", "changes", "turnover_cost", "turnover", "invested")
     rows = tuple(
-        (name, *(plain(one.follows[kind]) if kind in one.follows else "" for kind in kinds))
+        (
+            name,
+            *(
+                f"{plain(one.follows[kind])}; {one.by_chance[kind]:.0%}" if kind in one.follows else ""
+                for kind in kinds
+            ),
+        )
         for name, one in by_name.items()
     )
     heads = ("", *(WORDS.get(kind, kind) for kind in kinds))
     note = (
         "Spearman's rank correlation, one value a period, with volatility realised over the 20 rows before; changes "
-        f"are those of both over {change(tracks)} rows."
+        f"are those of both over {change(tracks)} rows. Last, how often it is as far from 0 when one of the two is "
+        "shifted in time."
     )
     return Table(f"{tracks.trial.prices.name}: what followed volatility", heads, rows, note)
 

@@ -25,8 +25,11 @@ from selftune.types import Eta
 
 PERIODS = 10
 """That are reported, at least: with fewer there is nothing to resample."""
+OFF = 1.5
+"""Factor between the periods a year of a goal and those of the prices from which on they are refused."""
 TUNED, FIXED = "self-tuned", "fixed"
 CONTEXTUAL, BARE = "self-tuned, shown volatility", "self-tuned, judged by bare returns"
+TRADERS = (TUNED, FIXED, CONTEXTUAL, BARE)
 
 
 class Trial(NamedTuple):
@@ -89,11 +92,12 @@ def tried(
 
     Raises:
         SettingError: Before anything is learned: there are too few prices, or fewer than `PERIODS` periods since
-            `trial.since`; there is no such trader; or prices, costs, limits or the goal make no sense.
+            `trial.since`; there is no such trader; or prices, costs, limits or the goal make no sense, or the goal's
+            year is not that of the prices.
     """
     market, clock = checked(trial.market), trial.clock
     checked_prices(trial.prices, longest_gap=math.inf)
-    trial.goal.checked()
+    _check_year(trial.goal.checked(), trial.prices)
     made, tape = traders(trial), taped(trial.prices)
     if unknown := set(names) - made.keys():
         raise SettingError(f"There is no trader {min(unknown)!r}; {did_you_mean(min(unknown), made)}")
@@ -117,6 +121,15 @@ def tried(
         _, ledger = replay(choose, market, rows, nothing)
         by_name[name] = _track(jax.tree.map(lambda leaf: leaf[None], ledger), counted, {})
     return Tracks(trial, times[counted], realised(rows, trial.goal.periods_per_year)[counted], by_name)
+
+
+def _check_year(goal: Goal, prices: Prices) -> None:
+    got, there = goal.periods_per_year, prices.periods_per_year
+    if not 1.0 / OFF <= got / there <= OFF:
+        raise SettingError(
+            f"Got Goal(periods_per_year={got:g}), but {prices.name} has {there:.6g} prices a year; expected about as "
+            "many, for premium, risk and returns are told a year. Give the prices' own `periods_per_year`."
+        )
 
 
 def _first(times: Shaped[np.ndarray, " T"], since: np.datetime64 | date | str | None, period: int) -> int:

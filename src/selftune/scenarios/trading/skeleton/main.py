@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 PRICES = packaged("indices")
 MARKET = Market(cost=0.0005, slippage=0.05, short=0.25)
 CLOCK = Clock(period=5, window=250, horizon=20)
-GOAL = Goal(aversion=3.0, premium=0.05, periods_per_year=252.0)
+GOAL = Goal(aversion=3.0, premium=0.05, periods_per_year=PRICES.periods_per_year)
 SINCE = DEVELOPMENT_ENDS  # results are counted from here on: on these prices, all was chosen by those before
 SEEDS = 2
 
