@@ -51,6 +51,17 @@ def test_pages_test_by_hand():
     assert int(past.seen[-1]) == 0, "it begins anew"
 
 
+def test_to_pages_test_short_levels_are_one_long_one():
+    """Quarters of a level, of which it is the mean."""
+    levels = [1.0, 3.0, 2.0, 0.0, 0.0, -1.0]
+    quarters = [level + off for level in levels for off in (-2.0, 1.0, 0.0, 1.0)]
+    alarm = pages_test(rate=0.5, tolerance=0.5, threshold=3.0, warm_up=2)
+    past, rung = heard(alarm, quarters, share=0.025)
+    whole, _ = heard(alarm, levels)
+    assert past.total[3::4].tolist() == pytest.approx(whole.total.tolist(), abs=1e-5)
+    assert jnp.flatnonzero(rung).tolist() == [23]
+
+
 @pytest.mark.parametrize("kind", [all_is_lost, pages_test])
 def test_what_is_not_finite_is_passed_over(kind):
     alarm = kind()

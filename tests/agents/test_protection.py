@@ -1,5 +1,9 @@
 """What is broken does not come back out of a replay."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 
@@ -54,3 +58,36 @@ def test_a_call_that_overflows_changes_nothing_that_was_learned():
         huge = batch._replace(observation=jnp.full_like(batch.observation, 3e38), reward=batch.reward * 3e38)
         state, _ = learn(state, huge, jax.random.key(update))
         assert _tree.finite((state.learner, state.meta))
+
+
+PROGRAM = """
+import jax
+from selftune.agents import a2c
+from selftune.agents.protection import mended
+from selftune.spaces import Box, Discrete
+from selftune.tuning import TunerInfo
+from selftune.types import Transitions
+
+agent = a2c(Box((3,)), Discrete(2))
+info = TunerInfo({}, {}, {}, 0.0, (), ())
+agent = mended(agent._replace(learn=lambda state, batch, key: (batch, info)), Transitions._fields)
+number, flag = jax.ShapeDtypeStruct((4, 2), "float32"), jax.ShapeDtypeStruct((4, 2), bool)
+seen, action = jax.ShapeDtypeStruct((4, 2, 3), "float32"), jax.ShapeDtypeStruct((4, 2), "int32")
+print(jax.make_jaxpr(agent.learn)((), Transitions(seen, action, number, flag, flag, seen), 0))
+"""
+
+
+def test_the_program_is_the_same_in_every_process():
+    """Or the cache of compiled programs would never know it again."""
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert "lambda" in told[0]
+    assert told[0] == told[1]

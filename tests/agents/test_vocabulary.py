@@ -2,6 +2,7 @@ import warnings
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from selftune.agents import VOCABULARY
@@ -57,6 +58,12 @@ def test_no_context_takes_a_metaparameter_out_of_its_bounds(name):
     ends = [float(entry.constraint.forward(end)) for end in entry.constraint.coordinates((entry.lowest, entry.highest))]
     assert sorted(reached) == pytest.approx(sorted(ends), rel=1e-4)
     assert sorted(ends) == pytest.approx([entry.lowest, entry.highest], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int32(1), 1])
+def test_numbers_of_any_kind_are_numbers(number):
+    spec = build_spec(["entropy_cost"], [], {"entropy_cost": number}, SETTINGS)
+    assert spec["entropy_cost"] == float(number)
 
 
 def test_errors_say_what_can_be_tuned():

@@ -56,6 +56,8 @@ def test_no_episodes_are_refused(run):
         evaluate_run(run.path, episodes=0)
     with pytest.raises(SettingError, match="seed = -1: expected a whole number from 0 on"):
         evaluate_run(run.path, seed=-1)
+    with pytest.raises(SettingError, match=r"seed = 4294967296: .* below 2\^32"):  # 0 to JAX's random numbers
+        evaluate_run(run.path, seed=2**32)
 
 
 def test_a_film_is_an_animated_gif(run, tmp_path):

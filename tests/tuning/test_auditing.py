@@ -11,6 +11,7 @@ from selftune.learning import Memory, learner
 from selftune.metaparams import MetaParam, simplex, unit, values
 from selftune.optim import lion, sgd
 from selftune.tuning import audit, tuner
+from selftune.tuning.auditing import _finding, _Links
 
 from .setting import PARAMS, batches, loss, meta_loss, start
 
@@ -144,3 +145,11 @@ def test_equal_batches_have_no_noise():
     report = audit(tuning, meta, state, batches(1, 1, 1, 1))
     assert [finding.signal_to_noise for finding in report.findings] == [np.inf, np.inf]
     assert " inf" in str(report)
+
+
+def test_what_no_batch_moves_agrees_with_nothing():
+    """Of 200 batches of noise about half agree in the one entry that moves; the 99 that do not move say nothing."""
+    noise = np.zeros((200, 100))
+    noise[:, 0] = np.random.default_rng(0).normal(size=200)
+    found = _finding("cost", jnp.zeros(100), jnp.asarray(noise), _Links(*[jnp.ones(())] * 5))
+    assert found.sign_stability < 0.65

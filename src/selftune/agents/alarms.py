@@ -129,29 +129,41 @@ def settling(past: PyTree) -> PyTree:
     return past._replace(age=past.age - SETTLING) if isinstance(past, Standing) else past
 
 
-def pages_test(rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15.0, warm_up: int = 30) -> Alarm:
+def pages_test(
+    rate: float = 0.05, tolerance: float = 0.5, threshold: float = 15.0, warm_up: int = 30, least: float = 0.1
+) -> Alarm:
     """Whether the level falls below its own recent past (Page 1954, https://doi.org/10.1093/biomet/41.1-2.100).
 
     `total <- max(0, total + (mean - level) / deviation - tolerance)`, with the mean and deviation of what came before.
-    It counts levels, however long each lasted.
+    It counts levels, as if they were independent: neighbours that last less than `least` are heard as one.
 
     Args:
         rate: Of the running mean and variance.
         tolerance: Standard deviations that a level may lie below the mean without counting.
         threshold: Sum of standard deviations that is a change.
         warm_up: Levels before anything counts.
+        least: Share of the alarm's memory that a level lasts at least. A rollout of A2C's lasts as long, and returns so
+            far are alike over some of them.
     """
 
     def hear(past: Falls, level: Scalar, share: float) -> tuple[Falls, Array]:
+        waited = past.waited + share
+        level = past.pooled + share / waited * (level - past.pooled)
+        waiting, (after, rung) = past._replace(waited=waited, pooled=level), heard(past, level)
+        enough = waited >= least
+        return jax.tree.map(lambda new, old: jnp.where(enough, new, old), after, waiting), rung & enough
+
+    def heard(past: Falls, level: Scalar) -> tuple[Falls, Array]:
         deviation = jnp.sqrt(past.variance) + 1e-6 * (1.0 + jnp.abs(past.mean))
         fall = (past.mean - level) / deviation - tolerance
         total = jnp.where(past.seen >= warm_up, jnp.maximum(past.total + fall, 0.0), 0.0)
         faster = jnp.maximum(rate, 1.0 / (past.seen + 1))
         off = level - past.mean
         mean, variance = past.mean + faster * off, (1.0 - faster) * (past.variance + faster * off**2)
-        return Falls(mean, variance, total, past.seen + 1), total > threshold
+        nothing = jnp.zeros(())
+        return Falls(mean, variance, total, past.seen + 1, nothing, nothing), total > threshold
 
-    return _alarm(lambda: Falls(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32)), hear)
+    return _alarm(lambda: Falls(*[jnp.zeros(())] * 3, jnp.zeros((), jnp.int32), *[jnp.zeros(())] * 2), hear)
 
 
 class Falls(NamedTuple):
@@ -163,6 +175,10 @@ class Falls(NamedTuple):
     """The sum of the falls, never below 0."""
     seen: Int[Array, ""]
     """Levels so far."""
+    waited: Scalar
+    """How much of the memory those lasted that are not heard yet."""
+    pooled: Scalar
+    """Their mean."""
 
 
 def _alarm(init: Callable[[], PyTree], hear: Callable[..., tuple[PyTree, Array]]) -> Alarm:

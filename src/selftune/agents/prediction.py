@@ -12,6 +12,7 @@ through `predictor.learner`, but for `initial_step_size`, which only the beginni
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -177,7 +178,7 @@ def _initial(defaults: Mapping[str, float], init: Mapping[str, Any]) -> dict[str
     for name, value in init.items():
         if isinstance(value, Array):
             continue
-        if isinstance(value, bool) or not isinstance(value, float | int):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
         lowest, highest = RANGES[name]
         if not (math.isfinite(value) and lowest <= value <= highest):

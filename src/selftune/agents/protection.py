@@ -40,9 +40,10 @@ def mended(agent: Agent, names: Sequence[str]) -> Agent:
         names: Fields of a rollout that are mended; the others are only counted. Observations are not mended for whoever
             knows better what a missing one stands for.
     """
+    looked_at = sorted({*names, "observation", "next_observation"})  # in one order, or no cache knows the program
 
     def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
-        whole, broken = _mended({name: getattr(batch, name) for name in {*names, "observation", "next_observation"}})
+        whole, broken = _mended({name: getattr(batch, name) for name in looked_at})
         after, info = agent.learn(state, batch._replace(**{name: whole[name] for name in names}), key)
         return after, info._replace(guards=info.guards | {"numeric/experience": _steps(broken)})
 

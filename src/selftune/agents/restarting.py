@@ -2,7 +2,8 @@
 
 What an alarm hears is the discounted return so far, as it flows backwards from every step:
 `z <- discount * z + reward`, 0 at an episode's end and when an agent begins. It needs no episode to end and no critic,
-and falls when rewards or episodes become smaller.
+and falls when rewards or episodes become smaller. Where an episode was cut off, what it had earned is unknown, and
+is taken to be as what comes after.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,8 @@ ENOUGH = 5000
 """Steps of all environments together that it lasts at least."""
 ROLLOUTS = 8
 """Rollouts that it lasts at least: the level of one is noise where episodes begin together."""
+UNKNOWN = 2 / 3
+"""Weight of what came before a cut, in a rollout's level, above which it is not heard."""
 
 
 class Watched(NamedTuple):
@@ -36,6 +39,8 @@ class Watched(NamedTuple):
     alarm: PyTree
     so_far: Float[Array, " B"]
     """Discounted return so far, in each environment."""
+    unknown: Float[Array, " B"]
+    """Weight of what came before a cut, from 1 on; 0 in episodes that were seen to begin."""
 
 
 def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
@@ -50,25 +55,29 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
 
         def begin(key: PRNGKey) -> AgentState:
             state = agent.init(key)
-            return state._replace(experience=Watched(state.experience, alarm.init(), jnp.zeros(agent.num_envs)))
+            nothing = jnp.zeros(agent.num_envs)
+            return state._replace(experience=Watched(state.experience, alarm.init(), nothing, jnp.copy(nothing)))
 
         def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
             watched: Watched = state.experience
             learned, info = agent.learn(_inner(state), batch, key)
             so_far, level = returns_so_far(watched.so_far, batch)
+            unknown, share = unknown_so_far(watched.unknown, batch)
+            level = jnp.where(share <= UNKNOWN, level / (1.0 - share), jnp.nan)
             heard, rung = alarm.hear(watched.alarm, level, share_of_memory(*batch.reward.shape))
             new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
             fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
             earned = jnp.where(rung, 0.0, so_far)
-            after = fresh._replace(experience=Watched(fresh.experience, heard, earned))
+            after = fresh._replace(experience=Watched(fresh.experience, heard, earned, unknown))
             begun = {name: jnp.where(rung, recipe.start[name], info.eta[name]) for name in starting}
             guards = info.guards | {"restart": jnp.where(rung, 1, 0)}
             return after, info._replace(eta={**info.eta, **begun}, guards=guards)
 
         def cut(state: AgentState) -> AgentState:
             inner = agent.cut(_inner(state))
-            nothing = jnp.zeros_like(state.experience.so_far)
-            return inner._replace(experience=state.experience._replace(own=inner.experience, so_far=nothing))
+            watched: Watched = state.experience
+            nothing, all_of_it = jnp.zeros_like(watched.so_far), jnp.ones_like(watched.unknown)
+            return inner._replace(experience=Watched(inner.experience, watched.alarm, nothing, all_of_it))
 
         return agent._replace(init=begin, learn=learn, actor=lambda state: agent.actor(_inner(state)), cut=cut)
 
@@ -101,6 +110,13 @@ def returns_so_far(so_far: Float[Array, " B"], batch: Transitions) -> tuple[Floa
     """What a rollout [T, B] leaves of the discounted return so far, and its mean over the rollout."""
     so_far, reached = discounted_returns(so_far, batch.reward, batch.terminated | batch.truncated, DISCOUNT)
     return so_far, jnp.nanmean(reached)
+
+
+def unknown_so_far(unknown: Float[Array, " B"], batch: Transitions) -> tuple[Float[Array, " B"], Scalar]:
+    """What a rollout [T, B] leaves of the weight of what came before a cut, and its mean over the rollout."""
+    nothing, ends = jnp.zeros_like(batch.reward), batch.terminated | batch.truncated
+    unknown, reached = discounted_returns(unknown, nothing, ends, DISCOUNT)
+    return unknown, reached.mean()
 
 
 def _anew(fresh: AgentState, learned: AgentState, meta_params: MetaParams) -> AgentState:

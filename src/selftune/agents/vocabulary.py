@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 from selftune.errors import ConstraintError, NotDifferentiableError, SettingError
@@ -54,7 +55,7 @@ VOCABULARY: Mapping[str, Entry] = {
     "rho_mix": Entry(0.99, unit, 0.001, 0.999, "how much the importance ratios of TD errors are clipped"),
     "c_mix": Entry(0.99, unit, 0.001, 0.999, "how much the importance ratios of traces are clipped"),
     "epsilon": Entry(0.1, unit, 1e-3, 0.999, "how often it acts at random"),
-    "target_mix": Entry(5e-3, unit, 1e-5, 0.999, "how fast target networks follow"),
+    "target_mix": Entry(5e-3, unit, 1e-4, 0.999, "how fast target networks follow"),
     "temperature": Entry(1.0, positive, 1e-4, 100.0, "worth of entropy beside reward"),
     "target_entropy": Entry(-1.0, free, -1000.0, 1000.0, "entropy that the temperature is steered to, in nats"),
 }
@@ -135,7 +136,7 @@ def _within_bounds(name: str, value: Any) -> Any:
     if isinstance(value, Array):  # a draw inside a compiled program: its range is the caller's
         return value
     entry = VOCABULARY[name]
-    if isinstance(value, bool) or not isinstance(value, float | int):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise NotDifferentiableError(f"initial {name} = {value!r} is not a number.")
     lowest, highest = entry.lowest - 1e-6 * abs(entry.lowest), entry.highest + 1e-6 * abs(entry.highest)
     if not (math.isfinite(value) and lowest <= value <= highest):  # but for the rounding to single precision

@@ -20,14 +20,14 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 """Of settings that are numbers; every other one is a whole number from 1 on, or from 0 where it is 0 by default."""
 
 
-def whole(name: str, value: Any, lowest: int) -> int:
-    """The value, if it is a whole number of 64 bits.
+def whole(name: str, value: Any, lowest: int, bits: int = 63) -> int:
+    """The value, if it is a whole number of so many bits: of more than 32 JAX's random numbers read only these.
 
     Raises:
         SettingError: It is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 2**63:
-        raise SettingError(f"{name} = {_short(value)}: expected a whole number from {lowest} on, below 2^63.")
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 2**bits:
+        raise SettingError(f"{name} = {_short(value)}: expected a whole number from {lowest} on, below 2^{bits}.")
     return value
 
 

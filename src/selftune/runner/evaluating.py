@@ -116,9 +116,9 @@ def evaluation(
 
     Raises:
         RunFolderError: There is no run, or no whole checkpoint.
-        SettingError: No episodes, a negative seed, or an environment that cannot be drawn.
+        SettingError: No episodes, a seed below 0 or from 2^32 on, or an environment that cannot be drawn.
     """
-    episodes, seed = whole("episodes", episodes, 1), whole("seed", seed, 0)
+    episodes, seed = whole("episodes", episodes, 1), whole("seed", seed, 0, bits=32)
     agent, state, plan, step = last_state(folder)
     actor = agent.actor(state)
     last = step - agent.num_envs  # all copies take a step at once

@@ -90,8 +90,8 @@ class OnlineAgent:
         self.observation_space: Space = plain_observations(observation_space)
         self.action_space: Space = plain_actions(action_space)
         tune, init, settings = names(tune), starts(init), by_name("settings", settings)
-        self._asked = {"agent": agent, "seed": whole("seed", seed, 0), "tune": tune, "init": init, "learning": learning}
-        self._asked |= {"settings": settings, "tuner": tuner}
+        self._asked = {"agent": agent, "seed": whole("seed", seed, 0, bits=32), "tune": tune, "init": init}
+        self._asked |= {"learning": learning, "settings": settings, "tuner": tuner}
         chosen = settled(default, {"num_envs": 1, "minibatches": 1, **settings}, {"minibatches"})
         if chosen.num_envs != 1:
             raise SettingError(

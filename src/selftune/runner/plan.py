@@ -43,8 +43,9 @@ class Plan:
             raise SettingError(f"env = {self.env!r}: expected an environment's name, such as 'CartPole-v1'.")
         agent_named(self.agent)
         recipe_for(self.tuner, self.agent)
-        for name, lowest in {"steps": 1, "seed": 0, "checkpoint_every": 1}.items():
-            whole(name, getattr(self, name), lowest)
+        for name in ("steps", "checkpoint_every"):
+            whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0, bits=32)
         if self.drift is not None and self.steps > LARGEST:
             raise SettingError(
                 f"steps = {self.steps}: a schedule of changes counts at most {LARGEST} environment steps."

@@ -33,7 +33,7 @@ class Finding(NamedTuple):
     size: float
     """Mean norm of the one-step meta-gradient in unconstrained coordinates."""
     sign_stability: float
-    """How often its sign agrees with the sign of its mean, from 0.5 (noise) to 1."""
+    """How often its sign agrees with the sign of its mean, from 0.5 (noise) to 1; of entries that any batch moves."""
     signal_to_noise: float
     """Norm of the mean over the norm of the standard deviation; infinite where batches agree exactly, as one does."""
     reached: bool
@@ -147,12 +147,13 @@ def _finding(name: str, value: PyTree, grads: PyTree, links: _Links) -> Finding:
     values = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.device_get(value))])
     if not np.isfinite(flat).all():
         return Finding(name, float(values.mean()), np.nan, 0.0, 0.0, False, NOT_FINITE)
-    reached = bool((np.abs(flat) > 0).any())
+    moved = (np.abs(flat) > 0).any(axis=0)
+    reached = bool(moved.any())
     return Finding(
         name,
         float(values.mean()),
         float(np.linalg.norm(flat, axis=1).mean()),
-        float((np.sign(flat) == np.sign(mean)).mean()) if reached else 0.0,
+        float((np.sign(flat) == np.sign(mean))[:, moved].mean()) if reached else 0.0,
         _ratio(np.linalg.norm(mean), np.linalg.norm(spread)) if reached else 0.0,
         reached,
         "" if reached else _reason(jax.tree.map(np.max, jax.device_get(links))),
