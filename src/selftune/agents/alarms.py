@@ -163,7 +163,11 @@ def pages_test(
         nothing = jnp.zeros(())
         return Falls(mean, variance, total, past.seen + 1, nothing, nothing), total > threshold
 
-    return _alarm(lambda: Falls(*[jnp.zeros(())] * 3, jnp.zeros((), jnp.int32), *[jnp.zeros(())] * 2), hear)
+    def init() -> Falls:
+        nothing = jnp.zeros(())
+        return Falls(nothing, nothing, nothing, jnp.zeros((), jnp.int32), nothing, nothing)
+
+    return _alarm(init, hear)
 
 
 class Falls(NamedTuple):

@@ -181,6 +181,7 @@ def _initial(defaults: Mapping[str, float], init: Mapping[str, Any]) -> dict[str
         if isinstance(value, bool) or not isinstance(value, Real):
             raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
         lowest, highest = RANGES[name]
+        value = float(value)
         if not (math.isfinite(value) and lowest <= value <= highest):
             raise ConstraintError(f"init: {name} = {value:g} is out of range; expected {lowest:g} to {highest:g}.")
     return {**defaults, **init}

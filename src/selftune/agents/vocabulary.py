@@ -139,9 +139,10 @@ def _within_bounds(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise NotDifferentiableError(f"initial {name} = {value!r} is not a number.")
     lowest, highest = entry.lowest - 1e-6 * abs(entry.lowest), entry.highest + 1e-6 * abs(entry.highest)
+    value = float(value)
     if not (math.isfinite(value) and lowest <= value <= highest):  # but for the rounding to single precision
         raise ConstraintError(
             f"initial {name} = {value:g} is outside its bounds; expected {entry.lowest:g} to {entry.highest:g} "
             f"({entry.effect})."
         )
-    return float(value)
+    return value
