@@ -311,6 +311,7 @@ def test_where_episodes_begin_anew_nothing_has_been_earned_in_them(name):
     senses = state.experience.own.senses
     reward = senses.reward._replace(returns=jnp.zeros_like(senses.reward.returns))
     own = state.experience.own._replace(senses=senses._replace(reward=reward))
-    watched = state.experience._replace(own=own, so_far=jnp.zeros_like(state.experience.so_far))
+    before = state.experience
+    watched = before._replace(own=own, so_far=jnp.zeros_like(before.so_far), unknown=jnp.ones_like(before.unknown))
     expected = state._replace(experience=watched)
     assert all(map(jnp.array_equal, jax.tree.leaves(after), jax.tree.leaves(expected))), "and nothing else"

@@ -259,7 +259,7 @@ def test_who_gives_up_forgets_like_the_others_and_learns_no_more():
 )
 def test_a_class_that_cannot_be_is_refused(wrong, told):
     with pytest.raises(SettingError, match=told):
-        classroom(TIMETABLE, WORLD._replace(params=Params(**wrong)))
+        classroom(TIMETABLE, WORLD)(Params(**wrong), CLASS)
 
 
 # What is told.
@@ -299,7 +299,7 @@ def test_of_an_event_that_nobody_met_with_nothing_is_told():
     assert around(disturbed(0.7), SPURT, seed=0) is None
     assert wording.interval(None) == "-"
     assert (
-        "The pace cannot be said to rise or fall with the pupil: after 6 lessons of an illness it is -"
+        "The pace cannot be said to rise or fall with the pupil: nobody met an illness; nobody met a spurt"
         in wording.moves(None, None)
     )
 

@@ -136,8 +136,8 @@ def test_a_bar_within_an_interval_is_said_to_be():
 
 def test_who_earned_most_by_luck_is_not_said_to_have():
     one = cost(course(SPEED), 4, 2)
-    many = {
-        name: [one._replace(reward=reward) for reward in rewards] for name, rewards in (("a", (1, 5)), ("b", (3, 2)))
-    }
+    earned = {"a": (1, 5, 2, 4, 3), "b": (3, 2, 3, 3, 2), "c": (0,) * 5}
+    many = {name: [one._replace(reward=float(reward)) for reward in rewards] for name, rewards in earned.items()}
     assert sentences.earned_most(many, 0) is None
-    assert sentences.earned_most({**many, "b": [one._replace(reward=0.0)] * 2}, 0) == "a"
+    assert sentences.earned_most({name: many[name] for name in "ac"}, 0) == "a"
+    assert sentences.earned_most({name: many[name][:4] for name in "ac"}, 0) is None, "four runs tell nothing"

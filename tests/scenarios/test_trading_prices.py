@@ -74,6 +74,8 @@ def test_files_that_are_none(tmp_path):
         (b"day,A,\n2020-01-01,1,\n2020-01-02,1,\n", "column 3 of 3 has no head"),
         (b"Date,Open,High,Low,Close,Adj Close,Volume\n" + b"2020-01-01,1,1,1,1,1,9\n", "Keep 'Adj Close' alone"),
         (b"day,Close,volume\n2020-01-01,1,1\n2020-01-02,1,1\n", "one column of prices for each asset. Keep 'Close'"),
+        (b"Date,Price,Open,High,Low,Vol.\n2020-01-01,1,1,1,1,9\n", "Keep 'Price' alone"),
+        (b"Date,Close/Last,Volume\n2020-01-01,1,9\n", "Keep 'Close/Last' alone"),
         ("day,A,B\n2020-01-01,1,1\n".encode("utf-16"), "cannot be read as text.*UTF-8"),
         ("day,Börse\n2020-01-01,1\n".encode("latin-1"), "cannot be read as text.*UTF-8"),
     ],

@@ -175,13 +175,14 @@ def _choice(rule: str, hidden: Sequence[int]) -> _Choice:
 
 def _initial(defaults: Mapping[str, float], init: Mapping[str, Any]) -> dict[str, Any]:
     check_names(init, defaults, ("rule", "hidden"))
+    given = dict(init)
     for name, value in init.items():
         if isinstance(value, Array):
             continue
         if isinstance(value, bool) or not isinstance(value, Real):
             raise NotDifferentiableError(f"init: {name} = {value!r} is not a number.")
         lowest, highest = RANGES[name]
-        value = float(value)
+        given[name] = value = float(value)
         if not (math.isfinite(value) and lowest <= value <= highest):
             raise ConstraintError(f"init: {name} = {value:g} is out of range; expected {lowest:g} to {highest:g}.")
-    return {**defaults, **init}
+    return {**defaults, **given}

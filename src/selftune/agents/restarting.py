@@ -55,8 +55,8 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
 
         def begin(key: PRNGKey) -> AgentState:
             state = agent.init(key)
-            nothing = jnp.zeros(agent.num_envs)
-            return state._replace(experience=Watched(state.experience, alarm.init(), nothing, jnp.copy(nothing)))
+            so_far, unknown = jnp.zeros(agent.num_envs), jnp.zeros(agent.num_envs)
+            return state._replace(experience=Watched(state.experience, alarm.init(), so_far, unknown))
 
         def learn(state: AgentState, batch: Transitions, key: PRNGKey) -> tuple[AgentState, TunerInfo]:
             watched: Watched = state.experience
@@ -67,8 +67,8 @@ def restart_on(alarm: Alarm) -> Callable[[Recipe, Agent], Agent]:
             heard, rung = alarm.hear(watched.alarm, level, share_of_memory(*batch.reward.shape))
             new_key, started = jax.random.fold_in(key, 1), placed(agent.spec, learned.meta.meta_params, recipe.start)
             fresh = jax.lax.cond(rung, lambda: _anew(agent.init(new_key), learned, started), lambda: learned)
-            earned = jnp.where(rung, 0.0, so_far)
-            after = fresh._replace(experience=Watched(fresh.experience, heard, earned, unknown))
+            so_far, unknown = (jnp.where(rung, 0.0, each) for each in (so_far, unknown))
+            after = fresh._replace(experience=Watched(fresh.experience, heard, so_far, unknown))
             begun = {name: jnp.where(rung, recipe.start[name], info.eta[name]) for name in starting}
             guards = info.guards | {"restart": jnp.where(rung, 1, 0)}
             return after, info._replace(eta={**info.eta, **begun}, guards=guards)

@@ -21,7 +21,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def whole(name: str, value: Any, lowest: int, bits: int = 63) -> int:
-    """The value, if it is a whole number of so many bits: of more than 32 JAX's random numbers read only these.
+    """The value, if it is a whole number of so many bits; of seeds 32, since JAX's random numbers use no more.
 
     Raises:
         SettingError: It is not.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from selftune.envs.native import Environment
 from selftune.envs.worlds.tutoring import ITEMS, MASTERED, SESSIONS, Params, Pupil, State, calendar, exam, mastered
@@ -89,6 +90,8 @@ def checked(params: Params) -> Params:
         SettingError: A chance or a correlation that is none, a half-life that is not above 0, any other number below 0,
             or guesses and slips with which a skill is mastered by nobody or by everybody.
     """
+    if any(isinstance(told, Tracer) for told in params):  # inside a compiled program they are no numbers yet
+        return params
     for name, told in params._asdict().items():
         value = float(told)
         good, expected = value >= 0.0, "a finite number, at least 0"
@@ -128,11 +131,10 @@ def taught(tutor: Tutor, env: Environment, keys: PyTree) -> Course:
 def classroom(tutor: Tutor, env: Environment) -> Callable[[Params, PyTree], Course]:
     """A tutor's course, `course(params, keys)`, compiled once for all classes: what a class is like is data.
 
-    Raises:
-        SettingError: There can be no such pupils as the environment's.
+    A class of which there can be no such pupils is refused when it is to be taught (`checked`).
     """
-    checked(env.params)
-    return jax.jit(jax.vmap(functools.partial(_course, tutor, env), in_axes=(None, 0)))
+    compiled = jax.jit(jax.vmap(functools.partial(_course, tutor, env), in_axes=(None, 0)))
+    return lambda params, keys: compiled(checked(params), keys)
 
 
 def _course(tutor: Tutor, env: Environment, params: Params, key: PRNGKey) -> Course:

@@ -50,7 +50,8 @@ def moves(illness: Mapping[str, float] | None, spurt: Mapping[str, float] | None
     }[fell, rose]
     events = {"an illness": illness, "a spurt": spurt}
     after = [
-        f"after {LASTS} lessons of {name} it is {interval(told)} times what it was" for name, told in events.items()
+        f"after {LASTS} lessons of {name} it is {interval(told)} times what it was" if told else f"nobody met {name}"
+        for name, told in events.items()
     ]
     return f"The pace {verdict}: {'; '.join(after)}"
 

@@ -1,7 +1,7 @@
 """Robots, where their speed stands in what they observe, and what can happen to them."""
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -76,15 +76,15 @@ def places_checked(robot: Robot) -> Robot:
     """
     env = open_env(robot.env, 1)
     size = env.observation_space.encoded_shape[0]
-    for name, place in {"speed": robot.speed, "pitch": robot.pitch}.items():
-        whole = isinstance(place, int | np.integer) and not isinstance(place, bool)
-        if place is not None and not (whole and 0 <= place < size):
-            raise SettingError(
-                f"Got Robot({robot.env!r}, {name}={place!r}), expected its place in the observation, a whole number "
-                f"from 0 to {size - 1}."
-            )
-    if isinstance(env, HostEnv):
-        with closing(env):
+    with closing(env) if isinstance(env, HostEnv) else nullcontext():
+        for name, place in {"speed": robot.speed, "pitch": robot.pitch}.items():
+            whole = isinstance(place, int | np.integer) and not isinstance(place, bool)
+            if place is not None and not (whole and 0 <= place < size):
+                raise SettingError(
+                    f"Got Robot({robot.env!r}, {name}={place!r}), expected its place in the observation, a whole "
+                    f"number from 0 to {size - 1}."
+                )
+        if isinstance(env, HostEnv):
             _check_speed(robot, env)
     return robot
 

@@ -20,6 +20,8 @@ HAPPENED: Mapping[str, str] = {
 RECOVERY_BAR, REWARD_BAR = 0.7, 1.1
 """What was asked of self-tuning after the friction changed: recovery in at most so many times the fixed agent's steps,
 at least so many times its reward."""
+SEEDS = 5
+"""Runs below which no method is said to have earned most: of fewer a resampled interval leaves out too much."""
 
 
 def happened(robot: str, kind: str) -> str:
@@ -54,8 +56,10 @@ def sentence(kind: str, own: Mapping[str, Any], fixed: Mapping[str, Any]) -> str
 
 
 def earned_most(costs: Mapping[str, Sequence[Cost]], seed: int) -> str | None:
-    """The method with the most reward, if it earned more than each other one beyond luck."""
+    """The method with the most reward, if it earned more than each other one beyond luck, of `SEEDS` runs at least."""
     rewards = {name: np.array([one.reward for one in own]) for name, own in costs.items()}
+    if min(map(len, rewards.values())) < SEEDS:
+        return None
     best = max(rewards, key=lambda name: rewards[name].mean())
     above = [bootstrap([rewards[best] - other], mean, seed=seed).low for name, other in rewards.items() if name != best]
     return best if above and min(above) > 0.0 else None

@@ -49,7 +49,7 @@ class JumpNotice(UserWarning):
 
 
 def checked(prices: Prices, longest_gap: float = 7.0) -> Prices:
-    """The prices as they are, if they can be traded; a `JumpNotice` of any that moves by more than `JUMP` times.
+    """The prices as they are, if they can be traded.
 
     Args:
         prices: From wherever they come.
@@ -105,16 +105,23 @@ def _check_column(told: str, times: np.ndarray, column: np.ndarray) -> None:
             f"{times[last]}, its first and its last. A day without trade keeps the price of the day before; a firm "
             "that failed keeps empty cells from then on; zeros and gaps are errors of the source."
         )
-    far = np.abs(np.diff(np.log(between))) > np.log(JUMP)
-    if far.any():
-        row = int(first + np.argmax(far))
-        warnings.warn(
-            f"{told}: {column[row]:g} at {times[row]} is followed by {column[row + 1]:g} at {times[row + 1]}, and "
-            f"{far.sum()} of its rows move it by more than {JUMP:g} times; it is traded as it is. Adjust for splits, "
-            "and look for a decimal point that slipped.",
-            JumpNotice,
-            stacklevel=3,
-        )
+
+
+def jumps_told(prices: Prices) -> Prices:
+    """The prices as they are, with a `JumpNotice` of each asset that moves by more than `JUMP` times in a row."""
+    name, times, assets, values = prices[:4]
+    for asset, column in zip(assets, values.T, strict=True):
+        far = np.abs(np.diff(np.log(column))) > np.log(JUMP)
+        if far.any():
+            row = int(np.argmax(far))
+            warnings.warn(
+                f"{name}, {asset}: {column[row]:g} at {times[row]} is followed by {column[row + 1]:g} at "
+                f"{times[row + 1]}, and {far.sum()} of its rows move it by more than {JUMP:g} times; it is traded as "
+                "it is. Adjust for splits, and look for a decimal point that slipped.",
+                JumpNotice,
+                stacklevel=3,
+            )
+    return prices
 
 
 def gathered(name: str, times: Iterable[datetime], assets: Sequence[str], values: ArrayLike) -> Prices:

@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from selftune.errors import SettingError
-from selftune.scenarios.trading.prices import Prices, checked, gathered
+from selftune.scenarios.trading.prices import Prices, checked, gathered, jumps_told
 
 EXAMPLE = "day,MINE,YOURS"
-CLOSES, BESIDE = ("close", "adjclose", "adjustedclose"), ("open", "high", "low", "volume")
+CLOSES = ("close", "adjclose", "adjustedclose", "closelast", "last", "price")
+BESIDE = ("open", "high", "low", "volume", "vol", "dividends", "stocksplits")
 """Heads, as their small letters, of the table of one asset: prices that can be traded, and what stands beside them."""
 
 
 def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
-    """Prices of one's own.
+    """Prices of one's own; a price that more than doubles or halves in one row is told in a `JumpNotice`.
 
     Args:
         path: The file, in UTF-8, with commas between columns.
@@ -42,7 +43,7 @@ def read_csv(path: Path | str, longest_gap: float = 7.0) -> Prices:
                 f"{path}, line {line}: got {','.join(row)!r}; expected a time such as 2008-09-15 and "
                 f"{len(head) - 1} prices, under the heads {','.join(head)!r}."
             ) from None
-    return checked(gathered(path.stem, _on_one_clock(path, times), head[1:], values), longest_gap)
+    return jumps_told(checked(gathered(path.stem, _on_one_clock(path, times), head[1:], values), longest_gap))
 
 
 def _price(cell: str) -> float:

@@ -56,7 +56,7 @@ def limits(all_tracks: Sequence[Tracks]) -> Iterator[str]:
         "Traders that differ in their first policy see one and the same history. Intervals resample blocks of it, ten "
         "at least; with that few, nine in ten of those of mean returns hold what they should, not 95 in a hundred. "
         "Those of correlations with volatility hold it less often, for series as slow as these go together by chance: "
-        f"they are said to go together where at most {RARE:.0%} of cases are as far from 0 when one is shifted in "
+        f"levels are said to go together where at most {RARE:.0%} of cases are as far from 0 when one is shifted in "
         "time. Intervals know nothing of histories that did not happen, and nothing is corrected for the number of "
         "comparisons."
     )
