@@ -151,6 +151,8 @@ def test_a_rollout_that_is_not_finite_changes_nothing_that_was_learned(name):
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.learner.params, state.learner.params))
     if name == "impala":  # PPO's judge looks at no probability of the past: it judges the round before
         assert jax.tree.all(jax.tree.map(jnp.array_equal, after.meta.meta_params, state.meta.meta_params))
+    else:
+        assert not bool(after.experience.own.last.ready), "an update is judged once"
     assert sum(int(count) for name, count in info.guards.items() if name.startswith("numeric")) > 0
     healed, _ = learn(after, batch, jax.random.key(10))
     assert _tree.finite(healed)

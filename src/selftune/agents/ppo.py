@@ -175,7 +175,8 @@ def _judged(tuning: Tuner, example: Transitions, settings: PPOSettings) -> _Way:
         meta, info = judge(state, seen, judge_key)
         learned, last, steps = descend(meta, state, seen, order_key)
         whole = _tree.finite((learned, steps.loss))
-        learned, last = _tree.where(whole, (learned, last), (state.learner, state.experience.last))
+        judged = state.experience.last._replace(ready=jnp.asarray(False))
+        learned, last = _tree.where(whole, (learned, last), (state.learner, judged))
         guards = counting_all(info.guards, steps.scale) | {"numeric/round": jnp.where(whole, 0, 1)}
         return learned, meta, last, info._replace(steps=steps, guards=guards)
 
