@@ -116,7 +116,8 @@ def test_an_environment_that_cannot_begin_or_be_made_is_named():
     [
         ({"tune": "discount"}, "list of names"),
         ({"init": {"discount": np.nan}}, "outside its bounds"),
-        ({"seed": 2**70}, "2\\^63"),
+        ({"seed": 2**70}, "2\\^32"),
+        ({"steps": 2**70}, "2\\^63"),
         ({"out": "\0"}, "folder"),
         ({"settings": {"num_envs": 0}}, "from 1 to"),
         ({"settings": {"hidden": (0,)}}, "from 1 to"),
