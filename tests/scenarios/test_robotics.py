@@ -222,7 +222,7 @@ def test_a_rate_and_a_number_of_ticks_that_are_none_are_refused(asked):
 def made_up(kinds):
     eta = {"learning_rate": np.linspace(1e-3, 2e-3, 9), "discount": np.full(9, 0.99)}
     better, worse = [4.0, 4.0, 2.0, 2.0, 0.0, 2.0, 2.0, 3.0, 3.0], [4.0, 4.0, 2.0, 2.0, 0.0, 0.0, 1.0, 2.0, 3.0]
-    one = {FIXED: [course(worse), course(worse)], TUNED: [course(better, eta=eta), course(better, eta=eta)]}
+    one = {FIXED: [course(worse)] * sentences.SEEDS, TUNED: [course(better, eta=eta)] * sentences.SEEDS}
     return Fought(Bout(HALF_CHEETAH, "ppo", kinds, (FIXED, TUNED)), 4, 2, dict.fromkeys(kinds, one))
 
 
