@@ -28,10 +28,10 @@ def progress(items: Collection[Item], title: str | None, console: Console | None
         title: What is done; nothing is said without it.
         console: Where to; standard output by default.
     """
-    console = console or lasting_console()
     if title is None:
         yield from items
         return
+    console = console or lasting_console()
     if console.is_terminal:
         yield from track(items, title, console=console, transient=True)
         return

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import plotly.graph_objects as go
 
+from selftune.experiments.statistics import Interval
+
 Say: TypeAlias = Callable[[str], None]
 
 
@@ -49,3 +51,10 @@ class Story:
     """What the evidence does not support."""
     rows: tuple[Mapping[str, Any], ...] = field(default=())
     """The figures behind the tables, for machines."""
+
+
+def by_interval(told: Interval | None, above: str, neither: str, below: str, than: float = 0.0) -> str:
+    """One of three words: the interval is above a number, holds it, or is below; the second where there is none."""
+    if told is None or told.low <= than <= told.high:
+        return neither
+    return above if told.low > than else below

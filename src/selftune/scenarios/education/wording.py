@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from selftune.envs.worlds.tutoring import LASTS
 from selftune.experiments.statistics import Interval
+from selftune.scenarios.story import by_interval
 
 
 def so(times: float | None) -> str:
@@ -11,31 +12,26 @@ def so(times: float | None) -> str:
     return "" if times is None else f", {times:.1f} times as many"
 
 
-def said(told: Interval | None, above: str, neither: str, below: str) -> str:
-    """One of three words: a ratio is above 1, cannot be told from it, or is below; where there is none, the second."""
-    if told is None or told.low <= 1.0 <= told.high:
-        return neither
-    return above if told.low > 1.0 else below
-
-
 def owed(tuned: Interval | None) -> str:
     """What the tutor's pupils owe to self-tuning, by the ratio to the same tutor fixed."""
     watching = "What is above the fixed pace is owed to watching the pupil, and to knowing how pupils learn"
-    return said(
+    return by_interval(
         tuned,
         f"{watching}, and to self-tuning too",
         f"{watching}; that self-tuning has a part in it cannot be said",
         f"{watching}, not to self-tuning",
+        than=1.0,
     )
 
 
 def righted(told: Interval | None) -> str:
     """What self-tuning makes of wrong constants, by the ratio to the tutor who keeps them."""
-    return said(
+    return by_interval(
         told,
         "self-tuning recovers a part",
         "self-tuning cannot be said to recover anything",
         "self-tuning leads still farther away",
+        than=1.0,
     )
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from selftune.scenarios.story import by_interval
 from selftune.scenarios.trading import figures
 from selftune.scenarios.trading.findings import RARE, SURE, Finding, best_rule, change
 from selftune.scenarios.trading.measures import drawdown
 from selftune.scenarios.trading.packaged import DEVELOPMENT_ENDS
 from selftune.scenarios.trading.trial import BARE, CONTEXTUAL, FIXED, TUNED, Tracks
 from selftune.scenarios.trading.walking import Clock
-from selftune.scenarios.trading.wording import plain, signed, simple, span
+from selftune.scenarios.trading.wording import plain, simple, span
 
 
 def summary(all_tracks: Sequence[Tracks], found: Sequence[dict[str, Finding]]) -> Iterator[str]:
@@ -82,13 +83,13 @@ def _answer(tracks: Tracks, tuned: Finding) -> str:
             f"correlation of the trader's risk aversion with volatility {plain(risk)}, of changes over "
             f"{change(tracks)} rows {plain(changes)}; {gained}."
         )
-    luck = signed(gain, "more than luck explains", "which luck alone may do", "a loss that luck does not explain")
+    luck = by_interval(gain, "more than luck explains", "which luck alone may do", "a loss that luck does not explain")
     if risk is None or changes is None:
         return f"{where}, the trader's risk aversion did not move; {gained}, {luck}."
     level = "cannot be said to have followed volatility"
     if tuned.by_chance["risk_aversion"] <= RARE:
         level = f"was {'high' if risk.estimate > 0 else 'low'} when volatility was high"
-    moves = signed(changes, "went with", "did not go with", "went against")
+    moves = by_interval(changes, "went with", "did not go with", "went against")
     return (
         f"{where}, the trader's risk aversion {level} (rank correlation "
         f"{plain(risk)}{_when_shifted(tuned, 'risk_aversion')}), its changes over {change(tracks)} rows {moves} those "
@@ -114,7 +115,7 @@ def _beside_others(tracks: Tracks, by_name: dict[str, Finding]) -> Iterator[str]
     tuned, fixed = by_name[TUNED], by_name[FIXED]
     if (best := best_rule(tracks)) and (above := tuned.above_best_rule):
         neither = "Whether the trader beats simple rules cannot be told"
-        beaten = signed(above, "The trader beat the best simple rule", neither, "Simple rules are hard to beat")
+        beaten = by_interval(above, "The trader beat the best simple rule", neither, "Simple rules are hard to beat")
         yield (
             f"{neither if len(tracks.times) < SURE else beaten}: {best} learns nothing, and was worth "
             f"{simple(by_name[best].utility)} a year on {tracks.trial.prices.name}; the trader that tunes itself "

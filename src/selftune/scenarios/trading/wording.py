@@ -23,11 +23,6 @@ def simple(value: Interval | None) -> str:
     return "" if value is None else percent(Interval(*(float(end) for end in np.expm1(value))))
 
 
-def signed(value: Interval, above: str, neither: str, below: str) -> str:
-    """One of three words: the interval is above 0, holds it, or is below."""
-    return above if value.low > 0 else below if value.high < 0 else neither
-
-
 def span(tracks: Tracks) -> str:
     """The first day and the last."""
     return f"{np.datetime_as_string(tracks.times[0], 'D')} to {np.datetime_as_string(tracks.times[-1], 'D')}"
